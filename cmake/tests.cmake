@@ -1,0 +1,13 @@
+# sealring_test(NAME SOURCES... LIBS...): one Catch2 binary with the shared main, run by CTest.
+find_package(Catch2 2 REQUIRED)
+add_library(sealring_test_main STATIC ${PROJECT_SOURCE_DIR}/tests/unit/main.cc)
+target_link_libraries(sealring_test_main PUBLIC Catch2::Catch2 sealring_flags)
+target_compile_definitions(sealring_test_main PUBLIC SEALRING_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/vectors")
+
+function(sealring_test name)
+  cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${T_SOURCES})
+  target_link_libraries(${name} PRIVATE sealring_test_main ${T_LIBS})
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS unit)
+endfunction()

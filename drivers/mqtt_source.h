@@ -1,0 +1,109 @@
+// The MQTT source: Paho C++ behind the ack gate.
+//
+//     broker <- plain TCP -> [gate thread] <- loopback -> Paho -> callback -> Sink
+//
+// Paho acknowledges right after its callback and cannot wait for a group commit. So Paho connects to a relay in this
+// process, the gate, which passes bytes on but holds back PUBACK, PUBREC, PUBCOMP and DISCONNECT, in order, until the
+// messages handed over before them are durable (release()). Held acknowledgements die with the connection: the broker
+// then sends those messages again. The gate also reads the headers of the broker's CONNACK and PUBLISH packets, so
+// that every item has its wire facts.
+//
+// Persistent session: clean start off, fixed client id, session expiry never (MQTT 5), Receive Maximum. MQTT 5 with
+// 3.1.1 as fallback. QoS 2 on 3.1.1 loses data inside Paho: there the subscriptions are lowered to QoS 1, with a
+// warning. A fresh Paho client is made for every connection, so that nothing Paho remembers hides a redelivery.
+// Reconnects by itself, for ever, with backoff (0.5 s doubling to 30 s, jitter).
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "crypto/bytes.h"
+
+namespace sealring {
+
+// An MQTT 5 property as received, in the order on the wire. See Property in storage/entry.h for its fields.
+struct ReceivedProperty {
+  std::uint8_t id = 0;
+  std::uint64_t number = 0;
+  std::string a, b;
+};
+
+struct SourceItem {
+  enum class Type {
+    connected,  // CONNACK received; session_present tells whether the broker kept our session
+    message,
+    rejected,      // a message that cannot be recorded as one: reason says why; payload left out, size and hash given
+    disconnected,  // reason says why; sent once per connected
+    trouble,       // could not connect: reason says what to look at. Only when the reason changes
+  };
+  Type type = Type::message;
+  std::uint64_t connection = 0;  // counts the connections of this object, from 1
+  std::uint64_t tag = 0;         // message, rejected: how many messages of this connection were handed over, this one
+                                 // included. What release() takes
+  bool session_present = false;
+  int protocol = 0;  // connected: 5 or 4 (3.1.1)
+  // message, rejected: wire facts
+  std::uint8_t qos = 0;
+  bool retain = false;
+  bool dup = false;
+  std::uint16_t packet_id = 0;
+  std::string topic;  // bytes; an alias is resolved
+  std::string payload;
+  std::vector<ReceivedProperty> properties;
+  std::uint64_t payload_bytes = 0;
+  Hash payload_sha256{};  // rejected only
+  std::string reason;
+
+  std::size_t memory_bytes() const;  // what it costs in a queue, about
+};
+
+class SourceSink {
+ public:
+  virtual ~SourceSink() = default;
+  // Called on Paho's or the gate's thread: must only enqueue, must not block, must not throw.
+  virtual void put(SourceItem&& item) = 0;
+  // Polled by the gate: when true it stops reading from the broker (back-pressure, not loss) until wake().
+  virtual bool full() const = 0;
+};
+
+struct Subscription {
+  std::string filter;
+  int qos = 1;
+};
+
+class MqttSource {
+ public:
+  struct Config {
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 1883;
+    std::string client_id;
+    std::string username, password;  // empty: none
+    int protocol = 0;                // 5 or 4 (3.1.1); 0: 5, and 3.1.1 when the broker refuses 5
+    std::uint16_t receive_maximum = 1000;
+    std::uint16_t keepalive_s = 30;
+    std::size_t max_payload_bytes = 1u << 20;  // larger ones become `rejected`
+    std::size_t max_header_bytes = 16u << 10;  // topic + properties; larger ones become `rejected`
+    std::vector<Subscription> subscriptions;
+  };
+  static Result<std::unique_ptr<MqttSource>> create(Config config, SourceSink& sink);
+  virtual ~MqttSource() = default;  // stops
+  virtual Status start() = 0;       // returns at once; connecting goes on in the background
+  // Disconnects cleanly (the session stays at the broker), joins the threads. No put() after it returns. What was
+  // handed over but not released is redelivered by the broker at the next start.
+  virtual void stop() = 0;
+  // Everything of `connection` up to `tag` is durable: its acknowledgements may go. Any thread, never blocks.
+  virtual void release(std::uint64_t connection, std::uint64_t tag) = 0;
+  virtual void wake() = 0;  // the sink has room again. Any thread
+
+  struct Stats {
+    bool connected = false;
+    std::uint64_t connections = 0, messages = 0, acks_held = 0, acks_released = 0;
+    std::string last_trouble;
+  };
+  virtual Stats stats() const = 0;  // any thread
+};
+
+}  // namespace sealring

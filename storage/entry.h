@@ -1,0 +1,144 @@
+// Entries: the canonical bytes of records. Deterministic CBOR (RFC 8949 §4.2.1), at most 65 535 bytes, one map with
+// unsigned keys in ascending order; FORMAT.md has the grammar and a worked hexdump. The decoder is strict: what the
+// encoder would not have written is an error that names the offset. Pure functions; any thread.
+//
+// All ByteViews of a decoded Entry point into the decoded bytes; those given to encode point to the caller's.
+#pragma once
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "crypto/bytes.h"
+#include "storage/limits.h"
+
+namespace sealring {
+
+constexpr std::uint64_t kEntryVersion = 1;
+
+enum class EntryKind : std::uint64_t {
+  genesis = 0,
+  message = 1,
+  part = 2,  // a later part of a large message
+  event = 3,
+  handover = 4,
+  key_break = 5,   // reserved
+  rotation = 6,    // reserved
+  succession = 7,  // reserved
+  receipt = 8,
+  loss = 9,  // reserved
+};
+
+enum class ClockState : std::uint64_t { unsynchronised = 0, synchronised = 1 };
+
+// What every entry has.
+struct EntryCommon {
+  std::int64_t wall_ns = 0;  // since 1970; may be wrong: order is by index
+  ClockState clock = ClockState::unsynchronised;
+  std::uint64_t boot = 0;         // starts of this store so far: 0 for genesis
+  std::uint64_t boottime_ns = 0;  // CLOCK_BOOTTIME
+  std::uint64_t connection = 0;   // index of the "broker-connected" event of the connection; 0: none
+  std::uint64_t received = 0;     // 1-based count of PUBLISH packets on that connection; 0: none
+};
+
+struct Genesis {
+  ByteView origin;
+  PublicKey identity{};
+  PublicKey epoch_key{};  // of epoch 0
+  ByteView software;      // "sealring 0.1.0"
+};
+
+// An MQTT 5 property of a PUBLISH. By the type of its identifier: number for byte and integer types, `a` for UTF-8 and
+// binary data, `a` and `b` for a user property.
+struct Property {
+  std::uint8_t id = 0;
+  std::uint64_t number = 0;
+  ByteView a, b;
+};
+
+enum class Assurance : std::uint64_t { none = 0, topic_rule = 1, broker_stamped = 2, device_signed = 3 };
+
+struct PartsInfo {  // in the first entry of a message that spans several
+  std::uint64_t total_bytes = 0;
+  std::uint64_t count = 0;  // entries, the first included
+  Hash payload_sha256{};
+};
+
+struct Message {
+  std::array<std::uint8_t, 16> salt{};
+  ByteView topic;
+  std::uint8_t qos = 0;
+  bool retain = false;
+  bool dup = false;
+  std::uint16_t packet_id = 0;  // 0 at QoS 0
+  ByteView payload;             // the first piece where `parts` is there
+  std::vector<Property> properties;
+  ByteView source;  // who is said to have sent it; may be empty
+  Assurance assurance = Assurance::none;
+  std::optional<PartsInfo> parts;
+  std::optional<std::uint64_t> possible_duplicate_of;  // index
+};
+
+struct Part {
+  std::array<std::uint8_t, 16> salt{};
+  std::uint64_t first = 0;   // index of the message's first entry
+  std::uint64_t number = 0;  // 1-based: the first entry is part 0
+  ByteView payload;
+};
+
+enum class EventCode : std::uint64_t {
+  start = 0,
+  stop = 1,
+  broker_connected = 2,
+  broker_disconnected = 3,
+  rejected = 4,
+  clock = 5,
+  config_changed = 6,
+  heartbeat = 7,
+  alarm = 8,
+};
+const char* event_name(EventCode code);  // "broker-connected"; "event-17" style for unknown codes is the caller's
+
+struct Detail {  // one named fact of an event
+  ByteView name;
+  std::variant<std::uint64_t, ByteView /*text*/, Hash /*bytes*/> value;
+};
+struct Event {
+  EventCode code{};
+  std::vector<Detail> details;  // encoded in canonical order of the names; decoded in that order
+};
+
+// Last entry of an epoch (LOG.md §3). `size` is c: the entries before this one; `root` their root.
+struct Handover {
+  std::uint64_t epoch = 0;  // k, the epoch that ends
+  std::uint64_t size = 0;
+  Hash root{};
+  PublicKey next_key{};
+  Signature by_old{};   // E(k) over handover_message
+  Signature by_next{};  // E(k+1) over handover_message
+};
+// "sealring/handover/v1\n" origin "\n" k "\n" c "\n" base64(root) "\n" base64(next key) "\n"
+Bytes handover_message(std::string_view origin, std::uint64_t epoch, std::uint64_t size, const Hash& root,
+                       const PublicKey& next_key);
+
+struct Receipt {
+  ByteView note;  // the checkpoint with the log's and the cosigners' lines, verbatim
+};
+
+struct Opaque {  // a kind this version does not know, or one reserved: verifies as a leaf, is shown as such
+  std::uint64_t kind = 0;
+};
+
+struct Entry {
+  EntryCommon common;
+  std::variant<Genesis, Message, Part, Event, Handover, Receipt, Opaque> body;
+};
+
+// Appends the canonical bytes to `out`. reject: would be longer than kMaxEntryBytes (`out` is unchanged then).
+Status encode_entry(const Entry& entry, Bytes& out);
+// The same for a message without building an Entry: the recorder's hot path.
+Status encode_message(const EntryCommon& common, const Message& message, Bytes& out);
+
+Result<Entry> decode_entry(ByteView bytes);
+
+}  // namespace sealring

@@ -1,0 +1,93 @@
+// The store of one log: journal and ring behind one seam (DESIGN.md §6; FORMAT.md has the bytes).
+//
+// A frame of less than kJournalFrameBytes becomes durable by one write and one sync of the journal. When a journal half
+// is full, at a seal, a stop, or before a larger frame, all frames in it move into LMDB in one transaction and writing
+// goes on in the other half; a half is overwritten only after the LMDB commit after the one that moved it. Entries lie
+// in LMDB as bundles of 256, cut into chunks of one page each, so that no run of free pages is ever needed.
+//
+// Rejected alternatives, measured: one LMDB commit per frame writes 5-10 pages and two flushes for one record; one
+// value per frame leaves the map stuck with free pages that no value fits.
+//
+// Threads: one writer calls append, close_segment, attach_note, acknowledge, move. Everything const may be called from
+// any thread meanwhile and sees a consistent state; results are copies. Errors of the writer's functions: full (nothing
+// happened, call again after a receipt), fatal (a commit of unknown outcome: exit, and let the next open decide).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/merkle.h"
+#include "storage/frame.h"
+
+namespace sealring {
+
+enum class SegmentState : std::uint8_t { open = 0, sealed = 1, acknowledged = 2, released = 3 };
+const char* segment_state_name(SegmentState state);
+
+struct Segment {
+  std::uint64_t number = 0;          // 0, 1, 2...; the segment of epoch k is number k
+  std::uint64_t start = 0, end = 0;  // entries [start, end); of the open segment, end is the size now
+  SegmentState state = SegmentState::open;
+  std::int64_t closed_wall_ns = 0;
+  Bytes note;  // once signed: checkpoint of size `end` with the identity's line; once acknowledged, the cosigners' too
+};
+
+class Ring {
+ public:
+  struct Options {
+    std::string directory;
+    std::uint64_t map_bytes = 256u << 20;  // only read by create(); fixed afterwards
+  };
+  struct Contents {  // what a writer must know to go on
+    std::string origin;
+    CompactRange range;       // of everything appended
+    std::uint64_t epoch = 0;  // of the open segment
+    std::uint64_t segment_start = 0;
+    FrameHeader last;            // header of the last frame
+    std::uint64_t replayed = 0;  // frames that open() found only in the journal
+  };
+  struct Usage {
+    std::uint64_t map_bytes = 0, used_bytes = 0;  // by pages
+    std::uint64_t reserve_bytes = 0;              // kept free
+    std::uint64_t first_index = 0;                // lowest entry still here
+    std::uint64_t size = 0;
+    std::uint64_t commits = 0, moves = 0;             // since open
+    std::uint64_t journal_bytes = 0, ring_bytes = 0;  // written since open, by our own count
+  };
+
+  // Makes directory and files under temporary names, syncs, renames; `genesis` is frame 0 with entry 0. reject: there
+  // is a store already.
+  static Status create(const Options& options, const std::string& origin, const Frame& genesis);
+  // Single instance (lock file); replays the journal. reject: another process has it, or it is not a store of this
+  // version and word size; fatal: journal and ring contradict each other (LOG.md §4), with both sizes and roots.
+  static Result<std::unique_ptr<Ring>> open(const Options& options);
+  virtual ~Ring() = default;  // does not move: like a kill. Call move() for an orderly stop
+
+  virtual const Contents& contents() const = 0;  // writer only
+
+  // --- writer ---
+  // Durable when it returns ok. `range` is the compact range after the frame.
+  virtual Status append(const Frame& frame, const CompactRange& range) = 0;
+  // Ends the open segment at the present size (its last entry is the handover) and opens the next one. Moves.
+  virtual Status close_segment(std::int64_t wall_ns) = 0;
+  // The identity's note for a closed segment.
+  virtual Status attach_note(std::uint64_t segment, ByteView note) = 0;
+  // The note with receipts: the segment may be released when room is needed, oldest first.
+  virtual Status acknowledge(std::uint64_t segment, ByteView note) = 0;
+  // All frames in the journal into the ring, now.
+  virtual Status move() = 0;
+
+  // --- any thread ---
+  virtual std::uint64_t size() const = 0;  // durable entries
+  // Bundle-encoded entries [first, first + count), count <= kBundleEntries. missing: released, or not there yet.
+  virtual Result<Bytes> entries(std::uint64_t first, std::size_t count) const = 0;
+  // Hash of a complete subtree of what is durable, for the proof generator. missing: released.
+  virtual Result<Hash> node(int level, std::uint64_t start) const = 0;
+  // All segments that are not released, ascending, the open one last.
+  virtual std::vector<Segment> segments() const = 0;
+  virtual Usage usage() const = 0;
+};
+
+}  // namespace sealring
