@@ -26,6 +26,10 @@ struct Frame {
 
 constexpr std::size_t kFrameHeaderBytes = 8 + 4 + 4 + 8 + 32 + 64;
 Bytes encode_frame_header(const FrameHeader& header, std::size_t entries_bytes);
+// The header alone, from the first kFrameHeaderBytes; how many bytes of entries it announces (0 in a journal mark) in
+// `entries_bytes`. reject: too short, or not a frame.
+Result<FrameHeader> decode_frame_header(ByteView bytes, std::size_t& entries_bytes);
+// Header and entries, nothing left over; the entries are as many as the header says.
 Result<Frame> decode_frame(ByteView bytes);
 
 // Splits `count` entries off bundle-encoded bytes. reject: a length runs past the end, or bytes are left over.

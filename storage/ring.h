@@ -34,6 +34,15 @@ struct Segment {
   Bytes note;  // once signed: checkpoint of size `end` with the identity's line; once acknowledged, the cosigners' too
 };
 
+// An inner node of the tree that a frame completes: 2^level leaves, the index-th of its level. From level
+// kStoredNodeLevel on they are stored, so that proofs need no released entry.
+struct TreeNode {
+  int level = 0;
+  std::uint64_t index = 0;
+  Hash hash{};
+};
+constexpr int kStoredNodeLevel = 8;  // 256 leaves: one bundle
+
 class Ring {
  public:
   struct Options {
@@ -68,8 +77,9 @@ class Ring {
   virtual const Contents& contents() const = 0;  // writer only
 
   // --- writer ---
-  // Durable when it returns ok. `range` is the compact range after the frame.
-  virtual Status append(const Frame& frame, const CompactRange& range) = 0;
+  // Durable when it returns ok. `range` is the compact range after the frame, `nodes` what the frame completed from
+  // kStoredNodeLevel on, in the order of CompactRange::append.
+  virtual Status append(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes) = 0;
   // Ends the open segment at the present size (its last entry is the handover) and opens the next one. Moves.
   virtual Status close_segment(std::int64_t wall_ns) = 0;
   // The identity's note for a closed segment.

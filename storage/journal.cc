@@ -1,0 +1,245 @@
+#include "storage/journal.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "crypto/sha256.h"
+
+namespace sealring {
+namespace {
+
+constexpr std::size_t kPage = 4096;
+constexpr std::string_view kFileMagic = "sealring/journal/v1\n";
+constexpr std::string_view kRecordMagic = "SRJ1";
+constexpr std::uint8_t kFrameType = 1, kMarkType = 2;
+constexpr std::size_t kChecksumBytes = 16;
+constexpr std::size_t kRecordHeaderBytes = 4 + 4 + 4 + 8 + kChecksumBytes;
+
+std::string system_words(const char* call) { return std::string(call) + ": " + std::strerror(errno); }
+
+std::size_t padded(std::size_t n) { return (n + kJournalSectorBytes - 1) / kJournalSectorBytes * kJournalSectorBytes; }
+
+std::size_t half_start(int half) { return kPage + static_cast<std::size_t>(half) * kJournalHalfBytes; }
+
+Bytes file_header(std::string_view origin) {
+  Bytes page(kFileMagic);
+  put_u32(page, kJournalHalfBytes);
+  page += view(sha256(origin));
+  page += view(sha256(page)).substr(0, kChecksumBytes);
+  page.resize(kPage);
+  return page;
+}
+
+Status check_file_header(ByteView file, std::string_view origin) {
+  if (file.size() != Journal::kFileBytes)
+    return fatal_error("journal has " + std::to_string(file.size()) + " bytes instead of " +
+                       std::to_string(Journal::kFileBytes));
+  if (file.substr(0, kPage) == file_header(origin)) return {};
+  if (file.substr(0, kFileMagic.size()) != kFileMagic)
+    return fatal_error("journal: not a sealring journal of version 1 (offset 0)");
+  if (file.substr(kFileMagic.size() + 4, 32) != view(sha256(origin)))
+    return fatal_error("journal: belongs to another log than " + quoted(origin) + " (offset 24)");
+  return fatal_error("journal: header page damaged (offset 0)");
+}
+
+// The record at the start of `bytes`, if an intact one is there; `used` is its padded length.
+bool read_record(ByteView bytes, JournalRecord& record, std::size_t& used) {
+  ByteReader reader(bytes);
+  if (reader.bytes(4) != kRecordMagic) return false;
+  const std::uint8_t type = reader.u8();
+  if (reader.bytes(3) != ByteView("\0\0\0", 3)) return false;
+  const std::uint32_t length = reader.u32();
+  record.sequence = reader.u64();
+  ByteView checksum = reader.bytes(kChecksumBytes);
+  ByteView body = reader.bytes(length);
+  if (!reader.ok()) return false;
+  const Hash computed = sha256({bytes.substr(0, kRecordHeaderBytes - kChecksumBytes), body});
+  if (view(computed).substr(0, kChecksumBytes) != checksum) return false;
+  used = padded(kRecordHeaderBytes + length);
+  record.mark = type == kMarkType;
+  if (type == kFrameType) {
+    auto frame = decode_frame(body);
+    if (frame) record.frame = std::move(frame).value();
+    return frame.ok();
+  }
+  std::size_t entries_bytes = 0;
+  auto header = decode_frame_header(body, entries_bytes);
+  if (!header || !record.mark || length != kFrameHeaderBytes) return false;
+  record.frame = {*header, {}};
+  return true;
+}
+
+struct Run {
+  std::vector<JournalRecord> records;
+  std::size_t offset = 0;  // after the last record
+};
+
+// The records from the start of a half, as long as each follows the one before.
+Run read_run(ByteView half) {
+  Run run;
+  JournalRecord record;
+  std::size_t used = 0;
+  while (run.offset < half.size() && read_record(half.substr(run.offset), record, used) &&
+         (run.records.empty() || record.sequence == run.records.back().sequence + 1)) {
+    run.records.push_back(std::move(record));
+    run.offset += used;
+  }
+  return run;
+}
+
+// An intact record behind the end of the run that is younger than the run means that what lies between was damaged
+// later: a torn write is always the last one.
+Status check_nothing_newer(ByteView half, const Run& run, std::uint64_t last, int number) {
+  JournalRecord record;
+  std::size_t used = 0;
+  for (std::size_t at = run.offset; at < half.size(); at += kJournalSectorBytes)
+    if (read_record(half.substr(at), record, used) && record.sequence > last)
+      return fatal_error("journal: record " + std::to_string(last + 1) + " at offset " +
+                         std::to_string(half_start(number) + run.offset) + " is damaged, but record " +
+                         std::to_string(record.sequence) + " behind it is intact");
+  return {};
+}
+
+Status write_all(int fd, ByteView bytes, std::size_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return fatal_error(system_words("journal: write"));
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+    offset += static_cast<std::size_t>(n);
+  }
+  return {};
+}
+
+Status read_all(int fd, Bytes& out, std::size_t size) {
+  out.resize(size);
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t n = ::pread(fd, out.data() + done, size - done, static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fatal_error(system_words("journal: read"));
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  out.resize(done);
+  return {};
+}
+
+void encode_record(Bytes& out, std::uint64_t sequence, bool mark, const FrameHeader& header, ByteView entries) {
+  const Bytes frame = encode_frame_header(header, entries.size());
+  out.assign(kRecordMagic);
+  put_u8(out, mark ? kMarkType : kFrameType);
+  out.append(3, '\0');
+  put_u32(out, static_cast<std::uint32_t>(frame.size() + entries.size()));
+  put_u64(out, sequence);
+  const Hash checksum = sha256({out, frame, entries});
+  out += view(checksum).substr(0, kChecksumBytes);
+  out += frame;
+  out += entries;
+  out.resize(padded(out.size()));
+}
+
+}  // namespace
+
+Result<JournalScan> scan_journal(ByteView file, std::string_view origin) {
+  SEALRING_TRY(check_file_header(file, origin));
+  const ByteView halves[2] = {file.substr(half_start(0), kJournalHalfBytes),
+                              file.substr(half_start(1), kJournalHalfBytes)};
+  Run runs[2] = {read_run(halves[0]), read_run(halves[1])};
+  if (runs[0].records.empty() && runs[1].records.empty()) return fatal_error("journal: no intact record in it");
+  JournalScan scan;
+  scan.half = runs[1].records.empty() ||
+                      (!runs[0].records.empty() && runs[0].records.front().sequence > runs[1].records.front().sequence)
+                  ? 0
+                  : 1;
+  Run& current = runs[scan.half];
+  Run& earlier = runs[1 - scan.half];
+  const std::uint64_t last = current.records.back().sequence;
+  SEALRING_TRY(check_nothing_newer(halves[scan.half], current, last, scan.half));
+  SEALRING_TRY(check_nothing_newer(halves[1 - scan.half], earlier, last, 1 - scan.half));
+  scan.offset = current.offset;
+  // A gap between the halves: the earlier one was damaged at its end. It may serve no more; whether it is still needed
+  // is for the ring to say, which knows what has been moved.
+  if (!earlier.records.empty() && earlier.records.back().sequence + 1 == current.records.front().sequence)
+    scan.records = std::move(earlier.records);
+  for (auto& record : current.records) scan.records.push_back(std::move(record));
+  return scan;
+}
+
+Status Journal::create(const std::string& path, std::string_view origin, const FrameHeader& first) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return fatal_error(path + ": " + system_words("open"));
+  Bytes record;
+  encode_record(record, 1, true, first, {});
+  Status status = write_all(fd, file_header(origin), 0);
+  if (status.ok()) status = write_all(fd, record, kPage);
+  const Bytes zeros(kFileBytes - kPage - record.size(), '\0');
+  if (status.ok()) status = write_all(fd, zeros, kPage + record.size());
+  if (status.ok() && ::fsync(fd) != 0) status = fatal_error(system_words("journal: fsync"));
+  ::close(fd);
+  return status;
+}
+
+Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, std::string_view origin) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return fatal_error(path + ": " + system_words("open"));
+  // Read from the device, not from what an earlier process left in the page cache after a failed sync.
+  ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  Bytes file;
+  Status status = read_all(fd, file, kFileBytes + 1);
+  Result<JournalScan> scan = status.ok() ? scan_journal(file, origin) : Result<JournalScan>(status.error());
+  if (!scan) {
+    ::close(fd);
+    return std::move(scan).error().in(path);
+  }
+  return std::unique_ptr<Journal>(new Journal(fd, std::move(scan).value()));
+}
+
+Journal::Journal(int fd, JournalScan scan)
+    : fd_(fd),
+      half_(scan.half),
+      offset_(scan.offset),
+      sequence_(scan.records.back().sequence),
+      records_(std::move(scan.records)) {}
+
+Journal::~Journal() { ::close(fd_); }
+
+bool Journal::fits(std::size_t entries_bytes) const {
+  return offset_ + padded(kRecordHeaderBytes + kFrameHeaderBytes + entries_bytes) <= kJournalHalfBytes;
+}
+
+Status Journal::write_record(bool mark, const FrameHeader& header, ByteView entries) {
+  encode_record(buffer_, sequence_ + 1, mark, header, entries);
+  SEALRING_ASSERT(offset_ + buffer_.size() <= kJournalHalfBytes);
+  SEALRING_TRY(write_all(fd_, buffer_, half_start(half_) + offset_));
+  bytes_written_ += buffer_.size();
+  offset_ += buffer_.size();
+  ++sequence_;
+  dirty_ = true;
+  return {};
+}
+
+Status Journal::append(const Frame& frame) {
+  SEALRING_TRY(write_record(false, frame.header, frame.entries));
+  return sync();
+}
+
+Status Journal::mark(const FrameHeader& header) { return write_record(true, header, {}); }
+
+Status Journal::sync() {
+  if (!dirty_) return {};
+  if (::fdatasync(fd_) != 0) return fatal_error(system_words("journal: fdatasync"));
+  dirty_ = false;
+  return {};
+}
+
+void Journal::switch_half() {
+  half_ = 1 - half_;
+  offset_ = 0;
+}
+
+}  // namespace sealring

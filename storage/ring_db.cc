@@ -1,0 +1,365 @@
+#include "storage/ring_db.h"
+
+#include <fcntl.h>
+#include <lmdb.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "crypto/sha256.h"
+
+namespace sealring {
+namespace {
+
+constexpr std::string_view kStateMagic = "sealring/ring/v1\n";
+constexpr std::string_view kStatePrefix = "sealring/ring/v";
+constexpr std::size_t kChecksumBytes = 16;
+constexpr std::size_t kMaxKeyBytes = 16;
+
+// First byte of a key. Bundles come last: theirs are the keys that grow.
+enum KeyType : std::uint8_t { kState = 0x00, kSegment = 0x10, kNode = 0x20, kBundle = 0xe0 };
+
+Error lmdb_error(int rc, const char* call) {
+  const std::string words = std::string("ring: ") + call + ": " + mdb_strerror(rc);
+  if (rc == MDB_MAP_FULL || rc == MDB_TXN_FULL) return {ErrorKind::full, words};
+  if (rc == MDB_NOTFOUND) return {ErrorKind::missing, words};
+  return fatal_error(words);
+}
+
+Bytes segment_key(std::uint64_t number) {
+  Bytes key(1, static_cast<char>(kSegment));
+  put_u64(key, number);
+  return key;
+}
+Bytes node_key(int level, std::uint64_t index) {
+  Bytes key(1, static_cast<char>(kNode));
+  put_u8(key, static_cast<std::uint8_t>(level));
+  put_u64(key, index);
+  return key;
+}
+Bytes chunk_key(std::uint64_t bundle, std::size_t chunk) {
+  Bytes key(1, static_cast<char>(kBundle));
+  put_u64(key, bundle);
+  put_u16(key, static_cast<std::uint16_t>(chunk));
+  return key;
+}
+
+MDB_val to_val(ByteView v) { return {v.size(), const_cast<char*>(v.data())}; }
+ByteView from_val(const MDB_val& v) { return {static_cast<const char*>(v.mv_data), v.mv_size}; }
+
+Bytes with_checksum(Bytes bytes) {
+  const Hash hash = sha256(bytes);
+  bytes += view(hash).substr(0, kChecksumBytes);
+  return bytes;
+}
+// Strips and checks; empty when it does not match.
+ByteView without_checksum(ByteView bytes) {
+  if (bytes.size() < kChecksumBytes) return {};
+  const ByteView body = bytes.substr(0, bytes.size() - kChecksumBytes);
+  const Hash hash = sha256(body);
+  return view(hash).substr(0, kChecksumBytes) == bytes.substr(body.size()) ? body : ByteView();
+}
+
+Bytes encode_segment(const Segment& segment) {
+  Bytes out;
+  put_u64(out, segment.number);
+  put_u64(out, segment.start);
+  put_u64(out, segment.end);
+  put_u8(out, static_cast<std::uint8_t>(segment.state));
+  put_u64(out, static_cast<std::uint64_t>(segment.closed_wall_ns));
+  put_u32(out, static_cast<std::uint32_t>(segment.note.size()));
+  out += segment.note;
+  return with_checksum(std::move(out));
+}
+
+Result<Segment> decode_segment(ByteView bytes, std::uint64_t number) {
+  ByteReader reader(without_checksum(bytes));
+  Segment s;
+  s.number = reader.u64();
+  s.start = reader.u64();
+  s.end = reader.u64();
+  const std::uint8_t state = reader.u8();
+  s.closed_wall_ns = static_cast<std::int64_t>(reader.u64());
+  s.note = Bytes(reader.bytes(reader.u32()));
+  if (!reader.at_end() || s.number != number || state > 3 || s.start >= s.end)
+    return fatal_error("ring: record of segment " + std::to_string(number) + " is damaged");
+  s.state = static_cast<SegmentState>(state);
+  return s;
+}
+
+class Cursor {
+ public:
+  ~Cursor() {
+    if (cursor_) mdb_cursor_close(cursor_);
+  }
+  int open(MDB_txn* txn, MDB_dbi dbi) { return mdb_cursor_open(txn, dbi, &cursor_); }
+  int get(MDB_val& key, MDB_val& value, MDB_cursor_op op) { return mdb_cursor_get(cursor_, &key, &value, op); }
+  int del() { return mdb_cursor_del(cursor_, 0); }
+
+ private:
+  MDB_cursor* cursor_ = nullptr;
+};
+
+// Calls `visit(key, value)` for each record from `first` on whose key begins with `prefix`, until it says false.
+template <class Visit>
+Status for_each(MDB_txn* txn, MDB_dbi dbi, ByteView first, ByteView prefix, Visit&& visit) {
+  Cursor cursor;
+  if (int rc = cursor.open(txn, dbi)) return lmdb_error(rc, "cursor");
+  MDB_val key = to_val(first), value{};
+  int rc = cursor.get(key, value, MDB_SET_RANGE);
+  for (; rc == 0; rc = cursor.get(key, value, MDB_NEXT)) {
+    if (from_val(key).substr(0, prefix.size()) != prefix) return {};
+    if (!visit(cursor, from_val(key), from_val(value))) return {};
+  }
+  if (rc != MDB_NOTFOUND) return lmdb_error(rc, "cursor get");
+  return {};
+}
+
+// Deletes records from `first` on as long as the key begins with `prefix` and is below `end`.
+Status erase_range(MDB_txn* txn, MDB_dbi dbi, ByteView first, ByteView prefix, ByteView end) {
+  int rc = 0;
+  SEALRING_TRY(for_each(txn, dbi, first, prefix, [&](Cursor& cursor, ByteView key, ByteView) {
+    if (!end.empty() && key >= end) return false;
+    rc = cursor.del();
+    return rc == 0;
+  }));
+  if (rc) return lmdb_error(rc, "delete");
+  return {};
+}
+
+}  // namespace
+
+Bytes encode_ring_state(const RingState& state) {
+  Bytes out(kStateMagic);
+  put_u16(out, static_cast<std::uint16_t>(state.origin.size()));
+  out += state.origin;
+  put_u64(out, state.sequence);
+  put_u8(out, state.direct ? 1 : 0);
+  out += encode_frame_header(state.last, 0);
+  put_u64(out, state.segment);
+  put_u64(out, state.segment_start);
+  put_u64(out, state.first_index);
+  put_u64(out, state.range.size());
+  for (const Hash& hash : state.range.hashes()) out += view(hash);
+  return with_checksum(std::move(out));
+}
+
+Result<RingState> decode_ring_state(ByteView bytes) {
+  if (bytes.substr(0, kStatePrefix.size()) == kStatePrefix && bytes.substr(0, kStateMagic.size()) != kStateMagic)
+    return reject_error("ring: format version " + quoted(bytes.substr(kStatePrefix.size(), 4)) +
+                        ", this program knows version 1");
+  ByteReader reader(without_checksum(bytes));
+  RingState state;
+  const bool magic = reader.bytes(kStateMagic.size()) == kStateMagic;
+  state.origin = std::string(reader.bytes(reader.u16()));
+  state.sequence = reader.u64();
+  state.direct = reader.u8() != 0;
+  std::size_t entries_bytes = 0;
+  auto last = decode_frame_header(reader.bytes(kFrameHeaderBytes), entries_bytes);
+  state.segment = reader.u64();
+  state.segment_start = reader.u64();
+  state.first_index = reader.u64();
+  const std::uint64_t size = reader.u64();
+  std::vector<Hash> hashes(static_cast<std::size_t>(__builtin_popcountll(size)));
+  for (Hash& hash : hashes) hash = reader.array<32>();
+  auto range = CompactRange::from(size, std::move(hashes));
+  if (!magic || !reader.at_end() || !last || !range || range->size() != last->end() || range->root() != last->root)
+    return fatal_error("ring: the state record is damaged");
+  state.last = *last;
+  state.range = std::move(range).value();
+  return state;
+}
+
+Result<std::unique_ptr<RingDb>> RingDb::open(const std::string& path, Mode mode, std::uint64_t map_bytes) {
+  MDB_env* env = nullptr;
+  if (int rc = mdb_env_create(&env)) return lmdb_error(rc, "create");
+  std::unique_ptr<RingDb> db(new RingDb(env, path));
+  if (map_bytes != 0) mdb_env_set_mapsize(env, map_bytes);
+  // NOTLS: a snapshot belongs to an object, not to a thread. NOMEMINIT stays off: no stray memory in the file.
+  unsigned flags = MDB_NOSUBDIR | MDB_NOTLS;
+  if (mode == Mode::read) flags |= MDB_RDONLY;
+  if (int rc = mdb_env_open(env, path.c_str(), flags, 0600)) {
+    if (rc == MDB_VERSION_MISMATCH || rc == MDB_INVALID)
+      return reject_error(path + ": not an LMDB file of this version and word size (" + mdb_strerror(rc) +
+                          "); a store cannot be carried between 32-bit and 64-bit machines");
+    return lmdb_error(rc, "open").in(path);
+  }
+  MDB_txn* txn = nullptr;
+  if (int rc = mdb_txn_begin(env, nullptr, mode == Mode::read ? MDB_RDONLY : 0, &txn))
+    return lmdb_error(rc, "begin").in(path);
+  MDB_dbi dbi = 0;
+  int rc = mdb_dbi_open(txn, nullptr, 0, &dbi);
+  if (rc == 0) {
+    rc = mdb_txn_commit(txn);
+  } else {
+    mdb_txn_abort(txn);
+  }
+  if (rc) return lmdb_error(rc, "open").in(path);
+  db->dbi_ = dbi;
+  MDB_envinfo info;
+  MDB_stat stat;
+  if (mdb_env_info(env, &info) || mdb_env_stat(env, &stat)) return fatal_error(path + ": cannot be examined");
+  db->map_bytes_ = info.me_mapsize;
+  db->page_bytes_ = stat.ms_psize;
+  return db;
+}
+
+RingDb::~RingDb() { mdb_env_close(env_); }
+
+void RingDb::clear_dead_readers() {
+  int dead = 0;
+  mdb_reader_check(env_, &dead);
+}
+
+Status RingDb::pre_size() {
+  const int fd = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return retry_error(path_ + ": " + std::strerror(errno));
+  struct stat st {};
+  int rc = ::fstat(fd, &st);
+  const Bytes zeros(1u << 20, '\0');
+  auto at = static_cast<std::uint64_t>(st.st_size);
+  while (rc == 0 && at < map_bytes_) {
+    const ssize_t n =
+        ::pwrite(fd, zeros.data(), std::min<std::uint64_t>(zeros.size(), map_bytes_ - at), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0)
+      rc = -1;
+    else
+      at += static_cast<std::uint64_t>(n);
+  }
+  if (rc == 0) rc = ::fsync(fd);
+  const std::string words = std::strerror(errno);
+  ::close(fd);
+  if (rc != 0) return retry_error(path_ + ": writing out " + std::to_string(map_bytes_) + " bytes: " + words);
+  return {};
+}
+
+// --- Reader ---
+
+Result<RingDb::Reader> RingDb::read() const {
+  MDB_txn* txn = nullptr;
+  if (int rc = mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn)) return lmdb_error(rc, "begin read");
+  return Reader(*this, txn);
+}
+
+RingDb::Reader::Reader(Reader&& other) noexcept : db_(other.db_), txn_(std::exchange(other.txn_, nullptr)) {}
+RingDb::Reader::~Reader() {
+  if (txn_) mdb_txn_abort(txn_);
+}
+
+Result<RingState> RingDb::Reader::state() const {
+  MDB_val key = to_val(ByteView("\0", 1)), value{};
+  if (int rc = mdb_get(txn_, db_->dbi_, &key, &value)) return lmdb_error(rc, "state record");
+  return decode_ring_state(from_val(value));
+}
+
+Result<Bytes> RingDb::Reader::bundle(std::uint64_t number) const {
+  const Bytes first = chunk_key(number, 0);
+  Bytes out;
+  std::size_t next = 0;
+  bool gap = false;
+  SEALRING_TRY(
+      for_each(txn_, db_->dbi_, first, ByteView(first).substr(0, 9), [&](Cursor&, ByteView key, ByteView value) {
+        gap = gap || key.size() != first.size() || get_u16(key.data() + 9) != next++;
+        out += value;
+        return !gap;
+      }));
+  if (gap) return fatal_error("ring: bundle " + std::to_string(number) + " lacks chunk " + std::to_string(next - 1));
+  if (next == 0) return Error{ErrorKind::missing, "ring: bundle " + std::to_string(number) + " is not here"};
+  return out;
+}
+
+Result<Hash> RingDb::Reader::node(int level, std::uint64_t index) const {
+  const Bytes name = node_key(level, index);
+  MDB_val key = to_val(name), value{};
+  if (int rc = mdb_get(txn_, db_->dbi_, &key, &value)) return lmdb_error(rc, "tree node");
+  if (value.mv_size != 32) return fatal_error("ring: tree node of level " + std::to_string(level) + " is damaged");
+  return to_array<32>(from_val(value));
+}
+
+Result<std::vector<Segment>> RingDb::Reader::segments() const {
+  std::vector<Segment> out;
+  Status bad;
+  const Bytes first = segment_key(0);
+  SEALRING_TRY(
+      for_each(txn_, db_->dbi_, first, ByteView(first).substr(0, 1), [&](Cursor&, ByteView key, ByteView value) {
+        auto segment = decode_segment(value, key.size() == first.size() ? get_u64(key.data() + 1) : ~0ull);
+        if (segment)
+          out.push_back(std::move(segment).value());
+        else
+          bad = std::move(segment).error();
+        return bad.ok();
+      }));
+  SEALRING_TRY(bad);
+  return out;
+}
+
+// --- Writer ---
+
+Result<RingDb::Writer> RingDb::write() {
+  MDB_txn* txn = nullptr;
+  if (int rc = mdb_txn_begin(env_, nullptr, 0, &txn)) return lmdb_error(rc, "begin write");
+  return Writer(*this, txn);
+}
+
+RingDb::Writer::Writer(Writer&& other) noexcept : db_(other.db_), txn_(std::exchange(other.txn_, nullptr)) {}
+RingDb::Writer::~Writer() {
+  if (txn_) mdb_txn_abort(txn_);
+}
+
+Status RingDb::Writer::put(ByteView key, ByteView value) {
+  SEALRING_ASSERT(key.size() <= kMaxKeyBytes);
+  MDB_val k = to_val(key), v = to_val(value);
+  if (int rc = mdb_put(txn_, db_->dbi_, &k, &v, 0)) return lmdb_error(rc, "put");
+  return {};
+}
+
+Status RingDb::Writer::put_state(const RingState& state) { return put(ByteView("\0", 1), encode_ring_state(state)); }
+
+Status RingDb::Writer::put_chunk(std::uint64_t bundle, std::size_t chunk, ByteView bytes) {
+  SEALRING_ASSERT(bytes.size() <= kChunkBytes);
+  return put(chunk_key(bundle, chunk), bytes);
+}
+
+Status RingDb::Writer::put_node(const TreeNode& node) { return put(node_key(node.level, node.index), view(node.hash)); }
+
+Status RingDb::Writer::put_segment(const Segment& segment) {
+  return put(segment_key(segment.number), encode_segment(segment));
+}
+
+Status RingDb::Writer::erase_segment(std::uint64_t number) {
+  const Bytes key = segment_key(number);
+  return erase_range(txn_, db_->dbi_, key, key, {});
+}
+
+Status RingDb::Writer::erase_bundle(std::uint64_t number) {
+  const Bytes first = chunk_key(number, 0);
+  return erase_range(txn_, db_->dbi_, first, ByteView(first).substr(0, 9), {});
+}
+
+Status RingDb::Writer::erase_nodes(int level, std::uint64_t end) {
+  const Bytes first = node_key(level, 0), last = node_key(level, end);
+  return erase_range(txn_, db_->dbi_, first, ByteView(first).substr(0, 2), last);
+}
+
+std::uint64_t RingDb::Writer::used_bytes() const {
+  std::uint64_t pages = 2;  // meta
+  for (MDB_dbi dbi : {MDB_dbi{0}, MDB_dbi{db_->dbi_}}) {
+    MDB_stat stat;
+    if (mdb_stat(txn_, dbi, &stat)) return db_->map_bytes_;  // cannot happen; count as full
+    pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+  }
+  return pages * db_->page_bytes_;
+}
+
+Status RingDb::Writer::commit() {
+  const int rc = mdb_txn_commit(std::exchange(txn_, nullptr));
+  if (rc == 0) return {};
+  if (rc == MDB_MAP_FULL) return lmdb_error(rc, "commit");  // found before anything is written
+  return fatal_error(std::string("ring: commit of unknown outcome: ") + mdb_strerror(rc));
+}
+
+}  // namespace sealring
