@@ -97,11 +97,11 @@ enum class EventCode : std::uint64_t {
   heartbeat = 7,
   alarm = 8,
 };
-const char* event_name(EventCode code);  // "broker-connected"; "event-17" style for unknown codes is the caller's
+const char* event_name(EventCode code);  // "broker-connected"; "" for a code not listed here
 
 struct Detail {  // one named fact of an event
   ByteView name;
-  std::variant<std::uint64_t, ByteView /*text*/, Hash /*bytes*/> value;
+  std::variant<std::uint64_t, ByteView /*text: UTF-8, else quoted() first*/, Hash /*bytes*/> value;
 };
 struct Event {
   EventCode code{};
@@ -134,7 +134,8 @@ struct Entry {
   std::variant<Genesis, Message, Part, Event, Handover, Receipt, Opaque> body;
 };
 
-// Appends the canonical bytes to `out`. reject: would be longer than kMaxEntryBytes (`out` is unchanged then).
+// Appends the canonical bytes to `out`. reject, `out` unchanged: longer than kMaxEntryBytes; a rule of FORMAT.md broken
+// (the message names the key); an Opaque.
 Status encode_entry(const Entry& entry, Bytes& out);
 // The same for a message without building an Entry: the recorder's hot path.
 Status encode_message(const EntryCommon& common, const Message& message, Bytes& out);
