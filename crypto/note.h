@@ -18,8 +18,10 @@ enum class KeyType : std::uint8_t {
   cosignature_v1 = 0x04,  // timestamped cosignature, see cosignature.h
 };
 
-// Non-empty valid UTF-8, no Unicode space, no '+'. Otherwise reject.
+// Non-empty valid UTF-8, no Unicode space, no control character below U+0020, no '+'. Otherwise reject.
 Status check_key_name(std::string_view name);
+// What a note may sign: valid UTF-8, no control character below U+0020 but newlines, ends in one. Otherwise reject.
+Status check_note_text(std::string_view text);
 
 // A vkey: name+keyID(8 hex)+base64(type || public key). Only the two types above; another one: reject, by its number.
 struct VerifierKey {
