@@ -3,12 +3,22 @@
 #include <nettle/sha2.h>
 
 #include <new>
+#include <type_traits>
 
 namespace sealring {
 namespace {
 
+static_assert(std::is_trivially_copyable_v<sha256_ctx> && std::is_trivially_destructible_v<sha256_ctx>,
+              "Sha256 is copied and dropped without asking nettle");
+
 void update(sha256_ctx& context, ByteView bytes) {
   sha256_update(&context, bytes.size(), reinterpret_cast<const std::uint8_t*>(bytes.data()));
+}
+
+Hash digest(sha256_ctx& context) {
+  Hash hash;
+  sha256_digest(&context, hash.size(), hash.data());  // also starts anew
+  return hash;
 }
 
 }  // namespace
@@ -19,21 +29,16 @@ Hash sha256(std::initializer_list<ByteView> pieces) {
   sha256_ctx context;
   sha256_init(&context);
   for (const ByteView piece : pieces) update(context, piece);
-  Hash hash;
-  sha256_digest(&context, hash.size(), hash.data());
-  return hash;
+  return digest(context);
 }
 
-static_assert(sizeof(sha256_ctx) <= sizeof(Sha256) && alignof(sha256_ctx) <= alignof(Sha256));
-
-Sha256::Sha256() { sha256_init(new (context_) sha256_ctx); }
+Sha256::Sha256() {
+  static_assert(sizeof(sha256_ctx) <= sizeof(context_) && alignof(sha256_ctx) <= 8);
+  sha256_init(new (context_) sha256_ctx);
+}
 
 void Sha256::update(ByteView bytes) { sealring::update(*std::launder(reinterpret_cast<sha256_ctx*>(context_)), bytes); }
 
-Hash Sha256::finish() {
-  Hash hash;
-  sha256_digest(std::launder(reinterpret_cast<sha256_ctx*>(context_)), hash.size(), hash.data());
-  return hash;
-}
+Hash Sha256::finish() { return digest(*std::launder(reinterpret_cast<sha256_ctx*>(context_))); }
 
 }  // namespace sealring
