@@ -1,0 +1,326 @@
+#include "gateway/recorder.h"
+
+#include <algorithm>
+
+#include "crypto/checkpoint.h"
+#include "drivers/diag.h"
+
+namespace sealring {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::size_t kFrameTargetBytes = 512u << 10;  // a frame is committed once it has grown to this
+constexpr std::chrono::seconds kHoldTime{2};           // redeliveries follow each other at once; this is ample
+constexpr std::chrono::seconds kRoomPoll{1};
+constexpr std::int64_t kClockStepNs = 1000000000;
+
+}  // namespace
+
+Recorder::Recorder(Config config, Ring& ring, Signer& identity, EpochKeys& epochs, const Clock& clock,
+                   RecordQueue& queue)
+    : config_(config),
+      ring_(ring),
+      identity_(identity),
+      epochs_(epochs),
+      clock_(clock),
+      queue_(queue),
+      redelivery_([this](std::uint64_t index, const SourceItem& item) { return same_content(index, item); }) {}
+
+Recorder::~Recorder() = default;
+
+// --- start ---
+
+Status Recorder::open() {
+  const Ring::Contents& contents = ring_.contents();
+  origin_ = contents.origin;
+  range_ = contents.range;
+  epoch_ = contents.epoch;
+  now_ = clock_.now();
+  if (contents.replayed > 0)
+    diag(DiagLevel::notice, "went on after an unclean stop: " + std::to_string(contents.replayed) +
+                                " frames that only the journal had were moved into the ring");
+  auto key = epochs_.load(epoch_);
+  if (!key) return std::move(key).error().in("epoch " + std::to_string(epoch_));
+  epoch_key_ = std::move(key).value();
+  SEALRING_TRY(check_epoch_key());
+  SEALRING_TRY(rebuild_tail());
+  SEALRING_TRY(finish_cut_short_seal());
+  SEALRING_TRY(sign_closed_segments());
+  segment_began_ = last_record_ = steady_clock::now();
+  segment_has_records_ = range_.size() > ring_.contents().segment_start;
+  return {};
+}
+
+// The key must be the one that the log names for this epoch, and the last frame must be by it.
+Status Recorder::check_epoch_key() {
+  const Ring::Contents& contents = ring_.contents();
+  const std::uint64_t namer = epoch_ == 0 ? 0 : contents.segment_start - 1;
+  auto bytes = ring_.entries(namer, 1);
+  if (bytes) {
+    SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(*bytes).substr(2)));
+    const PublicKey* named = nullptr;
+    if (const auto* genesis = std::get_if<Genesis>(&entry.body)) named = &genesis->epoch_key;
+    if (const auto* handover = std::get_if<Handover>(&entry.body)) named = &handover->next_key;
+    if (named == nullptr || *named != epoch_key_->public_key())
+      return fatal_error("the epoch key file of epoch " + std::to_string(epoch_) + " is not the key that entry " +
+                         std::to_string(namer) + " of the log names");
+  }
+  const FrameHeader& last = contents.last;
+  if (last.epoch != epoch_) return {};
+  const Bytes text = Checkpoint{origin_, last.end(), last.root}.text();
+  if (!ed25519_verify(epoch_key_->public_key(), text, last.signature))
+    return fatal_error("the signature of the last frame, of size " + std::to_string(last.end()) +
+                       ", is not by the key of epoch " + std::to_string(epoch_));
+  return {};
+}
+
+// Killed between a durable handover and the end of the seal: the rest of the seal, by the same code.
+Status Recorder::finish_cut_short_seal() {
+  if (range_.size() == ring_.contents().segment_start) return {};
+  SEALRING_ASSIGN(const Bytes bytes, ring_.entries(range_.size() - 1, 1));
+  SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(bytes).substr(2)));
+  const auto* handover = std::get_if<Handover>(&entry.body);
+  if (handover == nullptr) return {};
+  auto next = epochs_.load(epoch_ + 1);
+  if (!next) return std::move(next).error().in("epoch " + std::to_string(epoch_ + 1));
+  if ((*next)->public_key() != handover->next_key)
+    return fatal_error("the epoch key file of epoch " + std::to_string(epoch_ + 1) +
+                       " is not the key that the last handover names");
+  epoch_key_ = std::move(next).value();
+  return close_and_sign();
+}
+
+Status Recorder::sign_closed_segments() {
+  for (const Segment& segment : ring_.segments()) {
+    if (segment.state != SegmentState::sealed || !segment.note.empty()) continue;
+    SEALRING_ASSIGN(const Hash root, subtree_hash_at(segment.end));
+    SEALRING_ASSIGN(const Note note, sign_checkpoint({origin_, segment.end, root}, identity_));
+    SEALRING_TRY(ring_.attach_note(segment.number, note.encode()));
+    if (on_sealed_) on_sealed_();
+  }
+  return {};
+}
+
+Result<Hash> Recorder::subtree_hash_at(std::uint64_t size) const {
+  if (size == range_.size()) return range_.root();
+  return subtree_hash(0, size, [this](int level, std::uint64_t start) { return ring_.node(level, start); });
+}
+
+// --- the order of durability ---
+
+Status Recorder::commit() {
+  if (draft_.count == 0) {
+    release_acknowledgements();
+    return {};
+  }
+  Frame frame;
+  frame.entries.swap(draft_.entries);
+  frame.header.first = range_.size();
+  frame.header.count = draft_.count;
+  frame.header.epoch = epoch_;
+
+  // 1. Extend the tree. A crash here loses what nobody was told of.
+  CompactRange range = range_;
+  std::vector<TreeNode> nodes;
+  ByteView rest = frame.entries;
+  for (std::uint32_t i = 0; i < draft_.count; ++i) {
+    const std::size_t length = get_u16(rest.data());
+    range.append(leaf_hash(rest.substr(2, length)), [&](int level, std::uint64_t index, const Hash& hash) {
+      if (level >= kStoredNodeLevel) nodes.push_back({level, index, hash});
+    });
+    rest.remove_prefix(2 + length);
+  }
+  frame.header.root = range.root();
+
+  // 2. Sign the root. The signature goes nowhere but into the frame; a crash here makes it unknown to all, and the same
+  //    epoch key may sign another root of this size after the restart.
+  SEALRING_ASSIGN(frame.header.signature,
+                  epoch_key_->sign(Checkpoint{origin_, range.size(), frame.header.root}.text()));
+
+  // 3. Make it durable. A crash in here leaves the whole frame or nothing; either way no acknowledgement went out, the
+  //    broker sends the messages again, and redelivery.h finds out which.
+  SEALRING_TRY(append_when_room(frame, range, nodes));
+  range_ = std::move(range);
+  segment_bytes_ += frame.entries.size();
+  for (const auto& [packet_id, index, flagged] : draft_.tail) redelivery_.recorded(packet_id, index, flagged);
+
+  // 4. Move the watermark. A crash from here on costs a redelivery at most.
+  release_acknowledgements();
+  frame.entries.clear();  // keep the memory for the next draft
+  draft_.entries.swap(frame.entries);
+  draft_.count = 0;
+  draft_.tail.clear();
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  ++stats_.frames;
+  return {};
+}
+
+void Recorder::release_acknowledgements() {
+  if (draft_.tag == 0 || !release_) return;
+  const auto held = redelivery_.held_from_tag();
+  const std::uint64_t tag = held ? std::min(draft_.tag, *held - 1) : draft_.tag;
+  if (tag > 0) release_(draft_.connection, tag);
+}
+
+// A full ring stops acknowledging: the broker holds the messages. Receipts make room; they are taken here, since
+// nothing else is.
+Status Recorder::append_when_room(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes) {
+  bool waiting = false;
+  for (;;) {
+    Status status = ring_.append(frame, range, nodes);
+    if (status.ok() || status.error().kind != ErrorKind::full) {
+      if (waiting) set_waiting_for_room(false);
+      if (waiting && status.ok()) diag(DiagLevel::notice, "the ring has room again: acknowledging goes on");
+      return status;
+    }
+    if (!waiting) {
+      set_waiting_for_room(true);
+      diag(DiagLevel::warning, status.error().message + ": acknowledging stops until the collector has receipted more");
+      waiting = true;
+    }
+    RecordQueue::Batch batch = queue_.take_receipts(steady_clock::now() + kRoomPoll);
+    closed_ = closed_ || batch.closed;
+    SEALRING_TRY(take_receipts(std::move(batch.receipts)));
+    if (batch.closed && batch.receipts.empty()) return status;
+  }
+}
+
+void Recorder::set_waiting_for_room(bool waiting) {
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  stats_.waiting_for_room = waiting;
+}
+
+Status Recorder::take_receipts(std::vector<ReceivedReceipt>&& receipts) {
+  for (ReceivedReceipt& receipt : receipts) {
+    SEALRING_TRY(ring_.acknowledge(receipt.segment, receipt.note));
+    receipts_to_log_.push_back(std::move(receipt.note));
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    ++stats_.receipts;
+    stats_.last_receipt_wall_ns = clock_.now().wall_ns;
+  }
+  return {};
+}
+
+// --- segments and epochs ---
+
+bool Recorder::seal_is_due() const {
+  const std::uint64_t entries = range_.size() - ring_.contents().segment_start;
+  if (entries == 0) return false;
+  return segment_bytes_ >= config_.segment_bytes || entries >= config_.segment_entries ||
+         (segment_has_records_ && steady_clock::now() - segment_began_ >= config_.segment_age);
+}
+
+Status Recorder::seal() {
+  SEALRING_TRY(commit());
+  // The next key is durable before the log names it.
+  SEALRING_ASSIGN(auto next, SoftwareSigner::generate());
+  SEALRING_TRY(epochs_.save(epoch_ + 1, *next));
+  Handover handover;
+  handover.epoch = epoch_;
+  handover.size = range_.size();
+  handover.root = range_.root();
+  handover.next_key = next->public_key();
+  const Bytes message = handover_message(origin_, handover.epoch, handover.size, handover.root, handover.next_key);
+  SEALRING_ASSIGN(handover.by_old, epoch_key_->sign(message));
+  SEALRING_ASSIGN(handover.by_next, next->sign(message));
+  scratch_.clear();
+  SEALRING_TRY(encode_entry({common(), handover}, scratch_));
+  append_entry(scratch_);
+  SEALRING_TRY(commit());
+  epoch_key_ = std::move(next);
+  return close_and_sign();
+}
+
+Status Recorder::close_and_sign() {
+  SEALRING_TRY(ring_.close_segment(clock_.now().wall_ns));
+  SEALRING_TRY(epochs_.erase(epoch_));
+  ++epoch_;
+  segment_bytes_ = 0;
+  segment_has_records_ = false;
+  segment_began_ = steady_clock::now();
+  return sign_closed_segments();
+}
+
+// --- the loop ---
+
+steady_clock::time_point Recorder::next_deadline() const {
+  auto deadline = last_record_ + config_.heartbeat;
+  if (segment_has_records_) deadline = std::min(deadline, segment_began_ + config_.segment_age);
+  if (redelivery_.holding()) deadline = std::min(deadline, held_since_ + kHoldTime);
+  return deadline;
+}
+
+Status Recorder::tick() {
+  if (redelivery_.holding() && steady_clock::now() >= held_since_ + kHoldTime) {
+    SEALRING_TRY(add_all(redelivery_.give_up()));
+    SEALRING_TRY(commit());
+  }
+  if (steady_clock::now() >= last_record_ + config_.heartbeat) SEALRING_TRY(add_event(EventCode::heartbeat, {}));
+  SEALRING_TRY(commit());
+  if (seal_is_due()) SEALRING_TRY(seal());
+  return {};
+}
+
+Status Recorder::check_clock() {
+  const ClockReading now = clock_.now();
+  const auto offset = [](const ClockReading& r) { return r.wall_ns - static_cast<std::int64_t>(r.boottime_ns); };
+  const std::int64_t step = offset(now) - offset(now_);
+  const bool stepped = step > kClockStepNs || step < -kClockStepNs || now.synchronised != now_.synchronised;
+  now_ = now;
+  if (!stepped) return {};
+  const std::uint64_t magnitude_ms = static_cast<std::uint64_t>(step < 0 ? -step : step) / 1000000;
+  return add_event(EventCode::clock, {{"direction", ByteView(step < 0 ? "back" : "forward")},
+                                      {"step-ms", magnitude_ms},
+                                      {"synchronised", std::uint64_t{now.synchronised}}});
+}
+
+Status Recorder::run() {
+  SEALRING_TRY(add_event(EventCode::start, {{"software", ByteView("sealring " SEALRING_VERSION)}}));
+  SEALRING_TRY(commit());
+  while (!closed_) {
+    RecordQueue::Batch batch = queue_.take(next_deadline());
+    closed_ = closed_ || batch.closed;
+    SEALRING_TRY(check_clock());
+    Status status = take_receipts(std::move(batch.receipts));
+    if (status.ok()) status = take_items(std::move(batch.items));
+    if (status.ok()) status = log_receipts();
+    if (status.ok()) status = tick();
+    if (!status.ok() && status.error().kind == ErrorKind::full && closed_) {
+      diag(DiagLevel::warning, "stopping with a full ring: what was not acknowledged stays with the broker");
+      return ring_.move();
+    }
+    SEALRING_TRY(status);
+  }
+  SEALRING_TRY(add_event(EventCode::stop, {}));
+  SEALRING_TRY(commit());
+  return ring_.move();
+}
+
+Status Recorder::take_items(std::vector<SourceItem>&& items) {
+  for (SourceItem& item : items) {
+    SEALRING_TRY(take_item(std::move(item)));
+    if (draft_.entries.size() < kFrameTargetBytes) continue;
+    SEALRING_TRY(commit());
+    if (seal_is_due()) SEALRING_TRY(seal());
+  }
+  return commit();
+}
+
+Status Recorder::log_receipts() {
+  std::vector<Bytes> notes;
+  notes.swap(receipts_to_log_);
+  for (const Bytes& note : notes) {
+    scratch_.clear();
+    SEALRING_TRY(encode_entry({common(), Receipt{note}}, scratch_));
+    append_entry(scratch_);
+  }
+  return commit();
+}
+
+Recorder::Stats Recorder::stats() const {
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  return stats_;
+}
+
+}  // namespace sealring

@@ -1,0 +1,140 @@
+// The recorder: turns what the sources hand over into entries, frames and segments, in the order of durability.
+//
+// One thread runs run(). It takes from the queue whatever came while the previous commit was under way and, per frame:
+// encodes the entries, extends the tree, signs the new root with the epoch key, makes the frame durable, and only then
+// releases the acknowledgements (commit() in recorder.cc is that order, step by step). It also keeps the epochs:
+// seals the open segment by bytes, count or age, with a handover entry as its last.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "crypto/ed25519.h"
+#include "drivers/clock.h"
+#include "gateway/epoch_key.h"
+#include "gateway/queue.h"
+#include "gateway/redelivery.h"
+#include "storage/entry.h"
+#include "storage/ring.h"
+
+namespace sealring {
+
+class Recorder {
+ public:
+  struct Config {
+    std::chrono::milliseconds commit_interval{0};
+    std::uint64_t segment_bytes = 4u << 20;
+    std::uint64_t segment_entries = 100000;
+    std::chrono::milliseconds segment_age{600000};
+    std::chrono::milliseconds heartbeat{60000};
+  };
+  // All referenced objects must outlive the recorder.
+  Recorder(Config config, Ring& ring, Signer& identity, EpochKeys& epochs, const Clock& clock, RecordQueue& queue);
+  ~Recorder();
+
+  // Makes the recorder ready to go on where the log ends: loads the epoch key and checks it against the log, finishes
+  // a seal that was cut short, signs what is closed but not signed. fatal: the epoch key is lost or another one.
+  Status open();
+  // Where acknowledgements go. Before run().
+  void set_release(std::function<void(std::uint64_t connection, std::uint64_t tag)> release) {
+    release_ = std::move(release);
+  }
+  // Called on the recorder's thread when a sealed segment may be forwarded.
+  void set_on_sealed(std::function<void()> on_sealed) { on_sealed_ = std::move(on_sealed); }
+
+  // Until the queue is closed; then records "stop" and moves the journal into the ring. An error is fatal.
+  Status run();
+
+  struct Stats {
+    std::uint64_t messages = 0, events = 0, frames = 0, suppressed = 0, flagged = 0, rejected = 0;
+    std::uint64_t receipts = 0;
+    bool waiting_for_room = false;
+    std::int64_t last_receipt_wall_ns = 0;
+  };
+  Stats stats() const;  // any thread
+
+ private:
+  // Entries of the next frame.
+  struct Draft {
+    Bytes entries;
+    std::uint32_t count = 0;
+    struct TailEntry {
+      std::uint16_t packet_id;
+      std::uint64_t index;
+      bool flagged;
+    };
+    std::vector<TailEntry> tail;
+    std::uint64_t connection = 0, tag = 0;  // released once it is durable
+  };
+
+  std::uint64_t next_index() const { return range_.size() + draft_.count; }
+  EntryCommon common() const;
+  Status check_epoch_key();
+  Status rebuild_tail();
+  Status finish_cut_short_seal();
+  Status sign_closed_segments();
+  Result<Hash> subtree_hash_at(std::uint64_t size) const;
+
+  Status take_items(std::vector<SourceItem>&& items);
+  Status take_item(SourceItem&& item);
+  Status take_connected(const SourceItem& item);
+  Status add_all(std::vector<Redelivery::ToRecord>&& records);
+  Status add_message(const SourceItem& item, std::optional<std::uint64_t> duplicate_of);
+  Status add_parts(const SourceItem& item, Message message);
+  Status add_rejected(const SourceItem& item, std::optional<std::uint64_t> duplicate_of, const std::string& reason);
+  Status add_event(EventCode code, std::vector<Detail> details);
+  void append_entry(ByteView entry);
+  std::array<std::uint8_t, 16> next_salt();
+  void note_tail(const SourceItem& item, std::uint64_t index, bool flagged);
+  bool same_content(std::uint64_t index, const SourceItem& item) const;
+
+  Status commit();
+  void release_acknowledgements();
+  void set_waiting_for_room(bool waiting);
+  Status append_when_room(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes);
+  Status take_receipts(std::vector<ReceivedReceipt>&& receipts);
+  Status log_receipts();
+  Status seal();
+  Status close_and_sign();
+  bool seal_is_due() const;
+  Status tick();
+  Status check_clock();
+  std::chrono::steady_clock::time_point next_deadline() const;
+
+  const Config config_;
+  Ring& ring_;
+  Signer& identity_;
+  EpochKeys& epochs_;
+  const Clock& clock_;
+  RecordQueue& queue_;
+  std::function<void(std::uint64_t, std::uint64_t)> release_;
+  std::function<void()> on_sealed_;
+
+  std::string origin_;
+  CompactRange range_;
+  std::uint64_t epoch_ = 0;
+  std::unique_ptr<SoftwareSigner> epoch_key_;
+  Redelivery redelivery_;
+  Draft draft_;
+  Bytes scratch_;
+  Bytes salts_;  // random bytes not used yet
+  std::size_t salts_used_ = 0;
+  ClockReading now_;
+  std::uint64_t boot_ = 0;
+  std::uint64_t connection_index_ = 0;  // of the broker-connected event
+  std::uint64_t received_ = 0;
+  std::uint64_t last_tag_ = 0;        // of the last message taken from the queue, on this connection
+  std::uint64_t segment_bytes_ = 0;   // of the open segment
+  bool segment_has_records_ = false;  // anything besides receipts: only then does age seal it
+  std::chrono::steady_clock::time_point segment_began_, last_record_, held_since_;
+  std::vector<Bytes> receipts_to_log_;
+  bool closed_ = false;
+
+  mutable std::mutex stats_mutex_;
+  Stats stats_;
+};
+
+}  // namespace sealring

@@ -1,0 +1,305 @@
+// The recorder's other half: from what the sources hand over to the bytes of entries.
+#include <algorithm>
+
+#include "crypto/sha256.h"
+#include "drivers/diag.h"
+#include "gateway/recorder.h"
+
+namespace sealring {
+namespace {
+
+constexpr std::uint8_t kMessageExpiry = 0x02, kTopicAlias = 0x23;  // MQTT 5 property identifiers
+constexpr std::size_t kSaltBytes = 16;
+constexpr std::size_t kShownTopicBytes = 1024;  // of the topic, in a rejected event
+
+std::vector<Property> to_properties(const std::vector<ReceivedProperty>& received) {
+  std::vector<Property> out;
+  out.reserve(received.size());
+  for (const ReceivedProperty& p : received) out.push_back({p.id, p.number, p.a, p.b});
+  return out;
+}
+
+// Changes between two deliveries of one message.
+bool is_volatile(std::uint8_t id) { return id == kMessageExpiry || id == kTopicAlias; }
+
+bool same_properties(const std::vector<Property>& stored, const std::vector<ReceivedProperty>& received) {
+  auto a = stored.begin();
+  auto b = received.begin();
+  for (;;) {
+    while (a != stored.end() && is_volatile(a->id)) ++a;
+    while (b != received.end() && is_volatile(b->id)) ++b;
+    if (a == stored.end() || b == received.end()) return a == stored.end() && b == received.end();
+    if (a->id != b->id || a->number != b->number || a->a != b->a || a->b != b->b) return false;
+    ++a, ++b;
+  }
+}
+
+const Detail* find_detail(const Event& event, ByteView name) {
+  for (const Detail& detail : event.details)
+    if (detail.name == name) return &detail;
+  return nullptr;
+}
+
+std::uint64_t number_of(const Event& event, ByteView name) {
+  const Detail* detail = find_detail(event, name);
+  const auto* number = detail ? std::get_if<std::uint64_t>(&detail->value) : nullptr;
+  return number ? *number : 0;
+}
+
+bool same_rejected(const Event& event, const SourceItem& item) {
+  const Detail* hash = find_detail(event, "payload-sha256");
+  const Hash* stored = hash ? std::get_if<Hash>(&hash->value) : nullptr;
+  return event.code == EventCode::rejected && item.type == SourceItem::Type::rejected && stored != nullptr &&
+         *stored == item.payload_sha256 && number_of(event, "payload-bytes") == item.payload_bytes;
+}
+
+}  // namespace
+
+EntryCommon Recorder::common() const {
+  EntryCommon c;
+  c.wall_ns = now_.wall_ns;
+  c.clock = now_.synchronised ? ClockState::synchronised : ClockState::unsynchronised;
+  c.boot = boot_;
+  c.boottime_ns = now_.boottime_ns;
+  c.connection = connection_index_;
+  c.received = received_;
+  return c;
+}
+
+void Recorder::append_entry(ByteView entry) {
+  put_u16(draft_.entries, static_cast<std::uint16_t>(entry.size()));
+  draft_.entries += entry;
+  ++draft_.count;
+}
+
+std::array<std::uint8_t, 16> Recorder::next_salt() {
+  if (salts_used_ + kSaltBytes > salts_.size()) {
+    salts_ = random_bytes(256 * kSaltBytes);  // one system call for 256 messages
+    salts_used_ = 0;
+  }
+  salts_used_ += kSaltBytes;
+  return to_array<kSaltBytes>(ByteView(salts_).substr(salts_used_ - kSaltBytes, kSaltBytes));
+}
+
+Status Recorder::take_item(SourceItem&& item) {
+  last_record_ = std::chrono::steady_clock::now();
+  switch (item.type) {
+    case SourceItem::Type::connected:
+      return take_connected(item);
+    case SourceItem::Type::disconnected: {
+      Status status = add_event(EventCode::broker_disconnected, {{"reason", ByteView(item.reason)}});
+      connection_index_ = received_ = 0;
+      return status;
+    }
+    case SourceItem::Type::trouble:
+      diag(DiagLevel::warning, "broker: " + item.reason);
+      return add_event(EventCode::broker_disconnected, {{"reason", ByteView(item.reason)}});
+    case SourceItem::Type::message:
+    case SourceItem::Type::rejected:
+      break;
+  }
+  last_tag_ = item.tag;
+  draft_.connection = item.connection;
+  const bool was_holding = redelivery_.holding();
+  const std::uint64_t suppressed = redelivery_.suppressed();
+  auto records = redelivery_.offer(std::move(item));
+  if (!was_holding && redelivery_.holding()) held_since_ = last_record_;
+  if (redelivery_.suppressed() != suppressed) {
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    stats_.suppressed = redelivery_.suppressed();
+  }
+  return add_all(std::move(records));
+}
+
+Status Recorder::take_connected(const SourceItem& item) {
+  SEALRING_TRY(commit());  // the tail must be in the log before it is compared with what comes
+  redelivery_.connected(item.session_present);
+  connection_index_ = 0;
+  received_ = last_tag_ = 0;
+  draft_.connection = item.connection;
+  draft_.tag = 0;
+  const std::uint64_t index = next_index();
+  SEALRING_TRY(add_event(EventCode::broker_connected, {{"protocol", ByteView(item.protocol == 5 ? "5" : "3.1.1")},
+                                                       {"session-present", std::uint64_t{item.session_present}}}));
+  connection_index_ = index;
+  return {};
+}
+
+// The tag of the draft never runs ahead of what is in it: a commit in between must not release what comes after.
+Status Recorder::add_all(std::vector<Redelivery::ToRecord>&& records) {
+  if (!records.empty()) draft_.tag = records.front().item.tag - 1;
+  for (Redelivery::ToRecord& record : records) {
+    const SourceItem& item = record.item;
+    received_ = item.tag;
+    if (draft_.entries.size() + item.payload_bytes + 4 * kMaxEntryBytes > kMaxFrameBytes) SEALRING_TRY(commit());
+    if (record.possible_duplicate_of) {
+      std::lock_guard<std::mutex> lock(stats_mutex_);
+      ++stats_.flagged;
+    }
+    if (item.type == SourceItem::Type::rejected) {
+      SEALRING_TRY(add_rejected(item, record.possible_duplicate_of, item.reason));
+    } else {
+      SEALRING_TRY(add_message(item, record.possible_duplicate_of));
+    }
+    draft_.tag = item.tag;
+  }
+  // All that was taken is now in the log, in the draft, or held.
+  draft_.tag = last_tag_;
+  return {};
+}
+
+void Recorder::note_tail(const SourceItem& item, std::uint64_t index, bool flagged) {
+  if (item.qos > 0) draft_.tail.push_back({item.packet_id, index, flagged});
+}
+
+Status Recorder::add_message(const SourceItem& item, std::optional<std::uint64_t> duplicate_of) {
+  const std::uint64_t index = next_index();
+  const std::vector<Property> properties = to_properties(item.properties);
+  Message message;
+  message.salt = next_salt();
+  message.topic = item.topic;
+  message.qos = item.qos;
+  message.retain = item.retain;
+  message.dup = item.dup;
+  message.packet_id = item.packet_id;
+  message.payload = item.payload;
+  message.properties = properties;
+  message.possible_duplicate_of = duplicate_of;
+  scratch_.clear();
+  Status status;
+  if (item.payload.size() > kPartPayloadBytes) {
+    status = add_parts(item, message);
+  } else {
+    status = encode_message(common(), message, scratch_);
+    if (status.ok()) append_entry(scratch_);
+  }
+  if (!status.ok() && status.error().kind == ErrorKind::reject) {  // e.g. topic and properties too long for an entry
+    SourceItem rejected = item;
+    rejected.payload_bytes = item.payload.size();
+    rejected.payload_sha256 = sha256(item.payload);
+    return add_rejected(rejected, duplicate_of, status.error().message);
+  }
+  SEALRING_TRY(status);
+  note_tail(item, index, duplicate_of.has_value());
+  segment_has_records_ = true;
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  ++stats_.messages;
+  return {};
+}
+
+Status Recorder::add_parts(const SourceItem& item, Message message) {
+  if (item.payload.size() > kMaxPayloadBytes)
+    return reject_error("payload of " + std::to_string(item.payload.size()) + " bytes is above the limit of " +
+                        std::to_string(kMaxPayloadBytes));
+  const std::uint64_t first = next_index();
+  ByteView rest = item.payload;
+  PartsInfo parts;
+  parts.total_bytes = rest.size();
+  parts.count = (rest.size() + kPartPayloadBytes - 1) / kPartPayloadBytes;
+  parts.payload_sha256 = sha256(rest);
+  message.parts = parts;
+  message.payload = rest.substr(0, kPartPayloadBytes);
+  rest.remove_prefix(kPartPayloadBytes);
+  SEALRING_TRY(encode_message(common(), message, scratch_));
+  append_entry(scratch_);
+  for (std::uint64_t number = 1; number < parts.count; ++number) {
+    Part part;
+    part.salt = next_salt();
+    part.first = first;
+    part.number = number;
+    part.payload = rest.substr(0, kPartPayloadBytes);
+    rest.remove_prefix(part.payload.size());
+    scratch_.clear();
+    SEALRING_TRY(encode_entry({common(), part}, scratch_));
+    append_entry(scratch_);
+  }
+  return {};
+}
+
+Status Recorder::add_rejected(const SourceItem& item, std::optional<std::uint64_t> duplicate_of,
+                              const std::string& reason) {
+  const std::uint64_t index = next_index();
+  std::vector<Detail> details = {{"payload-bytes", item.payload_bytes},
+                                 {"payload-sha256", item.payload_sha256},
+                                 {"qos", std::uint64_t{item.qos}},
+                                 {"reason", ByteView(reason)}};
+  const std::string topic = quoted(item.topic, kShownTopicBytes);
+  details.push_back({"topic", ByteView(topic)});
+  if (item.packet_id != 0) details.push_back({"packet-id", std::uint64_t{item.packet_id}});
+  if (duplicate_of) details.push_back({"possible-duplicate-of", *duplicate_of});
+  diag(DiagLevel::warning, "rejected a message on " + quoted(item.topic) + ": " + reason);
+  SEALRING_TRY(add_event(EventCode::rejected, std::move(details)));
+  note_tail(item, index, duplicate_of.has_value());
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  ++stats_.rejected;
+  return {};
+}
+
+Status Recorder::add_event(EventCode code, std::vector<Detail> details) {
+  scratch_.clear();
+  SEALRING_TRY(encode_entry({common(), Event{code, std::move(details)}}, scratch_));
+  append_entry(scratch_);
+  last_record_ = std::chrono::steady_clock::now();
+  segment_has_records_ = true;
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  ++stats_.events;
+  return {};
+}
+
+bool Recorder::same_content(std::uint64_t index, const SourceItem& item) const {
+  auto bytes = ring_.entries(index, 1);
+  if (!bytes) return false;
+  auto entry = decode_entry(ByteView(*bytes).substr(2));
+  if (!entry) return false;
+  if (const auto* event = std::get_if<Event>(&entry->body)) return same_rejected(*event, item);
+  const auto* message = std::get_if<Message>(&entry->body);
+  if (message == nullptr || item.type != SourceItem::Type::message || message->topic != item.topic ||
+      message->qos != item.qos || message->retain != item.retain ||
+      !same_properties(message->properties, item.properties))
+    return false;
+  if (!message->parts) return message->payload == item.payload;
+  return message->parts->total_bytes == item.payload.size() && message->parts->payload_sha256 == sha256(item.payload);
+}
+
+// What the log's end says about the broker's session: the messages that may come again (newest connection without
+// session begins the lineage), the count of starts, the size of the open segment.
+Status Recorder::rebuild_tail() {
+  constexpr std::uint64_t kMaxScan = 1000000;  // entries; with QoS 0 in between the tail may be far back
+  const std::uint64_t size = range_.size(), first = ring_.usage().first_index;
+  const std::uint64_t segment_start = ring_.contents().segment_start;
+  struct Found {
+    std::uint16_t packet_id;
+    std::uint64_t index;
+    bool flagged;
+  };
+  std::vector<Found> tail;  // newest first
+  bool lineage_complete = false;
+  for (std::uint64_t end = size; end > first;) {
+    const std::uint64_t begin = std::max(first, (end - 1) / kBundleEntries * kBundleEntries);
+    SEALRING_ASSIGN(const Bytes bytes, ring_.entries(begin, static_cast<std::size_t>(end - begin)));
+    SEALRING_ASSIGN(const auto entries, split_entries(bytes, static_cast<std::size_t>(end - begin)));
+    for (std::uint64_t index = end; index-- > begin;) {
+      const ByteView raw = entries[static_cast<std::size_t>(index - begin)];
+      if (index >= segment_start) segment_bytes_ += 2 + raw.size();
+      if (lineage_complete) continue;
+      SEALRING_ASSIGN(const Entry entry, decode_entry(raw));
+      if (index + 1 == size) boot_ = entry.common.boot + 1;
+      if (const auto* message = std::get_if<Message>(&entry.body)) {
+        if (message->qos > 0) tail.push_back({message->packet_id, index, message->possible_duplicate_of.has_value()});
+      } else if (const auto* event = std::get_if<Event>(&entry.body)) {
+        if (event->code == EventCode::rejected && number_of(*event, "qos") > 0)
+          tail.push_back({static_cast<std::uint16_t>(number_of(*event, "packet-id")), index,
+                          find_detail(*event, "possible-duplicate-of") != nullptr});
+        lineage_complete = event->code == EventCode::broker_connected && number_of(*event, "session-present") == 0;
+      }
+    }
+    end = begin;
+    lineage_complete = lineage_complete || tail.size() >= Redelivery::kMaxTail || size - begin >= kMaxScan;
+    if (lineage_complete && begin <= segment_start) break;
+  }
+  for (auto found = tail.rbegin(); found != tail.rend(); ++found)
+    redelivery_.recorded(found->packet_id, found->index, found->flagged);
+  return {};
+}
+
+}  // namespace sealring
