@@ -1,0 +1,348 @@
+#include "storage/ring.h"
+
+#include <catch2/catch.hpp>
+#include <fstream>
+
+#include "storage/store_reader.h"
+#include "store_fixture.h"
+
+using namespace sealring;
+using namespace sealring::test;
+
+namespace {
+
+constexpr std::uint64_t kMap = 64u << 20;
+
+struct Store {
+  TempDir dir;
+  ModelLog log{7};
+  std::unique_ptr<Ring> ring;
+
+  explicit Store(std::uint64_t map_bytes = kMap) {
+    const auto genesis = log.next(1, 120);
+    const Status status = Ring::create({dir / "store", map_bytes}, kOrigin, genesis.frame);
+    if (!status.ok()) FAIL(status.error().message);
+    reopen();
+  }
+  void reopen() {
+    ring.reset();
+    auto opened = Ring::open({dir / "store"});
+    if (!opened) FAIL(opened.error().message);
+    ring = std::move(opened).value();
+  }
+  Status append(std::size_t count, std::size_t bytes) {
+    const auto step = log.next(count, bytes);
+    const Status status = ring->append(step.frame, step.range, step.nodes);
+    if (!status.ok()) log.rewind(step.frame.header.first);
+    return status;
+  }
+  void must_append(std::size_t count, std::size_t bytes) {
+    const Status status = append(count, bytes);
+    if (!status.ok()) FAIL(status.error().message);
+  }
+  Bytes entry(std::uint64_t index) const {
+    auto bytes = ring->entries(index, 1);
+    return bytes ? bytes->substr(2) : "error: " + bytes.error().message;
+  }
+  // Everything from the first index on is what the model has, and the tree too.
+  void check_all() const {
+    const auto& want = log.entries();
+    REQUIRE(ring->size() == want.size());
+    REQUIRE(ring->contents().range.root() == log.range().root());
+    for (std::uint64_t at = ring->usage().first_index; at < want.size();) {
+      const std::size_t count = std::min<std::uint64_t>(kBundleEntries, want.size() - at);
+      auto bytes = ring->entries(at, count);
+      if (!bytes) FAIL(bytes.error().message);
+      const auto got = split_entries(*bytes, count);
+      REQUIRE(got.ok());
+      for (std::size_t i = 0; i < count; ++i) REQUIRE((*got)[i] == want[at + i]);
+      at += count;
+    }
+  }
+};
+
+NodeSource nodes_of(const Ring& ring) {
+  return [&ring](int level, std::uint64_t start) { return ring.node(level, start); };
+}
+
+}  // namespace
+
+TEST_CASE("ring: a new store has the genesis entry and nothing else") {
+  Store s;
+  CHECK(s.ring->contents().origin == kOrigin);
+  CHECK(s.ring->contents().epoch == 0);
+  s.check_all();
+  auto again = Ring::create({s.dir / "store", kMap}, kOrigin, s.log.next(1, 10).frame);
+  REQUIRE_FALSE(again.ok());
+}
+
+TEST_CASE("ring: a store that is there is never made again") {
+  TempDir dir;
+  ModelLog log{3};
+  const auto genesis = log.next(1, 100);
+  REQUIRE(Ring::create({dir / "store", kMap}, kOrigin, genesis.frame).ok());
+  const Status again = Ring::create({dir / "store", kMap}, kOrigin, genesis.frame);
+  REQUIRE_FALSE(again.ok());
+  CHECK(again.error().kind == ErrorKind::reject);
+  CHECK_THAT(again.error().message, Catch::Matchers::Contains("there is a store already"));
+  // The file has its full size from the start and no commit changes it.
+  CHECK(std::filesystem::file_size(dir / "store/ring.lmdb") == kMap);
+}
+
+TEST_CASE("ring: a second opener is refused") {
+  Store s;
+  auto second = Ring::open({s.dir / "store"});
+  REQUIRE_FALSE(second.ok());
+  CHECK_THAT(second.error().message, Catch::Matchers::Contains("another process has this store open"));
+}
+
+TEST_CASE("ring: frames of all sizes survive a kill at any moment between appends") {
+  Store s;
+  const std::pair<std::size_t, std::size_t> sizes[] = {{1, 1},      {1, 200},  {3, 5000},   {300, 40}, {1, 65535},
+                                                       {20, 60000}, {256, 10}, {1000, 700}, {1, 0},    {2, 30000}};
+  for (int lap = 0; lap < 3; ++lap)
+    for (const auto& [count, bytes] : sizes) {
+      s.must_append(count, bytes);
+      s.check_all();
+      s.reopen();  // without move(): as after a kill
+      s.check_all();
+    }
+  CHECK(s.ring->usage().first_index == 0);
+}
+
+TEST_CASE("ring: proofs of every size verify, before and after a move") {
+  Store s;
+  for (int i = 0; i < 12; ++i) s.must_append(1 + 61 * (i % 3), 50);
+  for (int pass = 0; pass < 2; ++pass) {
+    const std::uint64_t size = s.ring->size();
+    for (std::uint64_t at = 0; at < size; at += 7) {
+      auto proof = subtree_proof(at, at + 1, size, nodes_of(*s.ring));
+      if (!proof) FAIL(proof.error().message);
+      CHECK(verify_inclusion(at, size, *proof, leaf_hash(s.log.entries()[at]), s.log.range().root()).ok());
+    }
+    for (std::uint64_t old = 1; old <= size; old += 13) {
+      auto proof = subtree_proof(0, old, size, nodes_of(*s.ring));
+      if (!proof) FAIL(proof.error().message);
+      CHECK(verify_consistency(old, size, *proof, s.log.root_at(old), s.log.range().root()).ok());
+    }
+    REQUIRE(s.ring->move().ok());
+  }
+}
+
+TEST_CASE("ring: segments close, get notes and receipts, and stay so after a reopen") {
+  Store s;
+  s.must_append(10, 100);
+  REQUIRE(s.ring->close_segment(42).ok());
+  s.must_append(5, 100);
+  auto segments = s.ring->segments();
+  REQUIRE(segments.size() == 2);
+  CHECK(segments[0].state == SegmentState::sealed);
+  CHECK(segments[0].start == 0);
+  CHECK(segments[0].end == 11);
+  CHECK(segments[1].state == SegmentState::open);
+  CHECK(segments[1].start == 11);
+  CHECK(s.ring->contents().epoch == 1);
+  REQUIRE(s.ring->attach_note(0, "note").ok());
+  REQUIRE(s.ring->acknowledge(0, "note with receipt").ok());
+  CHECK_FALSE(s.ring->acknowledge(7, "x").ok());
+  s.reopen();
+  segments = s.ring->segments();
+  REQUIRE(segments.size() == 2);
+  CHECK(segments[0].state == SegmentState::acknowledged);
+  CHECK(segments[0].note == "note with receipt");
+  CHECK(segments[0].closed_wall_ns == 42);
+  s.check_all();
+}
+
+TEST_CASE("ring: full without receipts refuses and keeps everything; a receipt makes room by itself") {
+  Store s;
+  std::uint64_t refused_at = 0;
+  for (int segment = 0; refused_at == 0; ++segment) {
+    for (int i = 0; i < 20 && refused_at == 0; ++i) {
+      const Status status = s.append(100, 1000);
+      if (status.ok()) continue;
+      REQUIRE(status.error().kind == ErrorKind::full);
+      refused_at = s.ring->size();
+    }
+    if (refused_at == 0) REQUIRE(s.ring->close_segment(0).ok());
+    REQUIRE(segment < 100);
+  }
+  CHECK(s.ring->usage().first_index == 0);
+  CHECK(s.ring->size() > 40000);  // 64 MiB less the reserve
+  s.check_all();
+  s.reopen();
+  s.check_all();
+  CHECK(s.append(100, 1000).error().kind == ErrorKind::full);
+  for (std::uint64_t segment = 0; segment < 5; ++segment) REQUIRE(s.ring->acknowledge(segment, "receipt").ok());
+  for (int i = 0; i < 50; ++i) s.must_append(100, 1000);
+  CHECK(s.ring->usage().first_index > 0);
+  CHECK(s.ring->entries(0, 1).error().kind == ErrorKind::missing);
+  s.check_all();
+}
+
+// The spike that the design rests on: mixed frame sizes, a nearly full map, many laps, and never a MAP_FULL.
+TEST_CASE("ring: many laps with frames of mixed sizes never run out of pages") {
+  Store s;
+  std::mt19937 random(11);
+  std::uint64_t bytes = 0, next_ack = 0;
+  const std::uint64_t laps = 6;
+  int frames = 0;
+  while (bytes < laps * kMap) {
+    std::size_t count = 1, size = 0;
+    const unsigned dice = random() % 100;
+    if (dice < 70) {
+      count = 1 + random() % 8;
+      size = 100 + random() % 200;  // 0.1 to 2 KB
+    } else if (dice < 95) {
+      count = 50 + random() % 200;
+      size = 300 + random() % 300;  // 15 to 150 KB
+    } else {
+      count = 20;
+      size = 30000 + random() % 20000;  // 0.6 to 1 MB
+    }
+    s.must_append(count, size);
+    bytes += count * (size + 2);
+    if (++frames % 40 == 0) REQUIRE(s.ring->close_segment(0).ok());
+    // Receipts lag behind, so that the map is always nearly full.
+    const auto segments = s.ring->segments();
+    for (const Segment& segment : segments) {
+      if (segment.state != SegmentState::sealed) continue;
+      if (s.ring->size() - segment.end < 1000 && segments.size() < 6) break;
+      REQUIRE(s.ring->acknowledge(segment.number, "receipt").ok());
+      ++next_ack;
+      break;
+    }
+  }
+  const auto usage = s.ring->usage();
+  CHECK(usage.first_index > 0);
+  CHECK(usage.used_bytes > usage.map_bytes * 6 / 10);
+  CHECK(usage.used_bytes < usage.map_bytes);
+  CHECK(std::filesystem::file_size(s.dir / "store/ring.lmdb") == kMap);
+  s.check_all();
+  s.reopen();
+  s.check_all();
+  // Proofs from the first index on stay possible, though what is below it is gone.
+  const std::uint64_t m = s.ring->usage().first_index, size = s.ring->size();
+  for (std::uint64_t old : {m, m + 1, m + 300, size - 1, size}) {
+    auto proof = subtree_proof(0, old, size, nodes_of(*s.ring));
+    if (!proof) FAIL(proof.error().message);
+    CHECK(verify_consistency(old, size, *proof, s.log.root_at(old), s.log.range().root()).ok());
+  }
+}
+
+TEST_CASE("ring: a store whose journal is of another time is refused with both sizes") {
+  Store s;
+  s.must_append(3, 100);
+  REQUIRE(s.ring->move().ok());
+  std::filesystem::copy_file(s.dir / "store/journal", s.dir / "old-journal");
+  std::filesystem::copy_file(s.dir / "store/ring.lmdb", s.dir / "old-ring");
+  for (int i = 0; i < 5; ++i) {
+    s.must_append(3, 100);
+    REQUIRE(s.ring->move().ok());
+  }
+  s.ring.reset();
+  std::filesystem::copy_file(s.dir / "store/journal", s.dir / "new-journal");
+  std::filesystem::copy_file(s.dir / "store/ring.lmdb", s.dir / "new-ring");
+  const auto put = [&](const char* journal, const char* ring) {
+    std::filesystem::remove(s.dir / "store/journal");
+    std::filesystem::remove(s.dir / "store/ring.lmdb");
+    std::filesystem::copy_file(s.dir / journal, s.dir / "store/journal");
+    std::filesystem::copy_file(s.dir / ring, s.dir / "store/ring.lmdb");
+    return Ring::open({s.dir / "store"});
+  };
+  auto behind = put("old-journal", "new-ring");
+  REQUIRE_FALSE(behind.ok());
+  CHECK(behind.error().kind == ErrorKind::fatal);
+  CHECK_THAT(behind.error().message, Catch::Matchers::Contains("the journal ends before it at size 4"));
+  auto ahead = put("new-journal", "old-ring");
+  REQUIRE_FALSE(ahead.ok());
+  CHECK(ahead.error().kind == ErrorKind::fatal);
+  CHECK_THAT(ahead.error().message, Catch::Matchers::Contains("the ring lost a commit"));
+  CHECK(put("new-journal", "new-ring").ok());
+}
+
+TEST_CASE("ring: journal missing or another log's is refused, never replaced") {
+  Store s;
+  s.must_append(3, 100);
+  s.ring.reset();
+  std::filesystem::rename(s.dir / "store/journal", s.dir / "kept");
+  auto opened = Ring::open({s.dir / "store"});
+  REQUIRE_FALSE(opened.ok());
+  CHECK(opened.error().kind == ErrorKind::fatal);
+  CHECK_FALSE(std::filesystem::exists(s.dir / "store/journal"));
+  std::filesystem::rename(s.dir / "kept", s.dir / "store/journal");
+  CHECK(Ring::open({s.dir / "store"}).ok());
+}
+
+TEST_CASE("ring: a file that is no LMDB file, and a folder without a store, are refused with words") {
+  TempDir dir;
+  CHECK(Ring::open({dir / "nothing"}).error().kind == ErrorKind::missing);
+  std::filesystem::create_directory(dir / "store");
+  std::ofstream(dir / "store/ring.lmdb") << std::string(8192, 'x');
+  auto opened = Ring::open({dir / "store"});
+  REQUIRE_FALSE(opened.ok());
+  CHECK_THAT(opened.error().message, Catch::Matchers::Contains("not an LMDB file"));
+}
+
+// What LMDB can leave when its meta page is torn: the commit before. The journal still has what came since.
+TEST_CASE("ring: one commit back, nothing acknowledged is lost") {
+  Store s;
+  s.must_append(5, 100);
+  REQUIRE(s.ring->move().ok());
+  for (int i = 0; i < 7; ++i) s.must_append(3, 200);
+  s.ring.reset();
+  std::filesystem::copy_file(s.dir / "store/ring.lmdb", s.dir / "before");
+  s.reopen();  // moves the seven frames
+  for (int i = 0; i < 4; ++i) s.must_append(3, 300);
+  s.ring.reset();
+  std::filesystem::copy_file(s.dir / "before", s.dir / "store/ring.lmdb",
+                             std::filesystem::copy_options::overwrite_existing);
+  s.reopen();
+  CHECK(s.ring->contents().replayed == 11);
+  s.check_all();
+}
+
+// Killed between the commit of a large frame and its mark in the journal.
+TEST_CASE("ring: a large frame without its mark is kept, two of them are a contradiction") {
+  Store s;
+  s.must_append(5, 100);
+  s.ring.reset();
+  const auto restore_journal = [&] {
+    std::filesystem::copy_file(s.dir / "journal-before", s.dir / "store/journal",
+                               std::filesystem::copy_options::overwrite_existing);
+  };
+  s.reopen();
+  std::filesystem::copy_file(s.dir / "store/journal", s.dir / "journal-before");
+  s.must_append(40, 3000);
+  s.ring.reset();
+  restore_journal();
+  s.reopen();
+  s.check_all();
+  s.must_append(2, 100);
+  s.must_append(40, 3000);
+  s.must_append(40, 3000);
+  s.ring.reset();
+  restore_journal();
+  auto opened = Ring::open({s.dir / "store"});
+  REQUIRE_FALSE(opened.ok());
+  CHECK(opened.error().kind == ErrorKind::fatal);
+}
+
+TEST_CASE("store reader: sees ring and journal as one, without the writer") {
+  Store s;
+  for (int i = 0; i < 9; ++i) s.must_append(60, 100);
+  REQUIRE(s.ring->close_segment(1).ok());
+  for (int i = 0; i < 3; ++i) s.must_append(2, 100);
+  s.ring.reset();
+  auto reader = StoreReader::open(s.dir / "store");
+  if (!reader) FAIL(reader.error().message);
+  const auto& want = s.log.entries();
+  CHECK((*reader)->size() == want.size());
+  CHECK((*reader)->frames().size() == 3);
+  REQUIRE((*reader)->segments().size() == 1);
+  for (std::uint64_t at = 0; at < want.size(); ++at) REQUIRE((*reader)->entries(at, 1)->substr(2) == want[at]);
+  CHECK((*reader)->entries(500, 47)->size() > 0);
+  CHECK((*reader)->entries(want.size(), 1).error().kind == ErrorKind::missing);
+  for (std::uint64_t size : {0, 1, 255, 256, 300, 541})
+    CHECK((*reader)->range_at(size)->root() == (size ? s.log.root_at(size) : empty_root()));
+}
