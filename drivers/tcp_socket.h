@@ -1,0 +1,107 @@
+// TCP sockets whose every call ends: at its deadline, or when somebody wakes it. Internal to drivers/.
+//
+// All sockets are non-blocking and waited for with poll(); a call checks its deadline before it does anything, so that
+// a peer that sends one byte a second gets no further than one that sends nothing. No call raises SIGPIPE.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "crypto/bytes.h"
+
+namespace sealring {
+
+using Deadline = std::chrono::steady_clock::time_point;
+inline Deadline deadline_in(std::chrono::milliseconds time) { return std::chrono::steady_clock::now() + time; }
+
+// Wakes every poll() that watches it; once woken it stays so. Any thread.
+class WakeFd {
+ public:
+  WakeFd();
+  ~WakeFd();
+  WakeFd(const WakeFd&) = delete;
+  WakeFd& operator=(const WakeFd&) = delete;
+  bool ok() const { return fd_ >= 0; }
+  int fd() const { return fd_; }
+  void wake();
+  bool woken() const;
+
+ private:
+  int fd_;
+};
+
+enum class Wait { ready, timeout, woken };
+// `events` as for poll(); fd -1: only wait. `wake` may be null. A woken `wake` wins over a ready fd.
+Wait wait_for(int fd, short events, Deadline deadline, const WakeFd* wake);
+
+// Owns the descriptor. One thread at a time.
+class TcpSocket {
+ public:
+  TcpSocket() = default;
+  explicit TcpSocket(int fd);  // connected; made non-blocking and without delay
+  ~TcpSocket();
+  TcpSocket(TcpSocket&& other) noexcept;
+  TcpSocket& operator=(TcpSocket&& other) noexcept;
+
+  bool is_open() const { return fd_ >= 0; }
+  void set_deadline(Deadline deadline) { deadline_ = deadline; }
+  void set_wake(const WakeFd* wake) { wake_ = wake; }  // null: nothing wakes
+
+  struct Io {
+    enum Outcome { done, end, timeout, woken, failed } outcome = done;  // end: the peer closed its direction
+    std::size_t bytes = 0;                                              // at least one when done
+    int error = 0;                                                      // errno when failed
+  };
+  Io receive(char* to, std::size_t capacity);
+  Io send(const char* from, std::size_t count);
+
+  // Nothing is waiting to be read that says that the peer has gone: neither an end nor an error. Does not wait.
+  bool looks_alive() const;
+  // Closes our direction and reads on until the peer closes its own, or the deadline: closing with bytes unread would
+  // make the kernel send a reset, which may destroy our last words before the peer reads them.
+  void linger();
+  std::string peer() const;  // "127.0.0.1:4711"
+
+ private:
+  Io wait_or(short events) const;
+  int fd_ = -1;
+  Deadline deadline_ = Deadline::max();
+  const WakeFd* wake_ = nullptr;
+};
+
+// Connects to one host. The system's resolver has no deadline, so it runs in a thread of its own; when it takes longer
+// than the call, the next call waits for the same thread instead of starting another.
+class TcpConnector {
+ public:
+  TcpConnector(std::string host, std::string port) : host_(std::move(host)), port_(std::move(port)) {}
+  // Tries each address, sharing the time among them. retry: words that say what to look at.
+  Result<TcpSocket> connect(Deadline deadline, const WakeFd* wake);
+
+  struct Lookup;
+
+ private:
+  Result<std::shared_ptr<Lookup>> look_up(Deadline deadline, const WakeFd* wake);
+  std::string host_, port_;
+  std::shared_ptr<Lookup> pending_;
+};
+
+class TcpListener {
+ public:
+  static Result<std::unique_ptr<TcpListener>> listen(const std::string& address, std::uint16_t port);
+  ~TcpListener();
+  TcpListener(const TcpListener&) = delete;
+  TcpListener& operator=(const TcpListener&) = delete;
+  std::uint16_t port() const { return port_; }
+  // Waits for the next connection. retry: the words of an error that will pass (no descriptors left, for example).
+  // A socket that is not open: woken.
+  Result<TcpSocket> accept(const WakeFd& wake);
+
+ private:
+  TcpListener(int fd, std::uint16_t port) : fd_(fd), port_(port) {}
+  int fd_;
+  std::uint16_t port_;
+};
+
+}  // namespace sealring

@@ -1,0 +1,539 @@
+#include "drivers/tls_stream.h"
+
+#include <arpa/inet.h>
+#include <mbedtls/error.h>
+#include <mbedtls/net_sockets.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/version.h>
+#include <mbedtls/x509_crt.h>
+
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+#include <psa/crypto.h>
+#else
+#define MBEDTLS_PRIVATE(member) member
+#endif
+
+#include <algorithm>
+#include <ctime>
+
+#include "crypto/ed25519.h"
+#include "drivers/system_error.h"
+
+namespace sealring {
+
+namespace {
+
+constexpr unsigned char kSanUri = 0x86;  // GeneralName: context tag 6
+constexpr unsigned char kSanDns = 0x82;
+constexpr unsigned char kSanIp = 0x87;
+
+int random_for_mbedtls(void*, unsigned char* to, std::size_t count) {
+  Bytes bytes = random_bytes(count);
+  std::memcpy(to, bytes.data(), count);
+  wipe(bytes);
+  return 0;
+}
+
+std::string mbedtls_words(int code) {
+  char words[160];
+  mbedtls_strerror(code, words, sizeof words);
+  return words;
+}
+
+// mbedTLS wants the terminating zero of PEM counted.
+const unsigned char* pem_data(const Bytes& pem) { return reinterpret_cast<const unsigned char*>(pem.c_str()); }
+
+int parse_chain(mbedtls_x509_crt* chain, const Bytes& pem) {
+  return mbedtls_x509_crt_parse(chain, pem_data(pem), pem.size() + 1);
+}
+
+int parse_key(mbedtls_pk_context* key, const Bytes& pem) {
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+  return mbedtls_pk_parse_key(key, pem_data(pem), pem.size() + 1, nullptr, 0, random_for_mbedtls, nullptr);
+#else
+  return mbedtls_pk_parse_key(key, pem_data(pem), pem.size() + 1, nullptr, 0);
+#endif
+}
+
+int check_pair(const mbedtls_pk_context* certified, const mbedtls_pk_context* key) {
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+  return mbedtls_pk_check_pair(certified, key, random_for_mbedtls, nullptr);
+#else
+  return mbedtls_pk_check_pair(certified, key);
+#endif
+}
+
+void start_mbedtls() {
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+  static const psa_status_t started = psa_crypto_init();  // TLS 1.3 calls PSA
+  SEALRING_ASSERT(started == PSA_SUCCESS);
+#endif
+}
+
+struct Chain : mbedtls_x509_crt {
+  Chain() { mbedtls_x509_crt_init(this); }
+  ~Chain() { mbedtls_x509_crt_free(this); }
+  Chain(const Chain&) = delete;
+};
+
+struct PrivateKey : mbedtls_pk_context {
+  PrivateKey() { mbedtls_pk_init(this); }
+  ~PrivateKey() { mbedtls_pk_free(this); }
+  PrivateKey(const PrivateKey&) = delete;
+};
+
+Status check_chain(Chain& chain, const Bytes& pem, const std::string& file, const char* what) {
+  int code = parse_chain(&chain, pem);
+  if (code == 0) return {};
+  if (code > 0) return reject_error(file + ": " + std::to_string(code) + " of its certificates cannot be read");
+  return reject_error(file + " is not " + what + " in PEM: " + mbedtls_words(code));
+}
+
+}  // namespace
+
+Status TlsMaterial::check() const {
+  start_mbedtls();
+  Chain trusted, own;
+  PrivateKey own_key;
+  SEALRING_TRY(check_chain(trusted, ca, files.ca_file, "a CA certificate"));
+  SEALRING_TRY(check_chain(own, cert, files.cert_file, "a certificate"));
+  int code = parse_key(&own_key, key);
+  if (code == MBEDTLS_ERR_PK_PASSWORD_REQUIRED) {
+    return reject_error(files.key_file + " is encrypted; a daemon needs it without a password, mode 0600");
+  }
+  if (code != 0) return reject_error(files.key_file + " is not a private key in PEM: " + mbedtls_words(code));
+  if (check_pair(&own.pk, &own_key) != 0) {
+    return reject_error("the private key " + files.key_file + " does not belong to the certificate " + files.cert_file);
+  }
+  return {};
+}
+
+// --- names and times in certificates ---
+
+namespace {
+
+std::string subject_of(const mbedtls_x509_crt& crt) {
+  char name[512];
+  int n = mbedtls_x509_dn_gets(name, sizeof name, &crt.subject);
+  return n < 0 ? "(a name that cannot be shown)" : std::string(name, static_cast<std::size_t>(n));
+}
+
+std::string issuer_of(const mbedtls_x509_crt& crt) {
+  char name[512];
+  int n = mbedtls_x509_dn_gets(name, sizeof name, &crt.issuer);
+  return n < 0 ? "(a name that cannot be shown)" : std::string(name, static_cast<std::size_t>(n));
+}
+
+std::string time_words(const mbedtls_x509_time& t) {
+  char words[80];
+  std::snprintf(words, sizeof words, "%04d-%02d-%02d %02d:%02d:%02d UTC", t.year, t.mon, t.day, t.hour, t.min, t.sec);
+  return words;
+}
+
+std::string now_words() {
+  std::time_t now = std::time(nullptr);
+  std::tm t{};
+  gmtime_r(&now, &t);
+  char words[40];
+  std::strftime(words, sizeof words, "%Y-%m-%d %H:%M:%S UTC", &t);
+  return words;
+}
+
+// The alternative names of one kind, by their tag, as they stand. mbedTLS 2.28 interprets few kinds but lists all raw.
+std::vector<std::string> alternative_names(const mbedtls_x509_crt& crt, unsigned char tag) {
+  std::vector<std::string> names;
+  for (const mbedtls_x509_sequence* s = &crt.subject_alt_names; s != nullptr; s = s->next) {
+    if (s->buf.p == nullptr || s->buf.tag != tag) continue;
+    names.emplace_back(reinterpret_cast<const char*>(s->buf.p), s->buf.len);
+  }
+  return names;
+}
+
+// URIs are printable ASCII; one with a NUL or a control character in it must not be equal to anything.
+std::vector<std::string> uris_of(const mbedtls_x509_crt& crt) {
+  std::vector<std::string> uris = alternative_names(crt, kSanUri);
+  auto odd = [](const std::string& uri) {
+    return std::any_of(uri.begin(), uri.end(), [](char c) { return c <= 0x20 || c >= 0x7f; });
+  };
+  uris.erase(std::remove_if(uris.begin(), uris.end(), odd), uris.end());
+  return uris;
+}
+
+// The 4 or 16 bytes of an address, empty for a name.
+Bytes address_bytes(const std::string& name) {
+  char raw[16];
+  if (inet_pton(AF_INET, name.c_str(), raw) == 1) return Bytes(raw, 4);
+  if (inet_pton(AF_INET6, name.c_str(), raw) == 1) return Bytes(raw, 16);
+  return {};
+}
+
+std::string address_words(const std::string& raw) {
+  char words[INET6_ADDRSTRLEN];
+  int family = raw.size() == 4 ? AF_INET : AF_INET6;
+  if ((raw.size() != 4 && raw.size() != 16) || inet_ntop(family, raw.data(), words, sizeof words) == nullptr)
+    return "?";
+  return words;
+}
+
+std::string names_words(const mbedtls_x509_crt& crt) {
+  std::string words;
+  for (const std::string& dns : alternative_names(crt, kSanDns)) words += ", " + quoted(dns);
+  for (const std::string& ip : alternative_names(crt, kSanIp)) words += ", " + address_words(ip);
+  return words.empty() ? subject_of(crt) : words.substr(2);
+}
+
+}  // namespace
+
+// --- the stream ---
+
+struct TlsStream::Impl {
+  TcpSocket socket;
+  Role role = Role::client;
+  std::shared_ptr<const TlsMaterial> material;
+  std::string server_name;
+  Bytes server_address;  // when the name is one
+
+  Chain ca, own;
+  PrivateKey key;
+  mbedtls_ssl_config config;
+  mbedtls_ssl_context ssl;
+
+  TcpSocket::Io last_io;
+  Failure failure = Failure::none;
+  Bytes first_bytes;  // of the peer: tells other protocols from TLS
+  bool handshake_done = false;
+  std::string refusal;  // what is wrong with the peer's certificate
+  bool peer_seen = false;
+  std::string peer_subject;
+  std::vector<std::string> peer_uris;
+
+  Impl() {
+    mbedtls_ssl_config_init(&config);
+    mbedtls_ssl_init(&ssl);
+  }
+  ~Impl() {
+    mbedtls_ssl_free(&ssl);
+    mbedtls_ssl_config_free(&config);
+  }
+  Impl(const Impl&) = delete;
+
+  int set_up();
+  int configure();
+  static int on_send(void* self, const unsigned char* from, std::size_t count);
+  static int on_receive(void* self, unsigned char* to, std::size_t capacity);
+  static int on_verify(void* self, mbedtls_x509_crt* crt, int depth, std::uint32_t* flags);
+  void note_flaws(const mbedtls_x509_crt& crt, int depth, std::uint32_t flags);
+  int io_code(const TcpSocket::Io& io);
+  Error failed(int code);
+  std::string words(int code);
+  std::string io_words() const;
+  std::string alert_words(int alert) const;
+  std::string not_tls_words() const;
+  const char* peer() const { return role == Role::client ? "the server" : "the client"; }
+};
+
+namespace {
+
+// Ephemeral ECDH and authenticated encryption. Constant-time without AES instructions: ChaCha20 last, not left out.
+const int kCipherSuites[] = {
+#if MBEDTLS_VERSION_NUMBER >= 0x03060000
+    MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+    MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+    MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+#endif
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    0};
+
+}  // namespace
+
+int TlsStream::Impl::configure() {
+  int end = role == Role::client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER;
+  int code = mbedtls_ssl_config_defaults(&config, end, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
+  if (code != 0) return code;
+#if MBEDTLS_VERSION_NUMBER >= 0x03060000
+  mbedtls_ssl_conf_min_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_2);
+#else
+  mbedtls_ssl_conf_min_version(&config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+#endif
+  mbedtls_ssl_conf_ciphersuites(&config, kCipherSuites);
+  mbedtls_ssl_conf_rng(&config, random_for_mbedtls, nullptr);
+  mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
+  mbedtls_ssl_conf_verify(&config, on_verify, this);
+  mbedtls_ssl_conf_ca_chain(&config, &ca, nullptr);
+#if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(MBEDTLS_SSL_CLI_C)
+  mbedtls_ssl_conf_session_tickets(&config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+#endif
+  return mbedtls_ssl_conf_own_cert(&config, &own, &key);
+}
+
+int TlsStream::Impl::set_up() {
+  start_mbedtls();
+  int code = parse_chain(&ca, material->ca);
+  if (code == 0) code = parse_chain(&own, material->cert);
+  if (code == 0) code = parse_key(&key, material->key);
+  if (code == 0) code = configure();
+  if (code == 0) code = mbedtls_ssl_setup(&ssl, &config);
+  if (code == 0 && role == Role::client) {
+    // mbedTLS 2.28 knows no addresses in certificates, and SNI has none: on_verify() checks those.
+    server_address = address_bytes(server_name);
+    code = mbedtls_ssl_set_hostname(&ssl, server_address.empty() ? server_name.c_str() : nullptr);
+  }
+  if (code == 0) mbedtls_ssl_set_bio(&ssl, this, on_send, on_receive, nullptr);
+  return code;
+}
+
+int TlsStream::Impl::io_code(const TcpSocket::Io& io) {
+  last_io = io;
+  switch (io.outcome) {
+    case TcpSocket::Io::done:
+      return static_cast<int>(io.bytes);
+    case TcpSocket::Io::end:
+      return 0;
+    case TcpSocket::Io::timeout:
+      failure = Failure::timeout;
+      return MBEDTLS_ERR_SSL_TIMEOUT;
+    case TcpSocket::Io::woken:
+      failure = Failure::stopped;
+      return MBEDTLS_ERR_SSL_TIMEOUT;
+    case TcpSocket::Io::failed:
+      break;
+  }
+  failure = Failure::broken;
+  return MBEDTLS_ERR_NET_CONN_RESET;
+}
+
+int TlsStream::Impl::on_send(void* self, const unsigned char* from, std::size_t count) {
+  auto& impl = *static_cast<Impl*>(self);
+  return impl.io_code(impl.socket.send(reinterpret_cast<const char*>(from), count));
+}
+
+int TlsStream::Impl::on_receive(void* self, unsigned char* to, std::size_t capacity) {
+  auto& impl = *static_cast<Impl*>(self);
+  TcpSocket::Io io = impl.socket.receive(reinterpret_cast<char*>(to), capacity);
+  constexpr std::size_t kEnoughToTell = 16;
+  if (!impl.handshake_done && impl.first_bytes.size() < kEnoughToTell) {
+    impl.first_bytes.append(reinterpret_cast<char*>(to), std::min(io.bytes, kEnoughToTell));
+  }
+  return impl.io_code(io);
+}
+
+// Called for each certificate of the chain, the peer's own last (depth 0).
+int TlsStream::Impl::on_verify(void* self, mbedtls_x509_crt* crt, int depth, std::uint32_t* flags) {
+  auto& impl = *static_cast<Impl*>(self);
+  try {
+    if (depth == 0 && !impl.server_address.empty()) {
+      auto addresses = alternative_names(*crt, kSanIp);
+      if (std::find(addresses.begin(), addresses.end(), impl.server_address) == addresses.end()) {
+        *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+      }
+    }
+    if (*flags != 0) impl.note_flaws(*crt, depth, *flags);
+    if (depth == 0) {
+      impl.peer_seen = true;
+      impl.peer_subject = subject_of(*crt);
+      impl.peer_uris = uris_of(*crt);
+    }
+    return 0;
+  } catch (const std::bad_alloc&) {  // must not fly through C
+    return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+  }
+}
+
+void TlsStream::Impl::note_flaws(const mbedtls_x509_crt& crt, int depth, std::uint32_t flags) {
+  std::string flaws;
+  auto flaw = [&](std::uint32_t flag, const std::string& text) {
+    if ((flags & flag) == 0) return;
+    flaws += (flaws.empty() ? "" : ", and ") + text;
+    flags &= ~flag;
+  };
+  flaw(MBEDTLS_X509_BADCERT_NOT_TRUSTED,
+       "is not signed by the CA in " + material->files.ca_file + " but by " + quoted(issuer_of(crt), 200));
+  flaw(MBEDTLS_X509_BADCERT_EXPIRED,
+       "has expired on " + time_words(crt.valid_to) + " (our clock: " + now_words() + ")");
+  flaw(MBEDTLS_X509_BADCERT_FUTURE,
+       "is not valid before " + time_words(crt.valid_from) + " (our clock, is it right?: " + now_words() + ")");
+  flaw(MBEDTLS_X509_BADCERT_CN_MISMATCH,
+       "is not for name " + quoted(server_name, 255) + " but for " + names_words(crt));
+  flaw(MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE,
+       role == Role::client ? "is not meant for servers (key usage)" : "is not meant for clients (key usage)");
+  flaw(MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY,
+       "is signed in a way that is too weak");
+  if (flags != 0) {
+    char rest[512];
+    int n = mbedtls_x509_crt_verify_info(rest, sizeof rest, "", flags);
+    std::string text(rest, n > 0 ? static_cast<std::size_t>(n) : 0);
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    flaw(flags, "does not do: " + text);
+  }
+  std::string whose = depth == 0 ? std::string("certificate ") : "certificate in the chain ";
+  refusal += (refusal.empty() ? "" : "; ") + whose + quoted(subject_of(crt), 200) + " " + flaws;
+}
+
+// --- failures in words ---
+
+std::string TlsStream::Impl::not_tls_words() const {
+  if (first_bytes.empty()) return {};
+  auto type = static_cast<unsigned char>(first_bytes[0]);
+  bool tls = type >= 0x14 && type <= 0x18 && (first_bytes.size() < 2 || first_bytes[1] == 0x03);
+  if (tls) return {};
+  std::string what = "speaks plain text or another protocol, not TLS (begins " + quoted(first_bytes, 16) + ")";
+  return role == Role::client ? "the server " + what + ": is the port right?" : "the client " + what;
+}
+
+std::string TlsStream::Impl::alert_words(int alert) const {
+  const std::string& cert = material->files.cert_file;
+  std::string refused = std::string(peer()) + " refused our certificate " + cert + ": ";
+  switch (alert) {
+    case MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA:
+      return refused + "it is not signed by a CA that it trusts";
+    case MBEDTLS_SSL_ALERT_MSG_CERT_EXPIRED:
+      return refused + "expired, by its clock; ours is valid from " + time_words(own.valid_from) + " to " +
+             time_words(own.valid_to) + " (our clock: " + now_words() + ")";
+    case MBEDTLS_SSL_ALERT_MSG_CERT_REVOKED:
+      return refused + "it is revoked";
+    case MBEDTLS_SSL_ALERT_MSG_BAD_CERT:
+      return refused + "it is not for the right name, or damaged";
+    case MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_CERT:
+      return refused + "its kind or key usage does not do";
+    case MBEDTLS_SSL_ALERT_MSG_CERT_UNKNOWN:
+      return refused + "no reason given; ours is valid from " + time_words(own.valid_from) + " to " +
+             time_words(own.valid_to) + " (our clock: " + now_words() + ")";
+    case MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED:
+      return refused + "access denied";
+    case 116:
+      return std::string(peer()) + " requires a certificate and got none from us";  // certificate_required
+    case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
+      return std::string(peer()) +
+             " refused the handshake: no common cipher suite, or no certificate of ours that does";
+    case MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION:
+      return std::string(peer()) + " refused our version of TLS";
+    case MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME:
+      return std::string(peer()) + " does not know the name " + quoted(server_name, 255);
+    default:
+      return std::string(peer()) + " broke off TLS with alert " + std::to_string(alert);
+  }
+}
+
+std::string TlsStream::Impl::io_words() const {
+  switch (last_io.outcome) {
+    case TcpSocket::Io::done:
+      return {};
+    case TcpSocket::Io::timeout:
+      return std::string("no answer from ") + peer() + " in time";
+    case TcpSocket::Io::woken:
+      return "stopped";
+    case TcpSocket::Io::failed:
+      return std::string("connection to ") + peer() + " broken: " + errno_words(last_io.error);
+    case TcpSocket::Io::end:
+      break;
+  }
+  if (handshake_done) return std::string(peer()) + " cut the connection without ending TLS";
+  if (first_bytes.empty()) {
+    return std::string(peer()) +
+           " closed the connection before it said a word of TLS: it has no room, or is no TLS server";
+  }
+  return std::string(peer()) + " closed the connection during the TLS handshake";
+}
+
+std::string TlsStream::Impl::words(int code) {
+  // A refused certificate is what matters, whatever became of the alert that told the peer.
+  if (!refusal.empty()) return std::string(peer()) + "'s " + refusal;
+  if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) return alert_words(ssl.MBEDTLS_PRIVATE(in_msg)[1]);
+  if (code == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE) return "the client showed no certificate";
+  if (!handshake_done) {
+    std::string words = not_tls_words();
+    if (!words.empty()) return words;
+  }
+  std::string words = io_words();
+  if (!words.empty()) return words;
+#if MBEDTLS_VERSION_NUMBER < 0x03000000
+  if (code == MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION) return std::string(peer()) + " offers only old versions of TLS";
+#else
+  if (code == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION) return std::string(peer()) + " offers only old versions of TLS";
+#endif
+  if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) return std::string(peer()) + " closed the connection";
+  return "TLS with " + std::string(peer()) + " failed: " + mbedtls_words(code);
+}
+
+Error TlsStream::Impl::failed(int code) {
+  if (failure == Failure::none) failure = Failure::broken;
+  return retry_error(words(code));
+}
+
+// --- the outside ---
+
+TlsStream::TlsStream(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TlsStream::~TlsStream() = default;
+
+Result<std::unique_ptr<TlsStream>> TlsStream::create(TcpSocket socket, Role role,
+                                                     std::shared_ptr<const TlsMaterial> material,
+                                                     const std::string& server_name) {
+  auto impl = std::make_unique<Impl>();
+  impl->socket = std::move(socket);
+  impl->role = role;
+  impl->material = std::move(material);
+  impl->server_name = server_name;
+  int code = impl->set_up();
+  if (code != 0) return retry_error("cannot set up TLS: " + mbedtls_words(code));
+  return std::unique_ptr<TlsStream>(new TlsStream(std::move(impl)));
+}
+
+TcpSocket& TlsStream::socket() { return impl_->socket; }
+
+Status TlsStream::handshake() {
+  int code = mbedtls_ssl_handshake(&impl_->ssl);
+  if (code != 0) return impl_->failed(code);
+  // With VERIFY_REQUIRED a flawed certificate has failed above; this must hold whatever mbedTLS is configured to do.
+  if (mbedtls_ssl_get_verify_result(&impl_->ssl) != 0 || !impl_->peer_seen) {
+    if (impl_->refusal.empty()) impl_->refusal = "certificate was not verified";
+    return impl_->failed(MBEDTLS_ERR_X509_CERT_VERIFY_FAILED);
+  }
+  impl_->handshake_done = true;
+  return {};
+}
+
+namespace {
+
+// What a TLS 1.3 peer may send between data without being asked, and what only asks to call again.
+bool call_again(int code) {
+#if MBEDTLS_VERSION_NUMBER >= 0x03060000
+  if (code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) return true;
+#endif
+  return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE;
+}
+
+}  // namespace
+
+Result<std::size_t> TlsStream::read_some(char* to, std::size_t capacity) {
+  if (capacity == 0) return std::size_t{0};
+  int code = 0;
+  do code = mbedtls_ssl_read(&impl_->ssl, reinterpret_cast<unsigned char*>(to), capacity);
+  while (call_again(code));
+  if (code > 0) return static_cast<std::size_t>(code);
+  if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) return std::size_t{0};
+  return impl_->failed(code);
+}
+
+Result<std::size_t> TlsStream::write_some(const char* from, std::size_t count) {
+  if (count == 0) return std::size_t{0};
+  int code = 0;
+  do code = mbedtls_ssl_write(&impl_->ssl, reinterpret_cast<const unsigned char*>(from), count);
+  while (call_again(code));
+  if (code > 0) return static_cast<std::size_t>(code);
+  return impl_->failed(code);
+}
+
+TlsStream::Failure TlsStream::failure() const { return impl_->failure; }
+
+void TlsStream::close() { mbedtls_ssl_close_notify(&impl_->ssl); }
+
+const std::string& TlsStream::peer_subject() const { return impl_->peer_subject; }
+const std::vector<std::string>& TlsStream::peer_uris() const { return impl_->peer_uris; }
+
+}  // namespace sealring
