@@ -1,0 +1,41 @@
+// The files tests/vectors/entry-*.hex: annotated hex, made by make_entry_vectors.py, an implementation of
+// storage/FORMAT.md that shares nothing with ours.
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
+
+#include "crypto/bytes.h"
+
+namespace sealring {
+
+// Hex digits and white space; '#' begins a comment that ends with its line.
+inline Bytes parse_annotated_hex(std::istream& in) {
+  std::string digits, line;
+  while (std::getline(in, line)) {
+    for (char c : line.substr(0, line.find('#'))) {
+      if (c != ' ') digits += c;
+    }
+  }
+  auto bytes = from_hex(digits);
+  REQUIRE(bytes.ok());
+  REQUIRE_FALSE(bytes->empty());
+  return *bytes;
+}
+
+inline Bytes entry_vector(const std::string& name) {
+  INFO("vector entry-" << name << ".hex");
+  std::ifstream file(std::string(SEALRING_TEST_DATA) + "/entry-" + name + ".hex");
+  REQUIRE(file.good());
+  return parse_annotated_hex(file);
+}
+
+// All the vectors that are one entry, in the order of the log; the last three are beside it.
+inline const std::vector<std::string>& entry_vector_names() {
+  static const std::vector<std::string> names = {"genesis", "start", "connected", "message", "handover",
+                                                 "receipt", "full",  "part",      "unknown"};
+  return names;
+}
+
+}  // namespace sealring

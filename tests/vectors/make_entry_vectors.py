@@ -1,0 +1,199 @@
+#!/usr/bin/python3
+"""Writes entry-*.hex: entries, a frame and a segment of one small log, by an implementation of storage/FORMAT.md that
+shares nothing with the C++ one. Annotated hex: what follows a '#' is for people. Needs python3-cryptography.
+
+Usage: make_entry_vectors.py [FOLDER]    (default: the folder of this file)
+"""
+import base64
+import hashlib
+import os
+import sys
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+ORIGIN = "example.com/site7/gw-0042"
+WALL = 1767323045678901234  # 2026-01-02T03:04:05.678901234Z
+
+
+# --- deterministic CBOR ---
+
+def head(major, n):
+    if n < 24:
+        return bytes([major << 5 | n])
+    for code, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if n < 1 << 8 * size:
+            return bytes([major << 5 | code]) + n.to_bytes(size, "big")
+    raise ValueError(n)
+
+
+def cbor(v):
+    if isinstance(v, bool) or v is None:
+        return {False: b"\xf4", True: b"\xf5", None: b"\xf6"}[v]
+    if isinstance(v, int):
+        return head(0, v) if v >= 0 else head(1, -1 - v)
+    if isinstance(v, bytes):
+        return head(2, len(v)) + v
+    if isinstance(v, str):
+        return head(3, len(v.encode())) + v.encode()
+    if isinstance(v, list):
+        return head(4, len(v)) + b"".join(map(cbor, v))
+    items = sorted((cbor(k), cbor(x)) for k, x in v.items())
+    return head(5, len(items)) + b"".join(k + x for k, x in items)
+
+
+# --- tree, notes, keys ---
+
+def leaf(entry):
+    return hashlib.sha256(b"\0" + entry).digest()
+
+
+def root_of(hashes):
+    if not hashes:
+        return hashlib.sha256(b"").digest()
+    if len(hashes) == 1:
+        return hashes[0]
+    k = 1
+    while 2 * k < len(hashes):
+        k *= 2
+    return hashlib.sha256(b"\1" + root_of(hashes[:k]) + root_of(hashes[k:])).digest()
+
+
+def b64(b):
+    return base64.b64encode(b).decode()
+
+
+def key(seed_byte):
+    return Ed25519PrivateKey.from_private_bytes(bytes([seed_byte]) * 32)
+
+
+def public(k):
+    return k.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def checkpoint(entries):
+    return f"{ORIGIN}\n{len(entries)}\n{b64(root_of([leaf(e) for e in entries]))}\n"
+
+
+def note(entries, signer):
+    text = checkpoint(entries)
+    key_id = hashlib.sha256(ORIGIN.encode() + b"\n\x01" + public(signer)).digest()[:4]
+    return f"{text}\n\u2014 {ORIGIN} {b64(key_id + signer.sign(text.encode()))}\n".encode()
+
+
+# --- annotated hex ---
+
+def rows(data, indent, words):
+    """16 bytes a row; the words stand beside the first."""
+    for i in range(0, max(len(data), 1), 16):
+        text = " " * indent + data[i:i + 16].hex(" ")
+        yield f"{text:<51} # {words}" if i == 0 else text
+
+
+def show(v):
+    if isinstance(v, bytes):
+        if v and all(32 <= c < 127 for c in v):
+            return f'"{v.decode()}" as bytes'
+        return f"{len(v)} bytes"
+    text = f'"{v}"' if isinstance(v, str) else str(v)
+    return text if len(text) < 60 else text[:44] + "..."
+
+
+def annotate(entry_map, names):
+    yield from rows(head(5, len(entry_map)), 0, f"map of {len(entry_map)}")
+    for k in sorted(entry_map):
+        v = entry_map[k]
+        if isinstance(v, (bytes, str)) and len(v) > 12:
+            content = v.encode() if isinstance(v, str) else v
+            yield from rows(cbor(k) + cbor(v)[:-len(content)], 2, f"{k} {names.get(k, '')}: {show(v)}")
+            for i in range(0, len(content), 16):
+                yield " " * 4 + content[i:i + 16].hex(" ")
+        else:
+            yield from rows(cbor(k) + cbor(v), 2, f"{k} {names.get(k, '')}: {show(v)}")
+
+
+COMMON = {0: "version", 1: "kind", 2: "wall clock", 3: "clock state", 4: "boot", 5: "boottime", 6: "connection",
+          7: "received"}
+NAMES = {
+    0: {16: "origin", 17: "identity", 18: "epoch key", 19: "software"},
+    1: {16: "salt", 17: "topic", 18: "flags", 19: "payload", 20: "packet id", 21: "properties", 22: "source",
+        23: "assurance", 24: "parts", 25: "possible duplicate of"},
+    2: {16: "salt", 17: "first", 18: "number", 19: "payload"},
+    3: {16: "code", 17: "details"},
+    4: {16: "epoch", 17: "size", 18: "root", 19: "next key", 20: "signature by old", 21: "signature by next"},
+    8: {16: "note"},
+}
+
+
+def common(kind, seconds, connection=0, received=0, boot=1):
+    m = {0: 1, 1: kind, 2: WALL + seconds * 10**9, 3: 1, 4: boot, 5: (90 + seconds) * 10**9}
+    if connection:
+        m[6] = connection
+    if received:
+        m[7] = received
+    return m
+
+
+def main(folder):
+    def write(name, lines):
+        with open(os.path.join(folder, f"entry-{name}.hex"), "w", encoding="utf-8") as f:
+            f.write("\n".join(line.rstrip() for line in lines) + "\n")
+
+    def write_entry(name, m):
+        lines = list(annotate(m, {**COMMON, **NAMES.get(m[1], {})}))
+        data = bytes.fromhex("".join(line.split("#")[0] for line in lines))
+        assert data == cbor(m), name
+        write(name, lines)
+        return data
+
+    identity, epoch0, epoch1 = key(1), key(2), key(3)
+    salt = bytes(range(0xa0, 0xb0))
+    log = [write_entry("genesis", {**common(0, 0, boot=0), 16: ORIGIN, 17: public(identity), 18: public(epoch0),
+                                   19: "sealring 0.1.0"}),
+           write_entry("start", {**common(3, 1), 16: 0}),
+           write_entry("connected", {**common(3, 2), 16: 2,
+                                     17: {"protocol": 5, "session": "new", "client": "sealring-gw-0042"}}),
+           write_entry("message", {**common(1, 3, 2, 1), 16: salt, 17: b"plant/line1/temp", 18: 0b0010, 19: b"21.0",
+                                   20: 7, 21: [[3, b"text/plain"]]})]
+    frame_first = 3
+    text = checkpoint(log)
+    frame = [(frame_first.to_bytes(8, "big"), "first index"), ((1).to_bytes(4, "big"), "count"),
+             ((2 + len(log[3])).to_bytes(4, "big"), "bytes of entries"), ((0).to_bytes(8, "big"), "epoch"),
+             (root_of([leaf(e) for e in log]), "root of size 4"), (epoch0.sign(text.encode()), "signature by the epoch"),
+             (len(log[3]).to_bytes(2, "big"), "length of entry 3"), (log[3], "entry 3, as above")]
+    write("frame", [line for data, words in frame for line in rows(data, 0, words)])
+
+    root = root_of([leaf(e) for e in log])
+    handover = (f"sealring/handover/v1\n{ORIGIN}\n0\n{len(log)}\n{b64(root)}\n{b64(public(epoch1))}\n").encode()
+    log.append(write_entry("handover", {**common(4, 4), 16: 0, 17: len(log), 18: root, 19: public(epoch1),
+                                        20: epoch0.sign(handover), 21: epoch1.sign(handover)}))
+    sealed = note(log, identity)
+    segment = [(b"sealring/segment/v1\n", "magic"), ((0).to_bytes(8, "big"), "start"),
+               (len(log).to_bytes(8, "big"), "end"), (b"\0", "hashes of the range before start"),
+               (len(sealed).to_bytes(4, "big"), "length of the note"), (sealed, "note: checkpoint of size 5")]
+    for i, e in enumerate(log):
+        segment += [(len(e).to_bytes(2, "big"), f"length of entry {i}"), (e, f"entry {i}")]
+    write("segment", [line for data, words in segment for line in rows(data, 0, words)])
+
+    # The second segment, of one entry, has a range before it: the receipt of the first.
+    before = [root_of([leaf(e) for e in log[:4]]), leaf(log[4])]
+    log.append(write_entry("receipt", {**common(8, 5), 16: sealed}))
+    sealed = note(log, identity)
+    segment = [(b"sealring/segment/v1\n", "magic"), ((5).to_bytes(8, "big"), "start"), ((6).to_bytes(8, "big"), "end"),
+               (b"\2", "hashes of the range before start"), (before[0], "of [0, 4)"), (before[1], "of [4, 5)"),
+               (len(sealed).to_bytes(4, "big"), "length of the note"), (sealed, "note: checkpoint of size 6"),
+               (len(log[5]).to_bytes(2, "big"), "length of entry 5"), (log[5], "entry 5")]
+    write("segment-5", [line for data, words in segment for line in rows(data, 0, words)])
+
+    # Beside the log: every optional key, extremes, and a kind that version 1 does not know.
+    write_entry("full", {0: 1, 1: 1, 2: -2**63, 3: 0, 4: 2**64 - 1, 5: 2**64 - 1, 6: 2**64 - 1, 7: 2**64 - 1,
+                         16: bytes(16), 17: b"", 18: 0b1101, 19: b"\xff" * 300, 20: 65535,
+                         21: [[1, 1], [2, 2**32 - 1], [35, 65535], [11, 268435455], [9, b""], [8, b"\xc3"],
+                              [38, b"k", b""], [38, b"k", b"v" * 24]],
+                         22: b"t7", 23: 3, 24: [301, 2, hashlib.sha256(b"\xff" * 301).digest()], 25: 1})
+    write_entry("part", {**common(2, 3, 2, 1), 16: salt, 17: 1, 18: 1, 19: b"\xff"})
+    write_entry("unknown", {**common(9, 6), 8: 0, 16: [5, {"b": None, "aa": True, -1: False}], 65536: {}})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__)))
