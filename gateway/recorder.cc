@@ -44,6 +44,7 @@ Status Recorder::open() {
   if (!key) return std::move(key).error().in("epoch " + std::to_string(epoch_));
   epoch_key_ = std::move(key).value();
   SEALRING_TRY(check_epoch_key());
+  SEALRING_TRY(epochs_.erase_before(epoch_));  // a kill may have come between handover and erasing
   SEALRING_TRY(rebuild_tail());
   SEALRING_TRY(finish_cut_short_seal());
   SEALRING_TRY(sign_closed_segments());
@@ -97,7 +98,7 @@ Status Recorder::sign_closed_segments() {
     SEALRING_ASSIGN(const Hash root, subtree_hash_at(segment.end));
     SEALRING_ASSIGN(const Note note, sign_checkpoint({origin_, segment.end, root}, identity_));
     SEALRING_TRY(ring_.attach_note(segment.number, note.encode()));
-    if (on_sealed_) on_sealed_();
+    if (on_segments_) on_segments_();
   }
   return {};
 }
@@ -199,6 +200,7 @@ Status Recorder::take_receipts(std::vector<ReceivedReceipt>&& receipts) {
     ++stats_.receipts;
     stats_.last_receipt_wall_ns = clock_.now().wall_ns;
   }
+  if (!receipts.empty() && on_segments_) on_segments_();
   return {};
 }
 
@@ -281,6 +283,7 @@ Status Recorder::run() {
   while (!closed_) {
     RecordQueue::Batch batch = queue_.take(next_deadline());
     closed_ = closed_ || batch.closed;
+    if (!closed_ && !batch.items.empty() && config_.commit_interval.count() > 0) gather(batch);
     SEALRING_TRY(check_clock());
     Status status = take_receipts(std::move(batch.receipts));
     if (status.ok()) status = take_items(std::move(batch.items));
@@ -295,6 +298,20 @@ Status Recorder::run() {
   SEALRING_TRY(add_event(EventCode::stop, {}));
   SEALRING_TRY(commit());
   return ring_.move();
+}
+
+// Lets more come into the frame, for flash that would rather be written seldom. Ends early when the frame is large.
+void Recorder::gather(RecordQueue::Batch& batch) {
+  const auto until = steady_clock::now() + config_.commit_interval;
+  while (steady_clock::now() < until && !closed_) {
+    RecordQueue::Batch more = queue_.take(until);
+    closed_ = more.closed;
+    std::move(more.items.begin(), more.items.end(), std::back_inserter(batch.items));
+    std::move(more.receipts.begin(), more.receipts.end(), std::back_inserter(batch.receipts));
+    std::size_t bytes = 0;
+    for (const SourceItem& item : batch.items) bytes += item.payload.size();
+    if (bytes >= kFrameTargetBytes) return;
+  }
 }
 
 Status Recorder::take_items(std::vector<SourceItem>&& items) {

@@ -42,8 +42,8 @@ class Recorder {
   void set_release(std::function<void(std::uint64_t connection, std::uint64_t tag)> release) {
     release_ = std::move(release);
   }
-  // Called on the recorder's thread when a sealed segment may be forwarded.
-  void set_on_sealed(std::function<void()> on_sealed) { on_sealed_ = std::move(on_sealed); }
+  // Called on the recorder's thread when a segment was sealed and signed, or acknowledged.
+  void set_on_segments(std::function<void()> on_segments) { on_segments_ = std::move(on_segments); }
 
   // Until the queue is closed; then records "stop" and moves the journal into the ring. An error is fatal.
   Status run();
@@ -78,6 +78,7 @@ class Recorder {
   Status sign_closed_segments();
   Result<Hash> subtree_hash_at(std::uint64_t size) const;
 
+  void gather(RecordQueue::Batch& batch);
   Status take_items(std::vector<SourceItem>&& items);
   Status take_item(SourceItem&& item);
   Status take_connected(const SourceItem& item);
@@ -111,7 +112,7 @@ class Recorder {
   const Clock& clock_;
   RecordQueue& queue_;
   std::function<void(std::uint64_t, std::uint64_t)> release_;
-  std::function<void()> on_sealed_;
+  std::function<void()> on_segments_;
 
   std::string origin_;
   CompactRange range_;

@@ -70,6 +70,7 @@ class RingStore final : public Ring {
   Status acknowledge(std::uint64_t segment, ByteView note) override;
   Status move() override { return pending_.empty() ? Status() : commit({}); }
 
+  const std::string& origin() const override { return contents_.origin; }  // never changes after open()
   std::uint64_t size() const override {
     std::lock_guard<std::mutex> lock(mutex_);
     return size_;

@@ -90,6 +90,7 @@ class Ring {
   virtual Status move() = 0;
 
   // --- any thread ---
+  virtual const std::string& origin() const = 0;
   virtual std::uint64_t size() const = 0;  // durable entries
   // Bundle-encoded entries [first, first + count), count <= kBundleEntries. missing: released, or not there yet.
   virtual Result<Bytes> entries(std::uint64_t first, std::size_t count) const = 0;

@@ -1,0 +1,20 @@
+// sealringd: the graph of objects, and their order of start and stop.
+#pragma once
+
+#include "gateway/config.h"
+
+namespace sealring {
+
+// The daemon's exit codes (docs/architecture.md).
+enum class DaemonExit : int {
+  stopped = 0,  // by SIGTERM or SIGINT, everything durable
+  config = 2,   // usage or configuration
+  damaged = 3,  // store
+  busy = 4,     // another instance has the store
+  unknown = 5,  // a commit of unknown outcome: the next start finds out
+};
+
+// Serves until SIGTERM or SIGINT. To be called with both blocked in the only thread there is.
+DaemonExit run_daemon(const GatewayConfig& config);
+
+}  // namespace sealring

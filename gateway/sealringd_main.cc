@@ -1,0 +1,32 @@
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+
+#include "gateway/daemon.h"
+
+int main(int argc, char** argv) {
+  using sealring::DaemonExit;
+  CLI::App app("sealringd: records MQTT traffic in a signed, tamper-evident log and forwards it");
+  std::string config_path;
+  app.add_option("--config", config_path, "configuration file, see `sealring init`")->required();
+  app.set_version_flag("--version", "sealringd " SEALRING_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : static_cast<int>(DaemonExit::config);
+  }
+  // Before any thread is made, so that all inherit it and only sigwait() takes them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  auto config = sealring::GatewayConfig::load(config_path);
+  if (!config) {
+    sealring::diag(sealring::DiagLevel::error, config.error().message);
+    return static_cast<int>(DaemonExit::config);
+  }
+  return static_cast<int>(sealring::run_daemon(*config));
+}
