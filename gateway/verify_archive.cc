@@ -1,0 +1,184 @@
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "drivers/file.h"
+#include "gateway/verify_source.h"
+#include "storage/segment_file.h"
+
+namespace sealring {
+namespace {
+
+constexpr std::size_t kMaxSegmentFileBytes = 128u << 20;  // twice what a collector writes
+constexpr std::size_t kIndexDigits = 20;
+
+// The name's number, only if the name is how the number is written: no second name for one thing.
+std::optional<std::uint64_t> parse_index(std::string_view digits) {
+  if (digits.size() != kIndexDigits) return std::nullopt;
+  std::uint64_t n = 0;
+  for (char c : digits) {
+    if (c < '0' || c > '9') return std::nullopt;
+    const auto digit = static_cast<std::uint64_t>(c - '0');
+    if (n > (UINT64_MAX - digit) / 10) return std::nullopt;
+    n = 10 * n + digit;
+  }
+  return n;
+}
+
+std::optional<SegmentRef> parse_segment_name(const std::string& name) {
+  if (name.size() != 2 * kIndexDigits + 5 || name[kIndexDigits] != '-') return std::nullopt;
+  const auto start = parse_index(std::string_view(name).substr(0, kIndexDigits));
+  const auto end = parse_index(std::string_view(name).substr(kIndexDigits + 1, kIndexDigits));
+  if (!start || !end || *start >= *end || name != segment_file_name(*start, *end)) return std::nullopt;
+  return SegmentRef{"segments/" + name, *start, *end};
+}
+
+std::optional<std::uint64_t> parse_note_name(const std::string& name) {
+  const auto size = parse_index(std::string_view(name).substr(0, kIndexDigits));
+  if (!size || name != receipt_file_name(*size)) return std::nullopt;
+  return size;
+}
+
+// "<size>-<16 hex>.note"
+std::optional<std::uint64_t> parse_evidence_name(const std::string& name) {
+  if (name.size() != kIndexDigits + 1 + 16 + 5 || name[kIndexDigits] != '-') return std::nullopt;
+  if (name.find_first_not_of("0123456789abcdef", kIndexDigits + 1) != kIndexDigits + 17) return std::nullopt;
+  if (name.substr(kIndexDigits + 17) != ".note") return std::nullopt;
+  return parse_index(std::string_view(name).substr(0, kIndexDigits));
+}
+
+bool is_part_name(const std::string& name) {
+  return name.size() == 2 * kIndexDigits + 6 && name[kIndexDigits] == '-' &&
+         parse_index(std::string_view(name).substr(0, kIndexDigits)) &&
+         parse_index(std::string_view(name).substr(kIndexDigits + 1, kIndexDigits)) &&
+         name.substr(2 * kIndexDigits + 1) == ".part";
+}
+
+bool is_directory(const std::string& path) {
+  struct stat st;
+  return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+class ArchiveSource final : public EvidenceSource {
+ public:
+  explicit ArchiveSource(std::string folder) : folder_(std::move(folder)) {}
+  Status open();
+
+  bool is_store() const override { return false; }
+  const std::string& where() const override { return folder_; }
+  const Bytes& own_anchor() const override { return own_anchor_; }
+  const std::vector<SegmentRef>& segments() const override { return segments_; }
+  const std::vector<NoteRef>& notes() const override { return notes_; }
+  std::uint64_t staged() const override { return staged_; }
+  Result<SegmentEvidence> segment(std::size_t i) const override;
+  Result<Bytes> note(std::size_t i) const override { return read_file(folder_ + "/" + notes_[i].where, kMaxNoteBytes); }
+  const std::vector<Finding>& findings() const override { return findings_; }
+
+ private:
+  // One folder of the archive; `take` says whether a name belongs there.
+  void list(const std::string& name, bool required, const std::function<bool(const std::string&)>& take);
+  void stranger(const std::string& where) {
+    findings_.push_back({Verdict::named, where, "does not belong here; it was not looked into"});
+  }
+  bool take_note(NoteRef::Role role, const std::string& where, std::optional<std::uint64_t> size);
+
+  std::string folder_;
+  Bytes own_anchor_;
+  std::vector<SegmentRef> segments_;
+  std::vector<NoteRef> notes_;
+  std::uint64_t staged_ = 0;
+  std::vector<Finding> findings_;
+};
+
+void ArchiveSource::list(const std::string& name, bool required, const std::function<bool(const std::string&)>& take) {
+  Result<std::vector<std::string>> names = list_directory(folder_ + "/" + name);
+  if (!names) {
+    if (names.error().kind != ErrorKind::missing)
+      findings_.push_back({Verdict::unreadable, name, names.error().message});
+    else if (required)
+      findings_.push_back({Verdict::named, name, "there is no such folder"});
+    return;
+  }
+  for (const std::string& entry : *names)
+    if (!take(entry)) stranger(name + "/" + entry);
+}
+
+bool ArchiveSource::take_note(NoteRef::Role role, const std::string& where, std::optional<std::uint64_t> size) {
+  if (size) notes_.push_back({role, where, size});
+  return size.has_value();
+}
+
+Status ArchiveSource::open() {
+  SEALRING_ASSIGN(const std::vector<std::string> names, list_directory(folder_));
+  static constexpr const char* kFolders[] = {"segments", "receipts", "pending", "staging", "evidence"};
+  for (const std::string& name : names) {
+    const bool folder = std::find(std::begin(kFolders), std::end(kFolders), name) != std::end(kFolders);
+    if (!folder && name != "log" && name != "witness") stranger(name);
+    if (name == "witness") notes_.push_back({NoteRef::Role::witness, name, std::nullopt});
+  }
+  Result<Bytes> log = read_file(folder_ + "/log", 4096);
+  if (log)
+    own_anchor_ = std::move(*log);
+  else if (log.error().kind != ErrorKind::missing)
+    findings_.push_back({Verdict::unreadable, "log", log.error().message});
+  list("segments", true, [&](const std::string& name) {
+    std::optional<SegmentRef> ref = parse_segment_name(name);
+    if (ref) segments_.push_back(*ref);
+    return ref.has_value();
+  });
+  std::sort(segments_.begin(), segments_.end(), [](const SegmentRef& a, const SegmentRef& b) {
+    return a.start != b.start ? a.start < b.start : a.end < b.end;
+  });
+  list("receipts", true, [&](const std::string& name) {
+    return take_note(NoteRef::Role::receipt, "receipts/" + name, parse_note_name(name));
+  });
+  list("pending", false, [&](const std::string& name) {
+    return take_note(NoteRef::Role::pending, "pending/" + name, parse_note_name(name));
+  });
+  list("evidence", false, [&](const std::string& name) {
+    return take_note(NoteRef::Role::refused, "evidence/" + name, parse_evidence_name(name));
+  });
+  list("staging", false, [&](const std::string& name) {
+    staged_ += is_part_name(name);
+    return is_part_name(name);
+  });
+  return {};
+}
+
+Result<SegmentEvidence> ArchiveSource::segment(std::size_t i) const {
+  SEALRING_ASSIGN(const Bytes bytes, read_file(folder_ + "/" + segments_[i].where, kMaxSegmentFileBytes));
+  SEALRING_ASSIGN(SegmentFile file, decode_segment_file(bytes));
+  SegmentEvidence segment;
+  segment.start = file.start;
+  segment.end = file.end;
+  segment.range = std::move(file.range);
+  segment.note = std::move(file.note);
+  segment.entries_offset = bytes.size() - file.entries.size();
+  segment.entries = std::move(file.entries);
+  return segment;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EvidenceSource>> open_archive_source(const std::string& folder) {
+  auto source = std::make_unique<ArchiveSource>(folder);
+  SEALRING_TRY(source->open());
+  return std::unique_ptr<EvidenceSource>(std::move(source));
+}
+
+bool is_log_folder_name(const std::string& name) {
+  return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+Result<PathKind> path_kind(const std::string& path) {
+  SEALRING_ASSIGN(const std::vector<std::string> names, list_directory(path));
+  const auto has = [&](const char* name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  if (has("ring.lmdb") || has("journal")) return PathKind::store;
+  if (has("segments") || has("log")) return PathKind::archive_log;
+  for (const std::string& name : names)
+    if (is_log_folder_name(name) && is_directory(path + "/" + name)) return PathKind::archive_root;
+  return PathKind::unknown;
+}
+
+}  // namespace sealring

@@ -1,0 +1,213 @@
+#include "crypto/checkpoint.h"
+#include "crypto/merkle.h"
+#include "crypto/sha256.h"
+#include "gateway/verify_log.h"
+
+namespace sealring {
+namespace {
+
+std::string kind_name(const Entry& entry) {
+  struct Namer {
+    std::string operator()(const Genesis&) { return "genesis"; }
+    std::string operator()(const Message&) { return "message"; }
+    std::string operator()(const Part&) { return "part"; }
+    std::string operator()(const Event&) { return "event"; }
+    std::string operator()(const Handover&) { return "handover"; }
+    std::string operator()(const Receipt&) { return "receipt"; }
+    std::string operator()(const Opaque& o) {
+      switch (static_cast<EntryKind>(o.kind)) {
+        case EntryKind::key_break:
+          return "break";
+        case EntryKind::rotation:
+          return "rotation";
+        case EntryKind::succession:
+          return "succession";
+        case EntryKind::loss:
+          return "loss";
+        default:
+          return "kind " + std::to_string(o.kind);
+      }
+    }
+  };
+  return std::visit(Namer{}, entry.body);
+}
+
+std::string event_label(EventCode code) {
+  if (code > EventCode::alarm) return "event " + std::to_string(static_cast<std::uint64_t>(code));
+  return event_name(code);
+}
+
+}  // namespace
+
+std::string EntryPlace::text() const {
+  return file + ": entry " + std::to_string(index) + " (byte " + std::to_string(offset) + ")";
+}
+
+void EntryChecker::set_identity(const VerifierKey& key) {
+  identity_ = key;
+  origin_ = key.name;
+}
+
+void EntryChecker::begin_segment(std::uint64_t end, bool sealed) {
+  end_ = end;
+  sealed_ = sealed;
+  if (next_key_) {
+    epoch_key_ = next_key_;
+    if (epoch_) ++*epoch_;
+  } else {
+    epoch_key_.reset();
+    epoch_.reset();
+  }
+  next_key_.reset();
+  handed_over_ = false;
+}
+
+void EntryChecker::lose_track() {
+  next_key_.reset();
+  parts_.reset();
+}
+
+void EntryChecker::check(const EntryPlace& place, ByteView bytes, const Hash& leaf, const TreeStack& before) {
+  if (place.index == 0 && trust_.anchor) {
+    report_.anchor_matched = leaf == trust_.anchor->genesis;
+    if (!report_.anchor_matched)
+      bad(place, "is not the entry that the anchor names: its leaf hash is " + hex(view(leaf)) + ", the anchor's is " +
+                     hex(view(trust_.anchor->genesis)) + ": the log was begun anew, or the anchor is of another log");
+  }
+  Result<Entry> entry = decode_entry(bytes);
+  if (!entry) {
+    parts_.reset();
+    return bad(place, "is not a valid entry: " + entry.error().message);
+  }
+  ++report_.kinds[kind_name(*entry)];
+  const auto* genesis = std::get_if<Genesis>(&entry->body);
+  if (place.index == 0 && !genesis) bad(place, "the first entry of a log must be its genesis");
+  if (place.index == 0 && genesis)
+    report_.anchor =
+        Anchor{VerifierKey{std::string(genesis->origin), KeyType::ed25519, genesis->identity}, leaf}.line();
+  if (entry->common.connection > place.index) bad(place, "its connection begins at a later entry");
+  check_body(place, *entry, before);
+}
+
+void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const TreeStack& before) {
+  if (parts_ && !std::holds_alternative<Part>(entry.body)) {
+    bad(place, "interrupts the message of entry " + std::to_string(parts_->first) + ", of which part " +
+                   std::to_string(parts_->next) + " should be here");
+    parts_.reset();
+  }
+  if (auto* genesis = std::get_if<Genesis>(&entry.body)) on(*genesis, place);
+  if (auto* message = std::get_if<Message>(&entry.body)) on(*message, place);
+  if (auto* part = std::get_if<Part>(&entry.body)) on(*part, place);
+  if (auto* event = std::get_if<Event>(&entry.body)) ++report_.events[event_label(event->code)];
+  if (auto* handover = std::get_if<Handover>(&entry.body)) on(*handover, place, before);
+  if (auto* receipt = std::get_if<Receipt>(&entry.body))
+    logged_notes_.push_back({place.index, place.text(), Bytes(receipt->note)});
+  if (auto* opaque = std::get_if<Opaque>(&entry.body)) on(*opaque, place);
+}
+
+void EntryChecker::use_key(const PublicKey& key, const EntryPlace& place) {
+  if (identity_ && identity_->key == key) bad(place, "takes the identity key for an epoch key");
+  if (!keys_.insert(key).second) bad(place, "takes an epoch key that was in use before");
+}
+
+void EntryChecker::on(const Genesis& genesis, const EntryPlace& place) {
+  if (place.index != 0) return bad(place, "a genesis may only be entry 0");
+  if (Status status = check_origin(genesis.origin); !status)
+    return bad(place, "the origin in it is not valid: " + status.error().message);
+  const VerifierKey key{std::string(genesis.origin), KeyType::ed25519, genesis.identity};
+  if (!identity_) set_identity(key);
+  if (key.name != origin_)
+    bad(place, "is the genesis of " + quoted(key.name, 255) + ", expected was " + quoted(origin_, 255));
+  if (key.key != identity_->key)
+    bad(place, "names another identity key: " + key.encode() + ", expected was " + identity_->encode());
+  epoch_ = 0;
+  epoch_key_ = genesis.epoch_key;
+  use_key(genesis.epoch_key, place);
+}
+
+void EntryChecker::on(const Message& message, const EntryPlace& place) {
+  if (message.possible_duplicate_of && *message.possible_duplicate_of >= place.index)
+    bad(place, "says it may be a duplicate of entry " + std::to_string(*message.possible_duplicate_of) +
+                   ", which is not before it");
+  if (!message.parts) return;
+  if (message.parts->count < 2) return bad(place, "announces a message in fewer than two parts");
+  parts_ = Assembly{place.index, 1, *message.parts, Bytes(message.payload)};
+}
+
+void EntryChecker::on(const Part& part, const EntryPlace& place) {
+  if (!parts_ || part.first != parts_->first || part.number != parts_->next) {
+    bad(place, "is part " + std::to_string(part.number) + " of the message of entry " + std::to_string(part.first) +
+                   (parts_ ? ", expected was part " + std::to_string(parts_->next) + " of that of entry " +
+                                 std::to_string(parts_->first)
+                           : ", which does not stand directly before it"));
+    parts_.reset();
+    return;
+  }
+  parts_->payload.append(part.payload);
+  if (++parts_->next == parts_->info.count) finish_parts(place);
+}
+
+void EntryChecker::finish_parts(const EntryPlace& place) {
+  const std::string of = "the payload of the message of entry " + std::to_string(parts_->first);
+  if (parts_->payload.size() != parts_->info.total_bytes)
+    bad(place, of + " has " + std::to_string(parts_->payload.size()) + " bytes, announced were " +
+                   std::to_string(parts_->info.total_bytes));
+  else if (sha256(parts_->payload) != parts_->info.payload_sha256)
+    bad(place, of + " does not have the SHA-256 that its first part announces");
+  parts_.reset();
+}
+
+void EntryChecker::on(const Handover& handover, const EntryPlace& place, const TreeStack& before) {
+  if (!sealed_ || place.index + 1 != end_)
+    return bad(place, "a handover may only be the last entry of a sealed segment");
+  handed_over_ = true;
+  bool right = true;
+  auto wrong = [&](std::string what) {
+    right = false;
+    bad(place, std::move(what));
+  };
+  if (epoch_ && handover.epoch != *epoch_)
+    wrong("ends epoch " + std::to_string(handover.epoch) + ", expected was " + std::to_string(*epoch_));
+  if (handover.size != place.index) wrong("says that it stands at index " + std::to_string(handover.size));
+  if (handover.root != before.root()) wrong("its root is not that of the entries before it");
+  const Bytes message = handover_message(origin_, handover.epoch, handover.size, handover.root, handover.next_key);
+  if (epoch_key_ && !ed25519_verify(*epoch_key_, message, handover.by_old))
+    wrong("the signature of the epoch that ends does not hold");
+  if (!ed25519_verify(handover.next_key, message, handover.by_next))
+    wrong("the signature of the epoch that begins does not hold");
+  use_key(handover.next_key, place);
+  // The key is taken over even from a faulty handover, so that one fault is not reported at every later segment.
+  next_key_ = handover.next_key;
+  epoch_ = handover.epoch;
+  if (right && epoch_key_) ++report_.handovers;
+}
+
+void EntryChecker::on(const Opaque& opaque, const EntryPlace& place) {
+  switch (static_cast<EntryKind>(opaque.kind)) {
+    case EntryKind::key_break:
+      return report_.find(Verdict::named, place.text(),
+                          "is a break: an epoch key was lost, and what stands between the last receipt before it and "
+                          "here rests on the identity key alone");
+    case EntryKind::loss:
+      return report_.find(Verdict::named, place.text(), "records a loss: entries that were dropped unsent");
+    case EntryKind::rotation:
+    case EntryKind::succession:
+      return report_.find(Verdict::unproven, place.text(),
+                          "changes the identity of the log; this version of the verifier cannot check that");
+    default:
+      return;  // shown by its number; its leaf is checked like any other
+  }
+}
+
+void EntryChecker::end_segment(const std::string& file) {
+  if (parts_) {
+    report_.find(Verdict::tampered, file,
+                 "the message of entry " + std::to_string(parts_->first) + " lacks part " +
+                     std::to_string(parts_->next) + " of " + std::to_string(parts_->info.count));
+    parts_.reset();
+  }
+  if (sealed_ && !handed_over_)
+    report_.find(Verdict::tampered, file, "its last entry is not a handover: the chain of epoch keys is broken here");
+}
+
+}  // namespace sealring

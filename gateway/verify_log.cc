@@ -1,0 +1,375 @@
+#include "gateway/verify_log.h"
+
+#include <algorithm>
+
+#include "crypto/checkpoint.h"
+#include "crypto/merkle.h"
+
+namespace sealring {
+namespace {
+
+std::string number(std::uint64_t n) { return std::to_string(n); }
+std::string range_text(std::uint64_t start, std::uint64_t end) {
+  return "[" + number(start) + ", " + number(end) + ")";
+}
+
+// The archive's `log` file: the anchor line, or the vkey alone where the collector pinned no genesis.
+struct OwnLine {
+  VerifierKey key;
+  std::optional<Hash> genesis;
+};
+
+std::optional<OwnLine> parse_own_line(ByteView line) {
+  if (!line.empty() && line.back() == '\n') line.remove_suffix(1);
+  if (Result<Anchor> anchor = Anchor::parse(line)) return OwnLine{anchor->key, anchor->genesis};
+  Result<VerifierKey> key = VerifierKey::parse(line);
+  if (!key || key->type != KeyType::ed25519 || key->encode() != line) return std::nullopt;
+  return OwnLine{std::move(*key), std::nullopt};
+}
+
+class LogPass {
+ public:
+  LogPass(const EvidenceSource& source, const Trust& trust)
+      : source_(source), trust_(trust), checker_(trust, report_) {}
+
+  LogReport run();
+
+ private:
+  struct Known {  // a segment that was read, for going back to
+    std::size_t ref = 0;
+    std::uint64_t start = 0, end = 0;
+    std::vector<Hash> before;
+    Hash root{};
+  };
+
+  void choose_identity();
+  void read_segment(std::size_t i);
+  bool place_segment(const SegmentRef& ref, const SegmentEvidence& segment);
+  void resume_at(const SegmentRef& ref, const SegmentEvidence& segment);
+  void read_entries(std::size_t i, const SegmentEvidence& segment);
+  void check_frame(const std::string& where, const FrameHeader& frame);
+  void check_seal(const SegmentRef& ref, const SegmentEvidence& segment);
+  void check_claims(std::vector<Claim> claims);
+  void check_claims_within(const Known& known, const std::vector<const Claim*>& claims);
+  void compare(const Claim& claim, const Hash& root);
+  void name_missing_receipts();
+  void judge();
+  void say_what_holds();
+  void find(Verdict v, const std::string& where, std::string what) { report_.find(v, where, std::move(what)); }
+
+  const EvidenceSource& source_;
+  const Trust& trust_;
+  LogReport report_;
+  EntryChecker checker_;
+  TreeStack tree_;
+  std::optional<Hash> own_genesis_;
+  bool linked_ = true;  // tree_ is our own from entry `first` on
+  std::vector<Known> known_;
+};
+
+void LogPass::choose_identity() {
+  std::optional<OwnLine> own;
+  if (!source_.own_anchor().empty()) {
+    own = parse_own_line(source_.own_anchor());
+    if (!own) find(Verdict::tampered, "log", "is not a vkey or an anchor line");
+  } else if (!source_.is_store()) {
+    find(Verdict::named, "log", "is missing or empty; it should hold the anchor line");
+  }
+  if (trust_.anchor)
+    checker_.set_identity(trust_.anchor->key);
+  else if (trust_.policy_key)
+    checker_.set_identity(*trust_.policy_key);
+  else if (own)
+    checker_.set_identity(own->key);
+  if (!own) return;
+  if (!(own->key == *checker_.identity()))
+    find(Verdict::tampered, "log",
+         "names another key, " + own->key.encode() + ", expected was " + checker_.identity()->encode());
+  own_genesis_ = own->genesis;
+}
+
+// A segment may stand only where the one before it ends.
+bool LogPass::place_segment(const SegmentRef& ref, const SegmentEvidence& segment) {
+  if (segment.start != ref.start || segment.end != ref.end) {
+    find(Verdict::tampered, ref.where,
+         "holds entries " + range_text(segment.start, segment.end) + ", not those that its name says");
+    return false;
+  }
+  return true;
+}
+
+void LogPass::resume_at(const SegmentRef& ref, const SegmentEvidence& segment) {
+  if (!tree_.resume(segment.start, segment.range))
+    find(Verdict::tampered, ref.where, "the hashes of what stands before it are not as many as its start demands");
+  checker_.lose_track();
+  linked_ = false;
+}
+
+void LogPass::read_segment(std::size_t i) {
+  const SegmentRef& ref = source_.segments()[i];
+  if (ref.start < tree_.size()) {
+    return find(Verdict::tampered, ref.where,
+                "overlaps the segment before it, which reaches to " + number(tree_.size()) + "; it was not read");
+  }
+  Result<SegmentEvidence> segment = source_.segment(i);
+  if (!segment) {
+    const bool unread = segment.error().kind == ErrorKind::retry || segment.error().kind == ErrorKind::missing;
+    return find(unread ? Verdict::unreadable : Verdict::tampered, ref.where, segment.error().message);
+  }
+  if (!place_segment(ref, *segment)) return;
+  if (segment->start > tree_.size()) {
+    const bool released = source_.is_store() && i == 0;
+    if (released) report_.first = segment->start;
+    find(released ? Verdict::unproven : Verdict::truncated, ref.where,
+         "entries " + range_text(tree_.size(), segment->start) +
+             (released ? " are not in this store any more; verify the archive that holds them"
+                       : " are missing before it, or could not be checked"));
+    resume_at(ref, *segment);
+  } else if (segment->range != tree_.hashes()) {
+    find(Verdict::tampered, ref.where, "the hashes of what stands before it are not those of the entries before it");
+  }
+  ++report_.segments;
+  read_entries(i, *segment);
+  check_seal(ref, *segment);
+}
+
+void LogPass::read_entries(std::size_t i, const SegmentEvidence& segment) {
+  const SegmentRef& ref = source_.segments()[i];
+  Known known{i, segment.start, segment.end, tree_.hashes(), {}};
+  checker_.begin_segment(segment.end, segment.sealed);
+  ByteReader reader(segment.entries);
+  auto frame = segment.frames.begin();
+  for (std::uint64_t index = segment.start; index < segment.end; ++index) {
+    const std::size_t offset = segment.entries_offset + reader.offset();
+    const std::uint16_t length = reader.u16();
+    const ByteView entry = reader.bytes(length);
+    if (!reader.ok()) {
+      find(Verdict::tampered, ref.where, "ends within entry " + number(index) + " (byte " + number(offset) + ")");
+      break;
+    }
+    const Hash leaf = leaf_hash(entry);
+    if (index == 0 && own_genesis_ && leaf != *own_genesis_)
+      find(Verdict::tampered, "log", "names another entry 0 than the one that is here");
+    checker_.check({ref.where, index, offset + 2}, entry, leaf, tree_);
+    tree_.push(leaf);
+    ++report_.leaves;
+    for (; frame != segment.frames.end() && frame->end() == tree_.size(); ++frame) check_frame(ref.where, *frame);
+  }
+  if (reader.ok() && !reader.at_end())
+    find(Verdict::tampered, ref.where, "has " + number(reader.rest().size()) + " bytes after its last entry");
+  if (frame != segment.frames.end())
+    find(Verdict::tampered, ref.where, "has a frame that ends at no entry of it: " + number(frame->end()));
+  if (!segment.sealed && (segment.frames.empty() || segment.frames.back().end() != segment.end))
+    find(Verdict::unproven, ref.where, "its last entries have no signature of their epoch key here");
+  checker_.end_segment(ref.where);
+  known.root = tree_.root();
+  known_.push_back(std::move(known));
+}
+
+void LogPass::check_frame(const std::string& file, const FrameHeader& frame) {
+  const std::string where = file + ": frame " + range_text(frame.first, frame.end());
+  if (frame.root != tree_.root()) return find(Verdict::tampered, where, "its root is not that of the entries");
+  if (!checker_.epoch_key()) return;  // after a gap, which is a finding already
+  if (checker_.epoch() && frame.epoch != *checker_.epoch())
+    return find(Verdict::tampered, where,
+                "is of epoch " + number(frame.epoch) + ", expected was " + number(*checker_.epoch()));
+  const Checkpoint checkpoint{checker_.origin(), frame.end(), frame.root};
+  if (!ed25519_verify(*checker_.epoch_key(), checkpoint.text(), frame.signature))
+    return find(Verdict::tampered, where, "the signature of its epoch key does not hold");
+  ++report_.epoch_signatures;
+}
+
+void LogPass::check_seal(const SegmentRef& ref, const SegmentEvidence& segment) {
+  if (!segment.sealed) return;
+  const std::string where = ref.where + ": checkpoint";
+  if (segment.note.empty()) return find(Verdict::named, where, "the identity has not signed this segment yet");
+  if (!checker_.identity()) return;  // judge() says that no key is known
+  std::optional<Checkpoint> checkpoint =
+      check_sealed_note(segment.note, where, *checker_.identity(), !source_.is_store(), report_);
+  if (!checkpoint) return;
+  if (checkpoint->size != segment.end)
+    return find(Verdict::tampered, where, "is of size " + number(checkpoint->size) + ", not " + number(segment.end));
+  if (checkpoint->root != tree_.root())
+    return find(Verdict::tampered, where,
+                "its root is not that of the entries up to here (" + base64(view(tree_.root())) +
+                    "): at least one of them is not what was signed");
+  if (linked_) ++report_.checkpoints;
+}
+
+void LogPass::compare(const Claim& claim, const Hash& root) {
+  if (claim.root == root) return;
+  find(Verdict::forked, claim.where,
+       "the identity has signed root " + base64(view(claim.root)) + " at size " + number(claim.size) +
+           ", but these entries have " + base64(view(root)) + ": two histories");
+}
+
+void LogPass::check_claims_within(const Known& known, const std::vector<const Claim*>& claims) {
+  const SegmentRef& ref = source_.segments()[known.ref];
+  Result<SegmentEvidence> segment = source_.segment(known.ref);
+  TreeStack tree;
+  if (!segment || !tree.resume(known.start, known.before))
+    return find(Verdict::unreadable, ref.where, "could not be read a second time");
+  ByteReader reader(segment->entries);
+  auto claim = claims.begin();
+  for (std::uint64_t index = known.start; index < known.end; ++index) {
+    tree.push(leaf_hash(reader.bytes(reader.u16())));
+    for (; claim != claims.end() && (*claim)->size == tree.size(); ++claim) compare(**claim, tree.root());
+  }
+  if (!reader.at_end() || tree.root() != known.root)
+    find(Verdict::tampered, ref.where, "changed while it was being verified");
+}
+
+void LogPass::check_claims(std::vector<Claim> claims) {
+  std::sort(claims.begin(), claims.end(), [](const Claim& a, const Claim& b) { return a.size < b.size; });
+  auto claim = claims.cbegin();
+  for (const Known& known : known_) {
+    for (; claim != claims.cend() && claim->size <= known.start; ++claim) {
+      find(claim->size == 0 ? Verdict::named : Verdict::unproven, claim->where,
+           "cannot be compared: the entries below size " + number(claim->size) + " are not here");
+    }
+    std::vector<const Claim*> within;
+    for (; claim != claims.cend() && claim->size < known.end; ++claim) within.push_back(&*claim);
+    if (!within.empty()) check_claims_within(known, within);
+    for (; claim != claims.cend() && claim->size == known.end; ++claim) compare(*claim, known.root);
+  }
+  std::uint64_t reach = 0;
+  std::string by;
+  for (; claim != claims.cend(); ++claim) {
+    if (claim != claims.cbegin() && claim[-1].size == claim->size && claim[-1].root != claim->root)
+      find(Verdict::forked, claim->where, "the identity has signed two roots at size " + number(claim->size));
+    if (claim->must_reach)
+      reach = claim->size, by = claim->where;
+    else
+      find(Verdict::named, claim->where,
+           "entries " + range_text(report_.size, claim->size) +
+               " existed by then and are not here: not sent yet, or removed");
+  }
+  if (reach > report_.size)
+    find(Verdict::truncated, by, "the log had " + number(reach) + " entries, here are only " + number(report_.size));
+}
+
+void LogPass::name_missing_receipts() {
+  if (source_.is_store()) return;
+  std::set<std::uint64_t> receipts;
+  for (const NoteRef& ref : source_.notes())
+    if (ref.role == NoteRef::Role::receipt && ref.size) receipts.insert(*ref.size);
+  if (receipts.empty()) {
+    if (!known_.empty()) find(Verdict::named, "receipts", "there are none");
+    return;
+  }
+  for (const Known& known : known_)
+    if (!receipts.count(known.end))
+      find(Verdict::named, source_.segments()[known.ref].where, "has no receipt of size " + number(known.end));
+}
+
+void LogPass::judge() {
+  if (report_.size < trust_.min_size)
+    find(Verdict::truncated, "",
+         "has " + number(report_.size) + " entries, at least " + number(trust_.min_size) + " were demanded");
+  if (report_.size == 0) find(Verdict::unproven, "", "there are no entries: nothing was checked");
+  if (!checker_.identity()) find(Verdict::unproven, "", "no identity key is known: no signature of it was checked");
+  if (!trust_.anchor)
+    find(Verdict::unproven, "",
+         "no anchor was given: the log is self-consistent at best; the whole history may have been re-made by whoever "
+         "has the identity key");
+  else if (!report_.anchor_matched)
+    find(Verdict::unproven, "", "entry 0 is not here to be compared with the anchor");
+  if (trust_.policy && !trust_.policy_key)
+    find(Verdict::unproven, "", "the policy does not name this log: no receipt was checked");
+  else if (trust_.policy && report_.receipts_counted == 0)
+    find(Verdict::unproven, "", "no receipt counts under the policy: the tail is not bounded");
+  else if (!trust_.policy && trust_.min_size == 0)
+    find(Verdict::unproven, "", "neither policy nor minimum size was given: the tail is not bounded");
+}
+
+void LogPass::say_what_holds() {
+  auto& proven = report_.proven;
+  auto& open = report_.open;
+  const bool sound =
+      report_.verdict == Verdict::fine || report_.verdict == Verdict::named || report_.verdict == Verdict::unproven;
+  if (!sound) {
+    open.push_back("anything: see the findings");
+    return;
+  }
+  const std::string all = "entries " + range_text(report_.first, report_.size);
+  if (report_.anchor_matched)
+    proven.push_back(all +
+                     " are one history that begins with the anchor's entry 0, fixed up to the last handover "
+                     "whose key was erased before a compromise of the gateway");
+  else if (report_.size > 0)
+    proven.push_back(all + " are consistent with each other and with the signatures, and no more than that");
+  if (report_.highest_receipt)
+    proven.push_back("whoever cosigned size " + number(report_.highest_receipt->size) +
+                     " saw this same history up to there; nothing below it was changed or cut since");
+  const std::uint64_t bounded = std::max(report_.highest_receipt ? report_.highest_receipt->size : 0, trust_.min_size);
+  open.push_back(bounded > 0 ? "whether entries after size " + number(std::max(bounded, report_.size)) + " existed"
+                             : "whether entries were cut from the end");
+  if (report_.highest_receipt && report_.highest_receipt->size < report_.size)
+    open.push_back("whether entries " + range_text(report_.highest_receipt->size, report_.size) +
+                   " are the only ones that were signed there: no receipt covers them");
+  if (!trust_.policy && report_.receipts > 0)
+    open.push_back("the cosignatures of " + number(report_.receipts) + " receipts: no policy was given");
+}
+
+LogReport LogPass::run() {
+  report_.where = source_.where();
+  report_.is_store = source_.is_store();
+  report_.staged = source_.staged();
+  choose_identity();
+  for (const Finding& finding : source_.findings()) find(finding.verdict, finding.where, finding.what);
+  for (std::size_t i = 0; i < source_.segments().size(); ++i) read_segment(i);
+  report_.origin = checker_.origin();
+  report_.size = tree_.size();
+  report_.root = tree_.root();
+  if (checker_.identity()) {
+    std::vector<Claim> claims = check_notes(source_, trust_, *checker_.identity(), report_);
+    for (Claim& claim : check_logged_notes(checker_.logged_notes(), trust_, *checker_.identity(), report_))
+      claims.push_back(std::move(claim));
+    check_claims(std::move(claims));
+  }
+  name_missing_receipts();
+  judge();
+  say_what_holds();
+  return std::move(report_);
+}
+
+}  // namespace
+
+void TreeStack::push(const Hash& leaf) {
+  Subtree top{1, leaf};
+  while (!stack_.empty() && stack_.back().leaves == top.leaves) {
+    top = Subtree{2 * top.leaves, node_hash(stack_.back().hash, top.hash)};
+    stack_.pop_back();
+  }
+  stack_.push_back(top);
+  ++size_;
+}
+
+Hash TreeStack::root() const {
+  if (stack_.empty()) return empty_root();
+  Hash root = stack_.back().hash;
+  for (std::size_t i = stack_.size() - 1; i-- > 0;) root = node_hash(stack_[i].hash, root);
+  return root;
+}
+
+std::vector<Hash> TreeStack::hashes() const {
+  std::vector<Hash> hashes;
+  for (const Subtree& subtree : stack_) hashes.push_back(subtree.hash);
+  return hashes;
+}
+
+bool TreeStack::resume(std::uint64_t size, const std::vector<Hash>& hashes) {
+  stack_.clear();
+  size_ = size;
+  std::size_t next = 0;
+  for (int bit = 63; bit >= 0; --bit) {
+    if (!(size >> bit & 1)) continue;
+    if (next == hashes.size()) return false;
+    stack_.push_back({std::uint64_t{1} << bit, hashes[next++]});
+  }
+  return next == hashes.size();
+}
+
+LogReport verify_log(const EvidenceSource& source, const Trust& trust) { return LogPass(source, trust).run(); }
+
+}  // namespace sealring

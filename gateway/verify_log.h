@@ -1,0 +1,125 @@
+// One log's evidence against what is trusted: the parts of the verifier behind verify().
+#pragma once
+
+#include <set>
+
+#include "gateway/verify_source.h"
+#include "storage/entry.h"
+
+namespace sealring {
+
+// What came from outside.
+struct Trust {
+  std::optional<Anchor> anchor;
+  const Policy* policy = nullptr;
+  const VerifierKey* policy_key = nullptr;  // the policy's `log` line of this origin
+  std::uint64_t min_size = 0;
+};
+
+// The Merkle tree by a stack of complete subtrees, written for reading beside RFC 9162 §2.1 and deliberately not the
+// recorder's CompactRange: two implementations that agree on every root check each other.
+class TreeStack {
+ public:
+  void push(const Hash& leaf);
+  std::uint64_t size() const { return size_; }
+  Hash root() const;
+  std::vector<Hash> hashes() const;  // largest subtree first
+  // Continues after `size` leaves that are not here; false when the hashes cannot belong to that size.
+  bool resume(std::uint64_t size, const std::vector<Hash>& hashes);
+
+ private:
+  struct Subtree {
+    std::uint64_t leaves;
+    Hash hash;
+  };
+  std::vector<Subtree> stack_;
+  std::uint64_t size_ = 0;
+};
+
+// Where an entry lies; the text is only made when something is wrong with it.
+struct EntryPlace {
+  const std::string& file;
+  std::uint64_t index;
+  std::size_t offset;  // of the entry's first byte in the file
+  std::string text() const;
+};
+
+// What entries say, in order: genesis, handover chain, parts, duplicates. Of leaves and roots it only knows what it is
+// given.
+class EntryChecker {
+ public:
+  struct LoggedNote {  // a receipt entry, to be compared with our root once all roots are known
+    std::uint64_t index = 0;
+    std::string where;
+    Bytes note;
+  };
+  EntryChecker(const Trust& trust, LogReport& report) : trust_(trust), report_(report) {}
+
+  // `sealed`: the last entry, end - 1, must be a handover.
+  void begin_segment(std::uint64_t end, bool sealed);
+  void check(const EntryPlace& place, ByteView bytes, const Hash& leaf, const TreeStack& before);
+  void end_segment(const std::string& file);
+  // Entries are missing before the next segment: its epoch and key are not known.
+  void lose_track();
+
+  const std::string& origin() const { return origin_; }  // empty: not known yet
+  const std::optional<VerifierKey>& identity() const { return identity_; }
+  void set_identity(const VerifierKey& key);  // and with it the origin
+  // Of the segment under way.
+  const std::optional<PublicKey>& epoch_key() const { return epoch_key_; }
+  const std::optional<std::uint64_t>& epoch() const { return epoch_; }
+  const std::vector<LoggedNote>& logged_notes() const { return logged_notes_; }
+
+ private:
+  void check_body(const EntryPlace& place, const Entry& entry, const TreeStack& before);
+  void on(const Genesis& genesis, const EntryPlace& place);
+  void on(const Message& message, const EntryPlace& place);
+  void on(const Part& part, const EntryPlace& place);
+  void on(const Handover& handover, const EntryPlace& place, const TreeStack& before);
+  void on(const Opaque& opaque, const EntryPlace& place);
+  void use_key(const PublicKey& key, const EntryPlace& place);
+  void finish_parts(const EntryPlace& place);
+  void bad(const EntryPlace& place, std::string what) {
+    report_.find(Verdict::tampered, place.text(), std::move(what));
+  }
+
+  const Trust& trust_;
+  LogReport& report_;
+  std::string origin_;
+  std::optional<VerifierKey> identity_;
+  std::optional<std::uint64_t> epoch_;
+  std::optional<PublicKey> epoch_key_, next_key_;
+  std::set<PublicKey> keys_;  // every epoch key so far
+  std::uint64_t end_ = 0;
+  bool sealed_ = true, handed_over_ = false;
+  struct Assembly {  // of a message in parts
+    std::uint64_t first = 0, next = 0;
+    PartsInfo info;
+    Bytes payload;
+  };
+  std::optional<Assembly> parts_;
+  std::vector<LoggedNote> logged_notes_;
+};
+
+// A root that the identity key has signed: the evidence must agree with it.
+struct Claim {
+  std::uint64_t size = 0;
+  Hash root{};
+  std::string where;
+  bool must_reach = false;  // the log has to have that many entries
+};
+
+// The note of a sealed segment: a checkpoint of this log with the identity's line and, when `alone`, no other.
+// Anything else is a finding.
+std::optional<Checkpoint> check_sealed_note(ByteView bytes, const std::string& where, const VerifierKey& identity,
+                                            bool alone, LogReport& report);
+// The notes beside the entries (receipts, witness, pending, refused) and the receipts among them: signatures and
+// policy. What they claim about roots is returned.
+std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust, const VerifierKey& identity,
+                               LogReport& report);
+std::vector<Claim> check_logged_notes(const std::vector<EntryChecker::LoggedNote>& notes, const Trust& trust,
+                                      const VerifierKey& identity, LogReport& report);
+
+LogReport verify_log(const EvidenceSource& source, const Trust& trust);
+
+}  // namespace sealring

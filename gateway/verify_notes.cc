@@ -1,0 +1,151 @@
+#include "crypto/checkpoint.h"
+#include "gateway/verify_log.h"
+
+namespace sealring {
+namespace {
+
+std::string number(std::uint64_t n) { return std::to_string(n); }
+
+const char* role_name(NoteRef::Role role) {
+  switch (role) {
+    case NoteRef::Role::receipt:
+      return "receipt";
+    case NoteRef::Role::witness:
+      return "the witness' checkpoint";
+    case NoteRef::Role::pending:
+      return "pending checkpoint";
+    case NoteRef::Role::refused:
+      return "refused checkpoint";
+  }
+  return "note";
+}
+
+struct SignedNote {
+  Note note;
+  Checkpoint checkpoint;
+};
+
+// Note, checkpoint, origin and the identity's line. Anything wrong is a finding.
+std::optional<SignedNote> check_signed_note(ByteView bytes, const std::string& where, const VerifierKey& identity,
+                                            LogReport& report) {
+  auto bad = [&](std::string what) {
+    report.find(Verdict::tampered, where, std::move(what));
+    return std::nullopt;
+  };
+  Result<Note> note = Note::parse(bytes);
+  if (!note) return bad("is not a signed note: " + note.error().message);
+  Result<Checkpoint> checkpoint = Checkpoint::parse(note->text);
+  if (!checkpoint) return bad("is not a checkpoint: " + checkpoint.error().message);
+  if (checkpoint->origin != identity.name)
+    return bad("is a checkpoint of " + quoted(checkpoint->origin, 255) + ", not of this log");
+  switch (check_note_signature(*note, identity)) {
+    case SignatureState::absent:
+      return bad("has no signature by the identity key " + identity.encode());
+    case SignatureState::invalid:
+      return bad("its signature by the identity key does not hold");
+    case SignatureState::valid:
+      break;
+  }
+  return SignedNote{std::move(*note), std::move(*checkpoint)};
+}
+
+// Policy over a note whose identity line holds. Empty: it does not count; why is a finding.
+std::optional<Policy::Verdict> evaluate(const Note& note, const std::string& where, const Trust& trust,
+                                        LogReport& report) {
+  Result<Policy::Verdict> verdict = trust.policy->evaluate(note);
+  if (!verdict) {
+    report.find(Verdict::tampered, where, "the policy rejects it: " + verdict.error().message);
+    return std::nullopt;
+  }
+  if (!verdict->log_signed) {
+    report.find(Verdict::tampered, where, "lacks the signature of the log's key in the policy");
+    return std::nullopt;
+  }
+  return std::move(*verdict);
+}
+
+void check_receipt(const SignedNote& note, const std::string& where, const Trust& trust, LogReport& report) {
+  ++report.receipts;
+  if (!trust.policy_key) return;
+  std::optional<Policy::Verdict> verdict = evaluate(note.note, where, trust, report);
+  if (!verdict) return;
+  if (!verdict->quorum_met || verdict->cosigned_by.empty()) {
+    std::string has;
+    for (const auto& [name, time] : verdict->cosigned_by) has += " " + quoted(name);
+    return report.find(Verdict::named, where,
+                       "does not count: the policy's quorum is not met, cosigned by" + (has.empty() ? " nobody" : has));
+  }
+  ++report.receipts_counted;
+  if (!report.highest_receipt || report.highest_receipt->size < note.checkpoint.size)
+    report.highest_receipt = ReceiptSeen{note.checkpoint.size, verdict->cosigned_by};
+}
+
+void check_witness(const SignedNote& note, const std::string& where, const Trust& trust, LogReport& report) {
+  report.witnessed = note.checkpoint.size;
+  if (!trust.policy_key) return;
+  std::optional<Policy::Verdict> verdict = evaluate(note.note, where, trust, report);
+  if (verdict && verdict->cosigned_by.empty())
+    report.find(Verdict::named, where, "nobody whom the policy names has cosigned it");
+}
+
+}  // namespace
+
+std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust, const VerifierKey& identity,
+                               LogReport& report) {
+  std::vector<Claim> claims;
+  for (std::size_t i = 0; i < source.notes().size(); ++i) {
+    const NoteRef& ref = source.notes()[i];
+    if (ref.role == NoteRef::Role::refused)
+      report.find(Verdict::named, ref.where, "the collector kept this because it refused it");
+    Result<Bytes> bytes = source.note(i);
+    if (!bytes) {
+      report.find(Verdict::unreadable, ref.where, bytes.error().message);
+      continue;
+    }
+    std::optional<SignedNote> note = check_signed_note(*bytes, ref.where, identity, report);
+    if (!note) continue;
+    if (ref.size && *ref.size != note->checkpoint.size) {
+      report.find(Verdict::tampered, ref.where, "is a checkpoint of size " + number(note->checkpoint.size));
+      continue;
+    }
+    if (ref.role == NoteRef::Role::receipt) check_receipt(*note, ref.where, trust, report);
+    if (ref.role == NoteRef::Role::witness) check_witness(*note, ref.where, trust, report);
+    if (ref.role == NoteRef::Role::pending) ++report.pending;
+    claims.push_back({note->checkpoint.size, note->checkpoint.root, role_name(ref.role) + (" " + ref.where),
+                      ref.role == NoteRef::Role::receipt});
+  }
+  return claims;
+}
+
+std::vector<Claim> check_logged_notes(const std::vector<EntryChecker::LoggedNote>& notes, const Trust& trust,
+                                      const VerifierKey& identity, LogReport& report) {
+  std::vector<Claim> claims;
+  for (const EntryChecker::LoggedNote& logged : notes) {
+    const std::string where = logged.where + ": receipt in it";
+    std::optional<SignedNote> note = check_signed_note(logged.note, where, identity, report);
+    if (!note) continue;
+    if (note->checkpoint.size > logged.index) {
+      report.find(Verdict::tampered, where,
+                  "is of size " + number(note->checkpoint.size) + ", which is not below its own index");
+      continue;
+    }
+    if (trust.policy_key && !evaluate(note->note, where, trust, report)) continue;
+    ++report.logged_receipts;
+    claims.push_back({note->checkpoint.size, note->checkpoint.root, where, true});
+  }
+  return claims;
+}
+
+std::optional<Checkpoint> check_sealed_note(ByteView bytes, const std::string& where, const VerifierKey& identity,
+                                            bool alone, LogReport& report) {
+  std::optional<SignedNote> note = check_signed_note(bytes, where, identity, report);
+  if (!note) return std::nullopt;
+  // One line, so that no byte of a segment is without a check: lines of other keys could be changed unnoticed.
+  if (alone && note->note.signatures.size() != 1) {
+    report.find(Verdict::tampered, where, "carries other signatures beside the identity's");
+    return std::nullopt;
+  }
+  return std::move(note->checkpoint);
+}
+
+}  // namespace sealring

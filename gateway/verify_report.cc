@@ -1,0 +1,174 @@
+// The verifier's report for people and for programs: the same facts twice.
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "gateway/verify.h"
+
+namespace sealring {
+namespace {
+
+std::string number(std::uint64_t n) { return std::to_string(n); }
+
+std::string plural(std::uint64_t n, const char* one, const char* many) {
+  return number(n) + " " + (n == 1 ? one : many);
+}
+
+std::string utc(std::uint64_t time_s) {
+  const auto time = static_cast<std::time_t>(time_s);
+  std::tm tm{};
+  char text[32];
+  if (time_s > 253402300799 || !::gmtime_r(&time, &tm)) return number(time_s) + " s";  // after the year 9999
+  return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &tm));
+}
+
+// "label      text", text wrapped at word ends under itself.
+void row(std::string& out, const std::string& label, const std::string& text) {
+  constexpr std::size_t kLabel = 12, kWidth = 108;
+  std::size_t from = 0;
+  bool first = true;
+  do {
+    std::size_t length = std::min(text.size() - from, kWidth);
+    if (from + length < text.size()) {
+      const std::size_t space = text.rfind(' ', from + length);
+      if (space != std::string::npos && space > from) length = space - from;
+    }
+    const std::string head = first ? label : "";
+    out += head + std::string(head.size() < kLabel ? kLabel - head.size() : 1, ' ') + text.substr(from, length) + "\n";
+    from += length;
+    while (from < text.size() && text[from] == ' ') ++from;
+    first = false;
+  } while (from < text.size());
+}
+
+std::string counts(const std::map<std::string, std::uint64_t>& map) {
+  std::string out;
+  for (const auto& [name, n] : map) out += (out.empty() ? "" : ", ") + name + " " + number(n);
+  return out;
+}
+
+std::string checked(const LogReport& log) {
+  std::string out = plural(log.leaves, "leaf", "leaves") + " in " + plural(log.segments, "segment", "segments") + ", " +
+                    plural(log.checkpoints, "sealed checkpoint", "sealed checkpoints") + ", " +
+                    plural(log.handovers, "handover", "handovers") + ", " + plural(log.receipts, "receipt", "receipts");
+  if (log.receipts_counted > 0) out += " (" + number(log.receipts_counted) + " count under the policy)";
+  if (log.logged_receipts > 0) out += ", " + plural(log.logged_receipts, "receipt", "receipts") + " within the log";
+  if (log.epoch_signatures > 0) out += ", " + plural(log.epoch_signatures, "frame signature", "frame signatures");
+  return out;
+}
+
+std::string receipt_text(const ReceiptSeen& receipt) {
+  std::string out = "up to size " + number(receipt.size);
+  for (const auto& [name, time] : receipt.cosigned_by) out += ", by " + sealring::quoted(name) + " at " + utc(time);
+  return out;
+}
+
+std::string finding_text(const Finding& finding) {
+  return (finding.where.empty() ? "" : finding.where + ": ") + finding.what;
+}
+
+std::string verdict_text(Verdict verdict) {
+  std::string name = verdict_name(verdict);
+  for (char& c : name) c = static_cast<char>(c - 'a' + 'A');
+  return name + " (" + number(static_cast<std::uint64_t>(verdict)) + "): " + verdict_meaning(verdict);
+}
+
+void log_text(std::string& out, const LogReport& log) {
+  row(out, "log", log.origin.empty() ? "(not known)" : sealring::quoted(log.origin, 255));
+  row(out, "in", log.where);
+  row(out, "size", plural(log.size, "entry", "entries") + ", root " + base64(view(log.root)));
+  if (!log.anchor.empty()) row(out, log.anchor_matched ? "anchor" : "begins with", log.anchor);
+  row(out, "checked", checked(log));
+  if (!log.kinds.empty()) row(out, "entries", counts(log.kinds));
+  if (!log.events.empty()) row(out, "events", counts(log.events));
+  if (log.highest_receipt) row(out, "receipted", receipt_text(*log.highest_receipt));
+  if (log.witnessed) row(out, "witnessed", "size " + number(*log.witnessed));
+  if (log.pending > 0) row(out, "pending", plural(log.pending, "checkpoint", "checkpoints") + " registered ahead");
+  if (log.staged > 0) row(out, "staged", plural(log.staged, "file", "files") + " of uploads under way, not evidence");
+  for (const std::string& sentence : log.proven) row(out, "proven", sentence);
+  for (const std::string& sentence : log.open) row(out, "not proven", sentence);
+  for (const Finding& finding : log.findings) row(out, verdict_name(finding.verdict), finding_text(finding));
+  if (log.findings_beyond > 0) row(out, "", "and " + number(log.findings_beyond) + " more findings");
+  row(out, "verdict", verdict_text(log.verdict));
+}
+
+using Json = nlohmann::ordered_json;
+
+Json finding_json(const Finding& finding) {
+  return {{"verdict", verdict_name(finding.verdict)}, {"where", finding.where}, {"what", finding.what}};
+}
+
+Json findings_json(const std::vector<Finding>& findings) {
+  Json list = Json::array();
+  for (const Finding& finding : findings) list.push_back(finding_json(finding));
+  return list;
+}
+
+Json receipts_json(const LogReport& log) {
+  Json receipts = {{"found", log.receipts}, {"counted", log.receipts_counted}, {"logged", log.logged_receipts}};
+  if (!log.highest_receipt) return receipts;
+  Json by = Json::object();
+  for (const auto& [name, time] : log.highest_receipt->cosigned_by) by[name] = time;
+  receipts["highest"] = {{"size", log.highest_receipt->size}, {"cosigned_by", by}};
+  return receipts;
+}
+
+Json log_json(const LogReport& log) {
+  Json json = {{"verdict", verdict_name(log.verdict)},
+               {"exit_code", static_cast<int>(log.verdict)},
+               {"origin", log.origin},
+               {"where", log.where},
+               {"kind", log.is_store ? "store" : "archive"},
+               {"first", log.first},
+               {"size", log.size},
+               {"root", base64(view(log.root))},
+               {"anchor", log.anchor},
+               {"anchor_matched", log.anchor_matched},
+               {"segments", log.segments},
+               {"leaves", log.leaves},
+               {"sealed_checkpoints", log.checkpoints},
+               {"handovers", log.handovers},
+               {"epoch_signatures", log.epoch_signatures},
+               {"receipts", receipts_json(log)},
+               {"witnessed", nullptr},
+               {"pending", log.pending},
+               {"staged", log.staged},
+               {"entries", log.kinds},
+               {"events", log.events},
+               {"proven", log.proven},
+               {"not_proven", log.open},
+               {"findings", findings_json(log.findings)},
+               {"findings_beyond", log.findings_beyond}};
+  if (log.witnessed) json["witnessed"] = *log.witnessed;
+  return json;
+}
+
+}  // namespace
+
+std::string report_text(const VerifyReport& report) {
+  std::string out;
+  for (const LogReport& log : report.logs) {
+    if (!out.empty()) out += "\n";
+    log_text(out, log);
+  }
+  if (!report.findings.empty() && !out.empty()) out += "\n";
+  for (const Finding& finding : report.findings) row(out, verdict_name(finding.verdict), finding_text(finding));
+  if (report.logs.size() != 1 || report.verdict != report.logs[0].verdict)
+    row(out, "verdict",
+        verdict_text(report.verdict) +
+            (report.logs.size() > 1 ? " (the worst of " + number(report.logs.size()) + " logs)" : ""));
+  return out;
+}
+
+std::string report_json(const VerifyReport& report) {
+  Json logs = Json::array();
+  for (const LogReport& log : report.logs) logs.push_back(log_json(log));
+  const Json json = {{"verdict", verdict_name(report.verdict)},
+                     {"exit_code", static_cast<int>(report.verdict)},
+                     {"path", report.path},
+                     {"logs", logs},
+                     {"findings", findings_json(report.findings)}};
+  // Names of files are the system's bytes: what is not UTF-8 is replaced, never a reason to fail.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace sealring

@@ -1,0 +1,499 @@
+#include <catch2/catch.hpp>
+
+#include "gateway/verify_log.h"
+#include "tests/unit/archive_fixture.h"
+
+using namespace sealring;
+using namespace sealring::test;
+
+namespace {
+
+struct Archive {
+  TempDir dir;
+  std::string root = dir / "archive";
+  LogBuilder log{root};
+  Verdict check() { return verify(asking(log, root)).verdict; }
+  VerifyReport report() { return verify(asking(log, root)); }
+};
+
+bool says(const VerifyReport& report, Verdict verdict, const std::string& words) {
+  const auto has = [&](const Finding& f) {
+    return f.verdict == verdict && (f.where + ": " + f.what).find(words) != std::string::npos;
+  };
+  for (const Finding& finding : report.findings)
+    if (has(finding)) return true;
+  for (const LogReport& log : report.logs)
+    for (const Finding& finding : log.findings)
+      if (has(finding)) return true;
+  return false;
+}
+
+std::vector<std::string> all_files(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) files.push_back(entry.path().string());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace
+
+TEST_CASE("a sound archive with anchor, policy and receipts is fine", "[verify]") {
+  Archive a;
+  a.log.build();
+  const VerifyReport report = a.report();
+  INFO(report_text(report));
+  REQUIRE(report.verdict == Verdict::fine);
+  REQUIRE(report.logs.size() == 1);
+  const LogReport& log = report.logs[0];
+  CHECK(log.findings.empty());
+  CHECK(log.origin == kOrigin);
+  CHECK(log.anchor_matched);
+  CHECK(log.anchor == a.log.anchor().line());
+  CHECK(log.size == a.log.range.size());
+  CHECK(log.leaves == log.size);
+  CHECK(log.root == a.log.range.root());
+  CHECK(log.segments == 3);
+  CHECK(log.checkpoints == 3);
+  CHECK(log.handovers == 3);
+  CHECK(log.receipts == 3);
+  CHECK(log.receipts_counted == 3);
+  CHECK(log.logged_receipts == 1);
+  REQUIRE(log.highest_receipt);
+  CHECK(log.highest_receipt->size == log.size);
+  CHECK(log.highest_receipt->cosigned_by == std::map<std::string, std::uint64_t>{{"m", 1'700'001'200}});
+  CHECK(log.witnessed == log.size);
+  CHECK(log.kinds == std::map<std::string, std::uint64_t>{
+                         {"event", 2}, {"genesis", 1}, {"handover", 3}, {"message", 4}, {"part", 2}, {"receipt", 1}});
+  CHECK(log.events == std::map<std::string, std::uint64_t>{{"start", 1}, {"stop", 1}});
+
+  SECTION("and so is the log's folder alone, under whatever name") {
+    VerifyOptions options = asking(a.log, a.log.folder);
+    CHECK(verify(options).verdict == Verdict::fine);
+    fs::rename(a.log.folder, a.dir / "copy");
+    options.path = a.dir / "copy";
+    CHECK(verify(options).verdict == Verdict::fine);
+  }
+  SECTION("a minimum size bounds the tail as well") {
+    VerifyOptions options = asking(a.log, a.root);
+    options.policy.reset();
+    CHECK(verify(options).verdict == Verdict::unproven);
+    options.min_size = log.size;
+    CHECK(verify(options).verdict == Verdict::fine);
+    options.min_size = log.size + 1;
+    CHECK(verify(options).verdict == Verdict::truncated);
+  }
+}
+
+TEST_CASE("without an anchor the verdict is never fine", "[verify]") {
+  Archive a;
+  a.log.build();
+  VerifyOptions options = asking(a.log, a.root);
+  options.anchors.clear();
+  CHECK(verify(options).verdict == Verdict::unproven);
+  options.min_size = 1;
+  CHECK(verify(options).verdict == Verdict::unproven);
+  options.policy.reset();
+  const VerifyReport report = verify(options);
+  CHECK(report.verdict == Verdict::unproven);
+  CHECK(says(report, Verdict::unproven, "the whole history may have been re-made"));
+}
+
+TEST_CASE("a log that the identity key re-made from scratch fails against the anchor only", "[verify]") {
+  Archive a;
+  a.log.build();
+  const Anchor anchor = a.log.anchor();
+  fs::remove_all(a.root);
+  LogBuilder again(a.root);
+  again.now_s += 5;  // another genesis
+  again.build();
+  VerifyOptions options;
+  options.path = a.root;
+  CHECK(verify(options).verdict == Verdict::unproven);
+  options.policy = again.policy();
+  CHECK(verify(options).verdict == Verdict::unproven);
+  options.anchors = {anchor};
+  const VerifyReport report = verify(options);
+  CHECK(report.verdict == Verdict::tampered);
+  CHECK(says(report, Verdict::tampered, "entry 0 (byte "));
+  SECTION("also when its own log file is gone or claims the anchor") {
+    write_all(again.folder + "/log", anchor.line() + "\n");
+    CHECK(verify(options).verdict == Verdict::tampered);
+    fs::remove(again.folder + "/log");
+    CHECK(verify(options).verdict == Verdict::tampered);
+  }
+}
+
+// No byte of an archive is without a check: one bit changed, whichever, is noticed.
+TEST_CASE("every byte of every file counts", "[verify]") {
+  Archive a;
+  a.log.build();
+  REQUIRE(a.check() == Verdict::fine);
+  std::size_t bytes = 0;
+  for (const std::string& file : all_files(a.root)) {
+    const Bytes good = read_all(file);
+    bytes += good.size();
+    for (std::size_t i = 0; i < good.size(); ++i) {
+      Bytes bad = good;
+      bad[i] = static_cast<char>(bad[i] ^ (i % 3 == 0 ? 0x20 : 1 << i % 8));
+      write_all(file, bad);
+      const Verdict verdict = a.check();
+      INFO(file << " byte " << i << ": " << verdict_name(verdict));
+      // A cosigner's name or key ID that nobody knows is a line of somebody else: then the receipt is named as not
+      // counting. Everything else is tampering.
+      const bool is_note = file.find(".seg") == std::string::npos && file.find("/log") == std::string::npos;
+      if (verdict != Verdict::tampered) REQUIRE((is_note && verdict == Verdict::named));
+    }
+    write_all(file, good);
+  }
+  REQUIRE(bytes > 3000);
+  REQUIRE(a.check() == Verdict::fine);
+}
+
+TEST_CASE("a segment cut at every length is noticed", "[verify]") {
+  Archive a;
+  a.log.build();
+  const std::string file = all_files(a.log.folder + "/segments")[1];
+  const Bytes good = read_all(file);
+  for (std::size_t length = 0; length < good.size(); ++length) {
+    write_all(file, good.substr(0, length));
+    INFO(length);
+    REQUIRE(a.check() == Verdict::tampered);
+  }
+  write_all(file, good + '\0');
+  CHECK(a.check() == Verdict::tampered);
+}
+
+TEST_CASE("a file that is gone is named", "[verify]") {
+  Archive a;
+  a.log.build();
+  const auto without = [&](const std::string& path) {
+    fs::rename(path, a.dir / "away");
+    const VerifyReport report = a.report();
+    fs::rename(a.dir / "away", path);
+    return report;
+  };
+  const auto segments = all_files(a.log.folder + "/segments");
+  const auto receipts = all_files(a.log.folder + "/receipts");
+  for (const std::string& file : segments) {
+    INFO(file);
+    CHECK(without(file).verdict == Verdict::truncated);
+  }
+  CHECK(says(without(segments[1]), Verdict::truncated, "entries [4, "));
+  CHECK(says(without(segments[2]), Verdict::truncated, receipts[2].substr(receipts[2].find("receipts/"))));
+  for (const std::string& file : receipts) {
+    INFO(file);
+    const VerifyReport report = without(file);
+    CHECK(report.verdict == Verdict::named);
+    CHECK(says(report, Verdict::named, "has no receipt"));
+  }
+  CHECK(without(a.log.folder + "/log").verdict == Verdict::named);
+  // Not every log has a witness, so its file may be missing; the report then does not claim one.
+  const VerifyReport unwitnessed = without(a.log.folder + "/witness");
+  CHECK(unwitnessed.verdict == Verdict::fine);
+  CHECK_FALSE(unwitnessed.logs[0].witnessed);
+
+  SECTION("all segments but the first") {
+    fs::remove(segments[1]);
+    fs::remove(segments[2]);
+    CHECK(a.check() == Verdict::truncated);
+  }
+  SECTION("the tail with its receipt and witness: only a size from outside tells") {
+    const std::uint64_t full = a.log.range.size();
+    fs::remove(segments[2]);
+    fs::remove(receipts[2]);
+    CHECK(says(a.report(), Verdict::named, "existed by then and are not here"));
+    fs::remove(a.log.folder + "/witness");
+    VerifyOptions options = asking(a.log, a.root);
+    CHECK(verify(options).verdict == Verdict::fine);
+    options.min_size = full;
+    CHECK(verify(options).verdict == Verdict::truncated);
+  }
+  SECTION("all receipts") {
+    for (const std::string& file : receipts) fs::remove(file);
+    const VerifyReport report = a.report();
+    CHECK(report.verdict == Verdict::unproven);
+    CHECK(says(report, Verdict::unproven, "no receipt counts"));
+  }
+  SECTION("a whole log of which an anchor is known") {
+    LogBuilder other(a.root, "example.com/other");
+    other.build();
+    fs::remove_all(a.log.folder);
+    CHECK(says(a.report(), Verdict::truncated, "there is no log of"));
+  }
+  SECTION("everything") {
+    fs::remove_all(a.log.folder);
+    CHECK(a.check() == Verdict::unreadable);
+  }
+}
+
+TEST_CASE("files in each other's place are noticed", "[verify]") {
+  Archive a;
+  a.log.build();
+  for (const char* folder : {"/segments", "/receipts"}) {
+    const auto files = all_files(a.log.folder + folder);
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        const auto swap = [&] {
+          fs::rename(files[i], a.dir / "x");
+          fs::rename(files[j], files[i]);
+          fs::rename(a.dir / "x", files[j]);
+        };
+        swap();
+        CHECK(a.check() == Verdict::tampered);
+        swap();
+      }
+    }
+  }
+  REQUIRE(a.check() == Verdict::fine);
+}
+
+TEST_CASE("a file that does not belong is named", "[verify]") {
+  Archive a;
+  a.log.build();
+  const std::string name = GENERATE(as<std::string>{}, "x", "segments/x.seg", "segments/.00000.seg.1-0.tmp",
+                                    "segments/0-4.seg", "receipts/5.note", "pending/x", "staging/x", "evidence/x");
+  INFO(name);
+  write_all(a.log.folder + "/" + name, "x");
+  const VerifyReport report = a.report();
+  CHECK(report.verdict == Verdict::named);
+  CHECK(says(report, Verdict::named, name + ": does not belong here"));
+}
+
+TEST_CASE("parts of an upload under way are not evidence", "[verify]") {
+  Archive a;
+  a.log.build();
+  write_all(a.log.folder + "/staging/00000000000000000020-00000000000000000021.part", "anything");
+  const VerifyReport report = a.report();
+  CHECK(report.verdict == Verdict::fine);
+  CHECK(report.logs[0].staged == 1);
+}
+
+TEST_CASE("what cannot be read never passes", "[verify]") {
+  Archive a;
+  a.log.build();
+  SECTION("no such path") {
+    VerifyOptions options = asking(a.log, a.dir / "nowhere");
+    CHECK(verify(options).verdict == Verdict::unreadable);
+  }
+  SECTION("no archive") {
+    VerifyOptions options = asking(a.log, a.dir / "empty");
+    fs::create_directories(options.path);
+    CHECK(verify(options).verdict == Verdict::unreadable);
+    write_all(options.path + "/x", "x");
+    CHECK(verify(options).verdict == Verdict::unreadable);
+  }
+  SECTION("a folder where a file should be") {
+    const int which = GENERATE(0, 1, 2, 3);
+    const std::string file = which == 0   ? all_files(a.log.folder + "/segments")[2]
+                             : which == 1 ? all_files(a.log.folder + "/receipts")[0]
+                             : which == 2 ? a.log.folder + "/witness"
+                                          : a.log.folder + "/log";
+    INFO(file);
+    fs::remove(file);
+    fs::create_directories(file);
+    CHECK(a.check() == Verdict::unreadable);
+  }
+  SECTION("an empty log") {
+    fs::remove_all(a.log.folder + "/segments");
+    fs::remove_all(a.log.folder + "/receipts");
+    fs::create_directories(a.log.folder + "/segments");
+    CHECK(a.check() == Verdict::unproven);
+    VerifyOptions options = asking(a.log, a.root);
+    options.min_size = 1;
+    CHECK(verify(options).verdict == Verdict::truncated);
+  }
+}
+
+TEST_CASE("keys and policies of others", "[verify]") {
+  Archive a;
+  a.log.build();
+  VerifyOptions options = asking(a.log, a.root);
+  LogBuilder stranger(a.dir / "other");
+  SECTION("another mirror key: no receipt counts") {
+    stranger.mirror = test_key(9);
+    options.policy = stranger.policy();
+    CHECK(verify(options).verdict == Verdict::unproven);
+  }
+  SECTION("another log key in the policy, without an anchor") {
+    stranger.identity = test_key(8);
+    options.policy = stranger.policy();
+    options.anchors.clear();
+    CHECK(verify(options).verdict == Verdict::tampered);
+  }
+  SECTION("another log key in the policy than in the anchor") {
+    stranger.identity = test_key(8);
+    options.policy = stranger.policy();
+    const VerifyReport report = verify(options);
+    CHECK(report.verdict == Verdict::tampered);
+    CHECK(says(report, Verdict::tampered, "anchor and policy name different identity keys"));
+  }
+  SECTION("another identity key in the anchor") {
+    stranger.identity = test_key(8);
+    stranger.genesis_hash = a.log.genesis_hash;
+    options.anchors = {stranger.anchor()};
+    options.policy.reset();
+    CHECK(verify(options).verdict == Verdict::tampered);
+  }
+  SECTION("a policy that does not name the log") {
+    LogBuilder other(a.dir / "other", "example.com/other");
+    options.policy = other.policy();
+    CHECK(verify(options).verdict == Verdict::unproven);
+  }
+  SECTION("a quorum that was not met") {
+    options.policy->quorum = "w";
+    CHECK(verify(options).verdict == Verdict::unproven);
+  }
+  SECTION("a policy without a quorum proves nothing by a receipt that nobody signed") {
+    options.policy->quorum = "none";
+    options.policy->witnesses.clear();
+    CHECK(verify(options).verdict == Verdict::unproven);
+  }
+}
+
+TEST_CASE("forks", "[verify]") {
+  Archive a;
+  a.log.build();
+  const std::uint64_t size = a.log.range.size();
+  Checkpoint other{kOrigin, size, sha256("another history")};
+  const auto signed_by_all = [&](const Checkpoint& checkpoint) {
+    Note note = *sign_checkpoint(checkpoint, *a.log.identity);
+    note.signatures.push_back(*cosign(note.text, 1, "mirror.example", *a.log.mirror));
+    note.signatures.push_back(*cosign(note.text, 1, "witness.example", *a.log.witness));
+    return note.encode();
+  };
+  SECTION("a receipt of another root") {
+    write_all(a.log.folder + "/receipts/" + receipt_file_name(size), signed_by_all(other));
+    CHECK(a.check() == Verdict::forked);
+  }
+  SECTION("the witness saw another root, at a size within a segment") {
+    other.size = size - 2;
+    write_all(a.log.folder + "/witness", signed_by_all(other));
+    const VerifyReport report = a.report();
+    CHECK(report.verdict == Verdict::forked);
+    CHECK(says(report, Verdict::forked, "size " + std::to_string(size - 2)));
+  }
+  SECTION("a pending checkpoint") {
+    write_all(a.log.folder + "/pending/" + receipt_file_name(size), signed_by_all(other));
+    CHECK(a.check() == Verdict::forked);
+  }
+  SECTION("two roots at a size that is not here yet") {
+    other.size = size + 5;
+    write_all(a.log.folder + "/pending/" + receipt_file_name(size + 5), signed_by_all(other));
+    CHECK(a.check() == Verdict::named);
+    other.root = sha256("a third history");
+    write_all(a.log.folder + "/witness", signed_by_all(other));
+    CHECK(a.check() == Verdict::forked);
+  }
+  SECTION("what the collector refused") {
+    const std::string name =
+        a.log.folder + "/evidence/" + receipt_file_name(size).substr(0, 20) + "-0123456789abcdef.note";
+    write_all(name, signed_by_all({kOrigin, size, a.log.range.root()}));
+    CHECK(a.check() == Verdict::named);
+    write_all(name, signed_by_all(other));
+    CHECK(a.check() == Verdict::forked);
+  }
+  SECTION("not signed by the identity: no fork, a forgery") {
+    Note note = *sign_checkpoint(other, *test_key(50));
+    write_all(a.log.folder + "/receipts/" + receipt_file_name(size), note.encode());
+    CHECK(a.check() == Verdict::tampered);
+  }
+}
+
+TEST_CASE("checkpoints within a segment and ahead of it", "[verify]") {
+  Archive a;
+  a.log.add_genesis();
+  a.log.add_message("x");
+  a.log.write_witness();
+  a.log.add_message("y");
+  a.log.seal();
+  a.log.write_log_line();
+  CHECK(a.check() == Verdict::fine);
+  a.log.add_message("z");
+  a.log.write_witness();
+  const VerifyReport report = a.report();
+  CHECK(report.verdict == Verdict::named);
+  CHECK(says(report, Verdict::named, "entries [4, 5) existed by then"));
+}
+
+TEST_CASE("several logs in one archive", "[verify]") {
+  Archive a;
+  a.log.build();
+  LogBuilder other(a.root, "example.com/other");
+  other.identity = test_key(40);
+  other.build();
+  VerifyOptions options;
+  options.path = a.root;
+  options.anchors = {a.log.anchor(), other.anchor()};
+  options.policy =
+      Policy::parse("log " + a.log.vkey().encode() + "\nlog " + other.vkey().encode() + "\nwitness m " +
+                    other.mirror_vkey().encode() + "\nwitness w " + other.witness_vkey().encode() + "\nquorum m\n")
+          .value();
+  const VerifyReport report = verify(options);
+  INFO(report_text(report));
+  CHECK(report.logs.size() == 2);
+  CHECK(report.verdict == Verdict::fine);
+  SECTION("one without an anchor") {
+    options.anchors.pop_back();
+    CHECK(verify(options).verdict == Verdict::unproven);
+  }
+  SECTION("in each other's folder") {
+    fs::rename(a.log.folder, a.dir / "x");
+    fs::rename(other.folder, a.log.folder);
+    fs::rename(a.dir / "x", other.folder);
+    CHECK(verify(options).verdict == Verdict::tampered);
+    options.anchors.clear();
+    options.policy.reset();
+    CHECK(verify(options).verdict == Verdict::tampered);
+  }
+}
+
+TEST_CASE("anchors", "[verify]") {
+  const Anchor anchor{{kOrigin, KeyType::ed25519, test_key(1)->public_key()}, sha256("entry 0")};
+  Result<Anchor> parsed = Anchor::parse(anchor.line());
+  REQUIRE(parsed);
+  CHECK(parsed->line() == anchor.line());
+  const std::string line = anchor.line();
+  for (std::size_t length = 0; length < line.size(); ++length) CHECK_FALSE(Anchor::parse(line.substr(0, length)));
+  CHECK_FALSE(Anchor::parse(line + " "));
+  CHECK_FALSE(Anchor::parse(line + "0"));
+  CHECK_FALSE(Anchor::parse(" " + line));
+  CHECK_FALSE(Anchor::parse(VerifierKey{"m", KeyType::cosignature_v1, test_key(1)->public_key()}.encode() +
+                            line.substr(line.rfind(' '))));
+  CHECK(parse_anchors("# enrolled\n\n" + line + "\n")->size() == 1);
+  CHECK(parse_anchors(line)->size() == 1);
+  CHECK_FALSE(parse_anchors(line + "\n" + line + "\n"));
+  CHECK_FALSE(parse_anchors("# none\n"));
+  CHECK_FALSE(parse_anchors("x\n"));
+}
+
+TEST_CASE("the verifier's tree agrees with the recorder's", "[verify]") {
+  CompactRange range;
+  TreeStack tree;
+  for (int i = 0; i < 300; ++i) {
+    CHECK(tree.root() == range.root());
+    CHECK(tree.hashes() == range.hashes());
+    TreeStack resumed;
+    REQUIRE(resumed.resume(range.size(), range.hashes()));
+    CHECK(resumed.root() == range.root());
+    auto hashes = range.hashes();
+    hashes.push_back({});
+    CHECK_FALSE(resumed.resume(range.size(), hashes));
+    const Hash leaf = leaf_hash(std::to_string(i));
+    tree.push(leaf);
+    range.append(leaf);
+  }
+}
+
+TEST_CASE("the report says the same to people and to programs", "[verify]") {
+  Archive a;
+  a.log.build();
+  write_all(a.log.folder + "/x\xff", "");
+  const VerifyReport report = a.report();
+  const std::string text = report_text(report), json = report_json(report);
+  CHECK(text.find("verdict     NAMED (10)") != std::string::npos);
+  CHECK(text.find("3 sealed checkpoints, 3 handovers, 3 receipts (3 count under the policy)") != std::string::npos);
+  CHECK(json.find("\"exit_code\": 10") != std::string::npos);
+  CHECK(json.find("\"handovers\": 3") != std::string::npos);
+  CHECK(json.find("does not belong here") != std::string::npos);
+}
