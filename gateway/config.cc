@@ -1,0 +1,182 @@
+#include "gateway/config.h"
+
+#include "crypto/checkpoint.h"
+#include "crypto/sha256.h"
+#include "drivers/http.h"
+#include "drivers/toml_reader.h"
+#include "storage/limits.h"
+
+namespace sealring {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::uint64_t kMaxQueueBytes = 256u << 20;
+// Collectors put a segment together in memory and take at most 60 MiB; a frame may come on top of the limit.
+constexpr std::uint64_t kMaxSegmentBytes = 48u << 20;
+constexpr std::uint64_t kMinSegmentBytes = 64u << 10;  // below, more is signed and receipted than recorded
+constexpr std::uint64_t kMaxSegmentEntries = 10'000'000;
+
+std::vector<std::string_view> levels(std::string_view filter) {
+  std::vector<std::string_view> out;
+  for (;;) {
+    const std::size_t slash = filter.find('/');
+    out.push_back(filter.substr(0, slash));
+    if (slash == std::string_view::npos) return out;
+    filter.remove_prefix(slash + 1);
+  }
+}
+
+DiagLevel diag_level(const std::string& name) {
+  if (name == "error") return DiagLevel::error;
+  if (name == "warning") return DiagLevel::warning;
+  if (name == "notice") return DiagLevel::notice;
+  return name == "debug" ? DiagLevel::debug : DiagLevel::info;
+}
+
+void read_recorder(TomlTable& table, GatewayConfig::Recorder& r) {
+  r.max_payload = table.size("max_payload", r.max_payload, 1024, kMaxPayloadBytes);
+  r.queue_bytes = table.size("queue_bytes", r.queue_bytes, 64u << 10, kMaxQueueBytes);
+  r.commit_interval = table.duration("commit_interval", r.commit_interval, milliseconds(0), seconds(10));
+  r.segment_bytes = table.size("segment_bytes", r.segment_bytes, kMinSegmentBytes, kMaxSegmentBytes);
+  r.segment_entries = table.integer("segment_entries", r.segment_entries, 2, kMaxSegmentEntries);
+  r.segment_age = table.duration("segment_age", r.segment_age, seconds(1), hours(24));
+  r.heartbeat = table.duration("heartbeat", r.heartbeat, seconds(1), hours(24));
+  if (r.queue_bytes < 2 * r.max_payload)
+    table.fail("queue_bytes", "must be at least twice max_payload (" + std::to_string(r.max_payload) +
+                                  " bytes): one such message waits while another one is committed");
+}
+
+void read_subscriptions(TomlTable& broker, std::vector<Subscription>& out) {
+  for (TomlTable& table : broker.tables("subscriptions")) {
+    Subscription s;
+    s.filter = table.required_string("filter");
+    s.qos = static_cast<int>(table.integer("qos", 1, 0, 2));
+    if (s.filter.empty()) continue;
+    if (Status status = check_filter(s.filter); !status) table.fail("filter", status.error().message);
+    for (const Subscription& other : out)
+      if (filters_overlap(s.filter, other.filter))
+        table.fail("filter", "overlaps with " + quoted(other.filter) +
+                                 ": the broker may deliver one message twice, and each would be recorded");
+    out.push_back(std::move(s));
+  }
+  if (!broker.has("subscriptions")) out.push_back({"#", 1});
+  if (out.empty()) broker.fail("subscriptions", "must name at least one filter, or there is nothing to record");
+}
+
+void read_broker(TomlTable& table, const std::string& origin, MqttSource::Config& b) {
+  b.host = table.string("host", "127.0.0.1");
+  if (b.host.empty()) table.fail("host", "must not be empty");
+  b.port = static_cast<std::uint16_t>(table.integer("port", 1883, 1, 65535));
+  b.client_id = table.string("client_id", default_client_id(origin));
+  // Without an id of its own a client has no session, and without a session an unacknowledged message is lost.
+  if (b.client_id.empty() || b.client_id.size() > 65535) table.fail("client_id", "must have 1 to 65535 bytes");
+  const std::string protocol = table.choice("protocol", "auto", {"auto", "5", "3.1.1"});
+  b.protocol = protocol == "5" ? 5 : protocol == "3.1.1" ? 4 : 0;
+  b.receive_maximum = static_cast<std::uint16_t>(table.integer("receive_maximum", 1000, 1, 65535));
+  const auto keepalive = table.duration("keepalive", seconds(30), seconds(2), seconds(65535));
+  if (keepalive % seconds(1) != milliseconds(0)) table.fail("keepalive", "must be whole seconds");
+  b.keepalive_s = static_cast<std::uint16_t>(keepalive / seconds(1));
+  read_subscriptions(table, b.subscriptions);
+}
+
+void read_upstream(TomlTable& table, GatewayConfig::Upstream& u) {
+  u.url = table.required_string("url");
+  Result<Url> url = parse_https_url(u.url);
+  if (!url && !u.url.empty()) table.fail("url", url.error().message);
+  u.server_name = table.string("server_name", url ? url->host : "");
+  if (url && u.server_name.empty()) table.fail("server_name", "must not be empty; leave it out for the url's host");
+  u.ca = table.required_path("ca");
+  u.cert = table.required_path("cert");
+  u.key = table.required_path("key");
+  u.policy = table.required_path("policy");
+  u.mirror = table.required_string("mirror");
+  u.retry_min = table.duration("retry_min", u.retry_min, milliseconds(50), hours(1));
+  u.retry_max = table.duration("retry_max", u.retry_max, milliseconds(50), hours(24));
+  u.timeout = table.duration("timeout", u.timeout, seconds(1), minutes(10));
+  if (u.retry_max < u.retry_min) table.fail("retry_max", "must not be below retry_min");
+}
+
+Result<GatewayConfig> read(TomlTable root) {
+  GatewayConfig config;
+  config.origin = root.required_string("origin");
+  if (!config.origin.empty())
+    if (Status status = check_origin(config.origin); !status) root.fail("origin", status.error().message);
+  config.store = root.path("store", config.store);
+  if (config.store.empty()) root.fail("store", "must not be empty");
+  config.identity_key = root.path("identity_key", config.identity_key);
+  if (config.identity_key.empty()) root.fail("identity_key", "must not be empty");
+  config.socket = root.path("socket", config.socket);
+  config.diag_level = diag_level(root.choice("diag_level", "info", {"error", "warning", "notice", "info", "debug"}));
+  if (auto recorder = root.table("recorder")) read_recorder(*recorder, config.recorder);
+  std::vector<TomlTable> brokers = root.tables("broker");
+  if (brokers.empty()) root.fail("broker", "one [[broker]] is needed: where the messages come from");
+  if (brokers.size() > 1)
+    root.fail("broker", "there are " + std::to_string(brokers.size()) +
+                            " [[broker]]; this version records from exactly one. Run one gateway for each");
+  for (TomlTable& broker : brokers) {
+    config.broker = {};
+    read_broker(broker, config.origin, config.broker);
+  }
+  config.broker.max_payload_bytes = config.recorder.max_payload;
+  if (auto upstream = root.table("upstream")) read_upstream(*upstream, config.upstream.emplace());
+  SEALRING_TRY(root.finish());
+  return config;
+}
+
+}  // namespace
+
+std::string default_client_id(std::string_view origin) { return "sealring-" + hex(view(sha256(origin))).substr(0, 12); }
+
+bool filters_overlap(std::string_view a, std::string_view b) {
+  const auto left = levels(a), right = levels(b);
+  const auto wild = [](std::string_view level) { return level == "#" || level == "+"; };
+  // A wildcard in the first level does not match topics that begin with '$' (MQTT 5 §4.7.2).
+  if (wild(left[0]) && !right[0].empty() && right[0][0] == '$') return false;
+  if (wild(right[0]) && !left[0].empty() && left[0][0] == '$') return false;
+  for (std::size_t i = 0;; ++i) {
+    const bool left_ends = i == left.size(), right_ends = i == right.size();
+    // "a/#" matches "a" as well, so a filter that ends here still meets a '#'.
+    if (left_ends || right_ends) return (left_ends || left[i] == "#") && (right_ends || right[i] == "#");
+    if (left[i] == "#" || right[i] == "#") return true;
+    if (left[i] != "+" && right[i] != "+" && left[i] != right[i]) return false;
+  }
+}
+
+Status check_filter(std::string_view filter) {
+  if (filter.empty()) return reject_error("must not be empty");
+  if (filter.size() > 65535) return reject_error("is longer than 65535 bytes");
+  if (filter.find('\0') != std::string_view::npos) return reject_error("contains a NUL");
+  const auto parts = levels(filter);
+  if (parts[0] == "$share")
+    return reject_error("is a shared subscription, of which the broker sends only a part to each member");
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::string_view level = parts[i];
+    if (level == "#" && i + 1 != parts.size()) return reject_error("'#' may only be its last level");
+    if (level.size() > 1 && level.find_first_of("#+") != std::string_view::npos)
+      return reject_error("'#' and '+' must be a whole level between slashes, not " + quoted(level));
+  }
+  return {};
+}
+
+Status GatewayConfig::check_ring(std::uint64_t map_bytes) const {
+  if (recorder.segment_bytes <= map_bytes / 4) return {};
+  return reject_error("segment_bytes " + std::to_string(recorder.segment_bytes) +
+                      " is more than a quarter of the ring (" + std::to_string(map_bytes) +
+                      " bytes): the ring would be full before segments can be sent and released");
+}
+
+Result<GatewayConfig> GatewayConfig::load(const std::string& path) {
+  SEALRING_ASSIGN(TomlTable root, TomlTable::load(path));
+  return read(std::move(root));
+}
+
+Result<GatewayConfig> GatewayConfig::parse(std::string_view text, const std::string& path) {
+  SEALRING_ASSIGN(TomlTable root, TomlTable::parse(text, path));
+  return read(std::move(root));
+}
+
+}  // namespace sealring
