@@ -210,7 +210,7 @@ void get(EntryReader& r, Message& m) {
     r.end();
   }
   m.source = r.opt_bytes(kSource);
-  m.assurance = static_cast<Assurance>(r.opt_uint(kAssurance, 3));
+  m.assurance = static_cast<Assurance>(r.opt_uint(kAssurance));
   if (r.has(kParts)) m.parts = get_parts(r);
   if (r.has(kDuplicate)) m.possible_duplicate_of = r.need_uint(kDuplicate);
 }
@@ -291,9 +291,6 @@ void decode_body(EntryReader& r, Entry& entry) {
 }
 
 void decode_opaque(EntryReader& r, Entry& entry, std::uint64_t kind) {
-  if (r.has_body_key() && r.key() < kFirstBodyKey) {
-    r.fail_at(r.key_offset(), "key " + std::to_string(r.key()) + " out of place");
-  }
   while (r.has_body_key()) r.skip_value();
   entry.body = Opaque{kind};
 }

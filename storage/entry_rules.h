@@ -12,6 +12,7 @@ struct Key {
 };
 constexpr Key kVersion{0, "version"}, kKind{1, "kind"}, kWall{2, "wall clock"}, kClock{3, "clock state"},
     kBoot{4, "boot"}, kBoottime{5, "boottime"}, kConnection{6, "connection"}, kReceived{7, "received"};
+// 8 to 15 are kept for later common facts
 // genesis
 constexpr Key kOrigin{16, "origin"}, kIdentity{17, "identity"}, kEpochKey{18, "epoch key"}, kSoftware{19, "software"};
 // message; part has salt and payload at the same numbers
@@ -27,8 +28,6 @@ constexpr Key kEpoch{16, "epoch"}, kSize{17, "size"}, kRoot{18, "root"}, kNextKe
     kByOld{20, "signature by old"}, kByNext{21, "signature by next"};
 // receipt
 constexpr Key kNote{16, "note"};
-
-constexpr std::uint64_t kFirstBodyKey = 8;  // 8 to 15 are kept for later common facts
 
 // The low four bits of a PUBLISH packet's first byte.
 constexpr unsigned kRetainBit = 1, kQosShift = 1, kDupBit = 8;

@@ -188,7 +188,8 @@ TEST_CASE("no prefix of an entry is an entry, and nothing may follow one") {
     const Bytes vector = entry_vector(name);
     for (std::size_t n = 0; n < vector.size(); ++n) {
       INFO(name << " cut to " << n);
-      const auto entry = decode_entry(ByteView(vector).substr(0, n));
+      const ExactCopy prefix(vector, n);
+      const auto entry = decode_entry(prefix.view());
       REQUIRE_FALSE(entry.ok());
       REQUIRE_THAT(entry.error().message, Catch::StartsWith("entry: offset "));
     }

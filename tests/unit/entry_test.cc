@@ -213,7 +213,7 @@ TEST_CASE("every kind survives a round trip") {
     Message m = some_message();
     m.packet_id = static_cast<std::uint16_t>(edge);
     m.qos = m.packet_id == 0 ? 0 : 1;
-    m.properties = {{2, edge & 0xffffffff, "", ""}, {38, 0, "", ""}, {22, 0, Bytes(1, '\0'), ""}};
+    m.properties = {{2, edge & 0xffffffff, "", ""}, {38, 0, "", ""}, {22, 0, ByteView("\0", 1), ""}};
     if (edge != 0) m.possible_duplicate_of = edge;
     check_round_trip({c, m});
   }

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <sstream>
+#include <vector>
 
 #include "crypto/bytes.h"
 
@@ -30,6 +31,13 @@ inline Bytes entry_vector(const std::string& name) {
   REQUIRE(file.good());
   return parse_annotated_hex(file);
 }
+
+// The first `n` bytes in memory of their own that ends with them, so that a sanitizer sees a read beyond.
+struct ExactCopy {
+  ExactCopy(ByteView bytes, std::size_t n) : memory(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n)) {}
+  ByteView view() const { return {memory.data(), memory.size()}; }
+  std::vector<char> memory;
+};
 
 // All the vectors that are one entry, in the order of the log; the last three are beside it.
 inline const std::vector<std::string>& entry_vector_names() {

@@ -93,10 +93,11 @@ TEST_CASE("no prefix of a frame is a frame, and nothing may follow one") {
   const Bytes vector = entry_vector("frame");
   for (std::size_t n = 0; n < vector.size(); ++n) {
     INFO(n);
-    const std::string words = refusal(ByteView(vector).substr(0, n));
+    const ExactCopy prefix(vector, n);
+    const std::string words = refusal(prefix.view());
     CHECK_THAT(words, Catch::Contains(n < kFrameHeaderBytes ? "must be 120" : "its header says 96"));
     std::size_t announced = 0;
-    CHECK(decode_frame_header(ByteView(vector).substr(0, n), announced).ok() == (n >= kFrameHeaderBytes));
+    CHECK(decode_frame_header(prefix.view(), announced).ok() == (n >= kFrameHeaderBytes));
   }
   CHECK_THAT(refusal(vector + '\0'), Catch::Contains("97 bytes of entries, its header says 96"));
 }

@@ -69,7 +69,8 @@ TEST_CASE("no prefix of a segment file is one, and nothing may follow it") {
     const Bytes vector = entry_vector(name);
     for (std::size_t n = 0; n < vector.size(); ++n) {
       INFO(name << " cut to " << n);
-      CHECK_THAT(refusal(ByteView(vector).substr(0, n)), Catch::Contains("offset "));
+      const ExactCopy prefix(vector, n);
+      CHECK_THAT(refusal(prefix.view()), Catch::Contains("offset "));
     }
     CHECK_THAT(refusal(vector + '\0'), Catch::Contains("left over at offset"));
   }
