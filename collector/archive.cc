@@ -1,0 +1,232 @@
+#include "collector/archive.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "crypto/note.h"
+#include "crypto/sha256.h"
+#include "drivers/diag.h"
+#include "drivers/file.h"
+
+namespace sealring {
+
+namespace {
+
+constexpr std::size_t kIndexDigits = 20;
+constexpr std::size_t kMaxSegmentFileBytes = kMaxSegmentBytes + (1u << 20);  // with header and note
+constexpr char kSegments[] = "segments", kReceipts[] = "receipts", kPending[] = "pending", kStaging[] = "staging",
+               kEvidence[] = "evidence";
+constexpr char kSegmentSuffix[] = ".seg", kNoteSuffix[] = ".note", kPartSuffix[] = ".part";
+
+std::string padded(std::uint64_t index) {
+  std::string digits = std::to_string(index);
+  return std::string(kIndexDigits - digits.size(), '0') + digits;
+}
+
+std::optional<std::uint64_t> from_padded(std::string_view text) {
+  if (text.size() != kIndexDigits) return std::nullopt;
+  text.remove_prefix(std::min(text.find_first_not_of('0'), text.size() - 1));
+  Result<std::uint64_t> number = from_decimal(text);
+  if (!number.ok()) return std::nullopt;
+  return *number;
+}
+
+bool has_suffix(std::string_view name, std::string_view suffix) {
+  return name.size() > suffix.size() && name.substr(name.size() - suffix.size()) == suffix;
+}
+
+// "<start>-<end><suffix>"; nullopt for any other name.
+std::optional<EntryRange> parse_range(std::string_view name, std::string_view suffix) {
+  if (!has_suffix(name, suffix)) return std::nullopt;
+  name.remove_suffix(suffix.size());
+  if (name.size() != 2 * kIndexDigits + 1 || name[kIndexDigits] != '-') return std::nullopt;
+  auto start = from_padded(name.substr(0, kIndexDigits)), end = from_padded(name.substr(kIndexDigits + 1));
+  if (!start || !end || *start >= *end) return std::nullopt;
+  return EntryRange{*start, *end};
+}
+
+std::optional<std::uint64_t> parse_size_name(std::string_view name) {
+  if (!has_suffix(name, kNoteSuffix)) return std::nullopt;
+  return from_padded(name.substr(0, name.size() - (sizeof kNoteSuffix - 1)));
+}
+
+std::string part_name(const EntryRange& range) { return padded(range.start) + "-" + padded(range.end) + kPartSuffix; }
+
+// Creates a file that is never to change. That it is there already, with the same bytes, is what a repeated attempt
+// finds after an error between rename and the sync of the directory.
+Status create_once(const std::string& folder, const std::string& path, ByteView bytes) {
+  Status created = create_file(path, bytes, 0444);
+  if (created.ok() || created.error().kind != ErrorKind::reject) return created;
+  Result<Bytes> present = read_file(path, bytes.size() + 1);
+  if (!present.ok() || *present != bytes) return fatal_error(path + " exists with other contents");
+  return sync_directory(folder);
+}
+
+Result<std::vector<std::uint64_t>> list_sizes(const std::string& folder) {
+  Result<std::vector<std::string>> names = list_directory(folder);
+  if (!names.ok()) return std::move(names).error();
+  std::vector<std::uint64_t> sizes;
+  for (const std::string& name : *names)
+    if (auto size = parse_size_name(name)) sizes.push_back(*size);
+  return sizes;
+}
+
+Result<std::vector<EntryRange>> list_ranges(const std::string& folder, const char* suffix) {
+  Result<std::vector<std::string>> names = list_directory(folder);
+  if (!names.ok()) return std::move(names).error();
+  std::vector<EntryRange> ranges;
+  for (const std::string& name : *names)
+    if (auto range = parse_range(name, suffix)) ranges.push_back(*range);
+  return ranges;
+}
+
+void remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    diag(DiagLevel::warning, "cannot remove " + path + ": " + std::strerror(errno));
+}
+
+// The temporary names of drivers/file.cc.
+bool is_temporary(std::string_view name) { return name.front() == '.' && has_suffix(name, ".tmp"); }
+
+void remove_leftover(const std::string& path) {
+  diag(DiagLevel::notice, "removing " + path + ", left by a run that was cut off");
+  remove_file(path);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ArchiveLock>> ArchiveLock::acquire(const std::string& archive) {
+  SEALRING_TRY(make_directories(archive));
+  std::string path = archive + "/lock";
+  int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) return retry_error(path + ": " + std::strerror(errno));
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    int error = errno;
+    ::close(fd);
+    if (error == EWOULDBLOCK) return reject_error("another collector has the archive " + archive);
+    return retry_error(path + ": " + std::strerror(error));
+  }
+  return std::unique_ptr<ArchiveLock>(new ArchiveLock(fd));
+}
+
+ArchiveLock::~ArchiveLock() { ::close(fd_); }
+
+std::string origin_hash(std::string_view origin) { return hex(view(sha256(origin))); }
+
+LogArchive::LogArchive(const std::string& archive, std::string_view origin)
+    : directory_(archive + "/" + origin_hash(origin)) {}
+
+std::string LogArchive::path(const char* folder, const std::string& name) const {
+  return directory_ + "/" + folder + (name.empty() ? "" : "/" + name);
+}
+
+Status LogArchive::prepare() {
+  for (const char* folder : {kSegments, kReceipts, kPending, kStaging, kEvidence})
+    SEALRING_TRY(make_directories(path(folder, "")));
+  SEALRING_TRY(clean(kSegments, kSegmentSuffix));
+  SEALRING_TRY(clean(kReceipts, kNoteSuffix));
+  SEALRING_TRY(clean(kPending, kNoteSuffix));
+  SEALRING_TRY(clean(kStaging, kPartSuffix));
+  SEALRING_TRY(clean(kEvidence, kNoteSuffix));
+  Result<std::vector<std::string>> names = list_directory(directory_);
+  if (!names.ok()) return std::move(names).error();
+  for (const std::string& name : *names)
+    if (is_temporary(name)) remove_leftover(directory_ + "/" + name);
+  return {};
+}
+
+// A foreign file that is not one of our temporary names was put there by someone: it stays, but not unsaid.
+Status LogArchive::clean(const char* folder, const char* suffix) const {
+  Result<std::vector<std::string>> names = list_directory(path(folder, ""));
+  if (!names.ok()) return std::move(names).error();
+  for (const std::string& name : *names) {
+    if (is_temporary(name)) {
+      remove_leftover(path(folder, name));
+    } else if (!has_suffix(name, suffix)) {
+      diag(DiagLevel::warning, "ignoring " + path(folder, name) + ": not a name of this archive");
+    }
+  }
+  return {};
+}
+
+Result<Bytes> LogArchive::log_line() const { return read_file(directory_ + "/log"); }
+Status LogArchive::put_log_line(ByteView line) { return replace_file(directory_ + "/log", line); }
+
+Result<std::vector<EntryRange>> LogArchive::segments() const {
+  SEALRING_ASSIGN(std::vector<EntryRange> ranges, list_ranges(path(kSegments, ""), kSegmentSuffix));
+  std::uint64_t end = 0;
+  for (const EntryRange& range : ranges) {
+    if (range.start != end)
+      return fatal_error(path(kSegments, "") + ": " + segment_file_name(range.start, range.end) +
+                         " does not begin at " + std::to_string(end) + ", where the segments before it end");
+    end = range.end;
+  }
+  return ranges;
+}
+
+Result<SegmentFile> LogArchive::segment(const EntryRange& range) const {
+  std::string file = path(kSegments, segment_file_name(range.start, range.end));
+  SEALRING_ASSIGN(Bytes bytes, read_file(file, kMaxSegmentFileBytes));
+  Result<SegmentFile> segment = decode_segment_file(bytes);
+  if (!segment.ok()) return fatal_error(file + ": " + segment.error().message);
+  if (segment->start != range.start || segment->end != range.end)
+    return fatal_error(file + ": the file is of other entries than its name says");
+  return segment;
+}
+
+Status LogArchive::put_segment(const SegmentFile& segment) {
+  Bytes bytes = encode_segment_header(segment) + segment.entries;
+  return create_once(path(kSegments, ""), path(kSegments, segment_file_name(segment.start, segment.end)), bytes);
+}
+
+Result<std::vector<std::uint64_t>> LogArchive::receipts() const { return list_sizes(path(kReceipts, "")); }
+Result<Bytes> LogArchive::receipt(std::uint64_t size) const {
+  return read_file(path(kReceipts, receipt_file_name(size)), kMaxNoteBytes);
+}
+Status LogArchive::put_receipt(std::uint64_t size, ByteView note) {
+  return create_once(path(kReceipts, ""), path(kReceipts, receipt_file_name(size)), note);
+}
+
+Result<Bytes> LogArchive::witness() const { return read_file(directory_ + "/witness", kMaxNoteBytes); }
+Status LogArchive::put_witness(ByteView note) { return replace_file(directory_ + "/witness", note); }
+
+Result<std::vector<std::uint64_t>> LogArchive::pending() const { return list_sizes(path(kPending, "")); }
+Result<Bytes> LogArchive::pending(std::uint64_t size) const {
+  return read_file(path(kPending, receipt_file_name(size)), kMaxNoteBytes);
+}
+Status LogArchive::put_pending(std::uint64_t size, ByteView note) {
+  return replace_file(path(kPending, receipt_file_name(size)), note);
+}
+void LogArchive::remove_pending(std::uint64_t size) { remove_file(path(kPending, receipt_file_name(size))); }
+
+Result<std::vector<EntryRange>> LogArchive::parts() const { return list_ranges(path(kStaging, ""), kPartSuffix); }
+
+Result<Bytes> LogArchive::part(const EntryRange& range) const {
+  std::string file = path(kStaging, part_name(range));
+  SEALRING_ASSIGN(Bytes bytes, read_file(file, kMaxSegmentFileBytes));
+  ByteReader reader(bytes);
+  Hash written = reader.array<32>();
+  if (!reader.ok() || written != sha256(reader.rest())) return reject_error(file + " is damaged");
+  bytes.erase(0, written.size());
+  return bytes;
+}
+Status LogArchive::put_part(const EntryRange& range, ByteView entries) {
+  return replace_file(path(kStaging, part_name(range)), Bytes(view(sha256(entries))).append(entries));
+}
+void LogArchive::remove_part(const EntryRange& range) { remove_file(path(kStaging, part_name(range))); }
+
+Status LogArchive::put_evidence(std::uint64_t size, ByteView note) {
+  Result<std::vector<std::string>> names = list_directory(path(kEvidence, ""));
+  if (!names.ok()) return std::move(names).error();
+  std::string name = padded(size) + "-" + hex(view(sha256(note))).substr(0, 16) + kNoteSuffix;
+  if (std::find(names->begin(), names->end(), name) != names->end()) return {};
+  if (names->size() >= kMaxEvidence)
+    return Error{ErrorKind::full, path(kEvidence, "") + " has " + std::to_string(kMaxEvidence) + " files already"};
+  return create_once(path(kEvidence, ""), path(kEvidence, name), note);
+}
+
+}  // namespace sealring

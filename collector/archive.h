@@ -1,0 +1,98 @@
+// The archive as a directory: names, and writes that are durable when they return. What the files mean, and in which
+// order they are written, is in origin_log.h.
+//
+//     <archive>/lock                       held while a collector runs
+//     <archive>/<hex sha256(origin)>/
+//         log                              the anchor line: vkey, and the leaf hash of entry 0 when it is pinned
+//         segments/<start>-<end>.seg       0444, never replaced
+//         receipts/<size>.note             0444, never replaced
+//         witness                          replaced at each cosignature
+//         pending/<size>.note              removed when a receipt covers it
+//         staging/<start>-<end>.part       sha256(entries) || entries; removed when a segment covers it
+//         evidence/<size>-<16 hex>.note    checkpoints that contradict each other
+//
+// A file is written under a temporary name and renamed, so a file with a proper name is whole. What a kill leaves under
+// other names is removed by prepare().
+//
+// Errors: missing (no such file), retry (the file system is in the way), fatal (the archive contradicts itself).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/segment_file.h"
+
+namespace sealring {
+
+// Holds <archive>/lock. Two collectors on one archive would sign two histories.
+class ArchiveLock {
+ public:
+  // Makes the directory. reject: another process holds the lock.
+  static Result<std::unique_ptr<ArchiveLock>> acquire(const std::string& archive);
+  ~ArchiveLock();
+  ArchiveLock(const ArchiveLock&) = delete;
+  ArchiveLock& operator=(const ArchiveLock&) = delete;
+
+ private:
+  explicit ArchiveLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+// The directory name of a log, and its name in the monitoring URLs.
+std::string origin_hash(std::string_view origin);
+
+struct EntryRange {
+  std::uint64_t start = 0, end = 0;
+};
+
+// One log's directory. One thread at a time.
+class LogArchive {
+ public:
+  LogArchive(const std::string& archive, std::string_view origin);
+  // Makes what is missing, removes what a kill left behind.
+  Status prepare();
+  const std::string& directory() const { return directory_; }
+
+  Result<Bytes> log_line() const;
+  Status put_log_line(ByteView line);
+
+  // Ascending and without gaps from 0; otherwise fatal.
+  Result<std::vector<EntryRange>> segments() const;
+  Result<SegmentFile> segment(const EntryRange& range) const;
+  // The same bytes again are fine; other bytes under the same name are fatal.
+  Status put_segment(const SegmentFile& segment);
+
+  Result<std::vector<std::uint64_t>> receipts() const;  // sizes, ascending
+  Result<Bytes> receipt(std::uint64_t size) const;
+  Status put_receipt(std::uint64_t size, ByteView note);
+
+  Result<Bytes> witness() const;
+  Status put_witness(ByteView note);
+
+  Result<std::vector<std::uint64_t>> pending() const;  // sizes, ascending
+  Result<Bytes> pending(std::uint64_t size) const;
+  Status put_pending(std::uint64_t size, ByteView note);
+  void remove_pending(std::uint64_t size);  // what stays behind is removed at the next start
+
+  Result<std::vector<EntryRange>> parts() const;  // by start
+  // Bundle-encoded entries. reject: the bytes are not those that were written.
+  Result<Bytes> part(const EntryRange& range) const;
+  Status put_part(const EntryRange& range, ByteView entries);
+  void remove_part(const EntryRange& range);
+
+  // Keeps a note that contradicts another one. Full (more than kMaxEvidence files): says so and keeps no more.
+  Status put_evidence(std::uint64_t size, ByteView note);
+
+ private:
+  std::string path(const char* folder, const std::string& name) const;
+  Status clean(const char* folder, const char* suffix) const;
+  std::string directory_;
+};
+
+constexpr std::size_t kMaxEvidence = 1000;  // a log that lies a thousand times has made its point
+// What one segment may have: it is put together in memory, and the readers of archives read a segment as a whole.
+constexpr std::size_t kMaxSegmentBytes = 60u << 20;
+
+}  // namespace sealring

@@ -1,0 +1,420 @@
+#include "collector/mirror.h"
+
+#include <algorithm>
+
+#include "drivers/diag.h"
+#include "storage/frame.h"
+
+namespace sealring {
+
+static_assert(kWirePackageEntries == kBundleEntries && kPackageEntries == kBundleEntries,
+              "packages, bundles and the tail of leaf hashes are aligned alike");
+
+namespace {
+
+std::uint64_t bundle_start(std::uint64_t index) { return index - index % kBundleEntries; }
+
+// `tail` holds the leaf hashes of the bundle that `index` is in, up to `index`.
+void push_leaf(std::vector<Hash>& tail, std::uint64_t index, const Hash& leaf) {
+  tail.push_back(leaf);
+  if ((index + 1) % kBundleEntries == 0) tail.clear();
+}
+
+Hash root_of(const std::vector<Hash>& leaves) {
+  CompactRange range;
+  for (const Hash& leaf : leaves) range.append(leaf);
+  return range.root();
+}
+
+// Bundle-encoded entries of `range`: `visit(index, entry)` for each.
+template <class Visit>
+Status for_each_entry(const Bytes& entries, const EntryRange& range, Visit&& visit) {
+  Result<std::vector<ByteView>> split = split_entries(entries, range.end - range.start);
+  if (!split.ok()) return std::move(split).error();
+  for (std::size_t i = 0; i < split->size(); ++i) visit(range.start + i, (*split)[i]);
+  return {};
+}
+
+void append_entry(Bytes& out, ByteView entry) {
+  put_u16(out, static_cast<std::uint16_t>(entry.size()));
+  out += entry;
+}
+
+// Staged entries that cannot be read back, or are not what was written.
+bool staging_damaged(const Error& error) { return error.kind == ErrorKind::reject || error.kind == ErrorKind::missing; }
+
+std::string words(const EntryRange& range) {
+  return "[" + std::to_string(range.start) + ", " + std::to_string(range.end) + ")";
+}
+
+}  // namespace
+
+// ---------- start ----------
+
+Status Mirror::load() {
+  SEALRING_TRY(load_segments());
+  SEALRING_TRY(load_receipt());
+  SEALRING_TRY(load_pending());
+  return load_parts();
+}
+
+// Reads back as far as the bundle that the archive ends in, so that uploads can go on inside it. The hashes of the
+// compact range that the first file states are checked by the roots of all files after it.
+Status Mirror::load_segments() {
+  SEALRING_ASSIGN(segments_, archive_.segments());
+  if (segments_.empty()) return {};
+  std::uint64_t from = bundle_start(segments_.back().end);
+  auto first = segments_.end() - 1;
+  while (first->start > from) --first;
+  for (auto it = first; it != segments_.end(); ++it) {
+    SEALRING_ASSIGN(SegmentFile segment, archive_.segment(*it));
+    std::string context = archive_.directory() + ": segment " + words(*it);
+    Result<CompactRange> before = CompactRange::from(segment.start, segment.range);
+    if (!before.ok()) return fatal_error(context + ": " + before.error().message);
+    if (it != first && before->hashes() != range_.hashes())
+      return fatal_error(context + " does not continue the segment before it");
+    range_ = std::move(before).value();
+    Status split = for_each_entry(segment.entries, *it, [&](std::uint64_t index, ByteView entry) {
+      Hash leaf = leaf_hash(entry);
+      range_.append(leaf);
+      if (index >= from) push_leaf(tail_, index, leaf);
+    });
+    if (!split.ok()) return fatal_error(context + ": " + split.error().message);
+    Result<SignedCheckpoint> end = read_checkpoint(segment.note, log_);
+    if (!end.ok()) return std::move(end).error().in(context);
+    if (end->checkpoint.size != it->end || end->checkpoint.root != range_.root())
+      return fatal_error(context + ": the entries do not have the root that the log has signed");
+    head_ = std::move(end).value();
+  }
+  return {};
+}
+
+Status Mirror::load_receipt() {
+  SEALRING_ASSIGN(std::vector<std::uint64_t> sizes, archive_.receipts());
+  if (!sizes.empty() && sizes.back() > archived())
+    return fatal_error(archive_.directory() + ": there is a receipt for size " + std::to_string(sizes.back()) +
+                       ", but the segments end at " + std::to_string(archived()));
+  if (archived() == 0) return {};
+  if (sizes.empty() || sizes.back() != archived()) {
+    diag(DiagLevel::notice, log_.name + ": making the receipt for size " + std::to_string(archived()) +
+                                ", which an earlier run did not come to");
+    return make_receipt();
+  }
+  std::string context = archive_.directory() + ": receipt for size " + std::to_string(archived());
+  SEALRING_ASSIGN(Bytes bytes, archive_.receipt(archived()));
+  Result<SignedCheckpoint> checkpoint = read_checkpoint(bytes, log_);
+  if (!checkpoint.ok()) return std::move(checkpoint).error().in(context);
+  if (!(checkpoint->checkpoint == head_.checkpoint)) return fatal_error(context + " is not of what is archived");
+  Result<NoteSignature> line = cosigner_.find_line(*Note::parse(bytes));
+  if (!line.ok()) return std::move(line).error().in(context);
+  receipt_size_ = archived();
+  receipt_ = std::move(bytes);
+  receipt_line_ = line->line();
+  return {};
+}
+
+Status Mirror::load_pending() {
+  SEALRING_ASSIGN(std::vector<std::uint64_t> sizes, archive_.pending());
+  for (std::uint64_t size : sizes) {
+    if (size <= archived()) {
+      archive_.remove_pending(size);
+      continue;
+    }
+    std::string context = archive_.directory() + ": pending checkpoint of size " + std::to_string(size);
+    SEALRING_ASSIGN(Bytes bytes, archive_.pending(size));
+    Result<SignedCheckpoint> checkpoint = read_checkpoint(bytes, log_);
+    if (!checkpoint.ok()) return std::move(checkpoint).error().in(context);
+    if (checkpoint->checkpoint.size != size) return fatal_error(context + " is of another size");
+    pending_.emplace(size, std::move(checkpoint).value());
+  }
+  return {};
+}
+
+// Staged entries are only a convenience: what does not fit is removed, and the client sends it again.
+Status Mirror::load_parts() {
+  next_ = archived();
+  staged_tail_ = tail_;
+  SEALRING_ASSIGN(std::vector<EntryRange> found, archive_.parts());
+  for (const EntryRange& range : found) {
+    bool useful = range.start <= next_ && range.end > next_;
+    Result<Bytes> bytes = useful ? archive_.part(range) : Result<Bytes>(Bytes());
+    if (!bytes.ok() && bytes.error().kind == ErrorKind::retry) return std::move(bytes).error();
+    Status split =
+        !bytes.ok() ? Status(bytes.error()) : for_each_entry(*bytes, useful ? range : EntryRange{}, [](auto...) {});
+    if (!useful || !split.ok()) {
+      diag(DiagLevel::notice, log_.name + ": removing staged entries " + words(range) +
+                                  (split.ok() ? ": not needed" : ": " + split.error().message));
+      archive_.remove_part(range);
+      continue;
+    }
+    SEALRING_TRY(for_each_entry(*bytes, range, [&](std::uint64_t index, ByteView entry) {
+      if (index >= next_) push_leaf(staged_tail_, index, leaf_hash(entry));
+    }));
+    parts_.push_back({range, bytes->size()});
+    next_ = range.end;
+  }
+  return {};
+}
+
+Status Mirror::pin_genesis(const Hash& genesis) {
+  genesis_ = genesis;
+  if (next_ == 0) return {};
+  SEALRING_ASSIGN(std::vector<Hash> first, stored_leaves(0, 1));
+  if (first.front() == genesis) return {};
+  return fatal_error(archive_.directory() + ": the archived entry 0 has the hash " + hex(view(first.front())) +
+                     ", but the anchor says " + hex(view(genesis)));
+}
+
+// ---------- pending checkpoints ----------
+
+const SignedCheckpoint* Mirror::latest() const {
+  if (!pending_.empty()) return &pending_.rbegin()->second;
+  return archived() == 0 ? nullptr : &head_;
+}
+
+Result<std::optional<SignedCheckpoint>> Mirror::find(std::uint64_t size) const {
+  std::optional<SignedCheckpoint> found;
+  auto it = pending_.find(size);
+  if (it != pending_.end()) {
+    found = it->second;
+  } else if (size == archived() && size != 0) {
+    found = head_;
+  } else if (size < archived()) {
+    Result<Bytes> bytes = archive_.receipt(size);
+    if (!bytes.ok() && bytes.error().kind == ErrorKind::missing) return found;
+    if (!bytes.ok()) return std::move(bytes).error();
+    SEALRING_ASSIGN(found, read_checkpoint(*bytes, log_));
+  }
+  return found;
+}
+
+Status Mirror::add_pending(const SignedCheckpoint& checkpoint) {
+  std::uint64_t size = checkpoint.checkpoint.size;
+  if (size <= archived() || pending_.count(size) != 0) return {};
+  if (pending_.size() >= kMaxPending)
+    return Error{ErrorKind::full, "there are " + std::to_string(kMaxPending) +
+                                      " pending checkpoints already: upload the entries of the first ones"};
+  SEALRING_TRY(archive_.put_pending(size, checkpoint.note.encode()));
+  pending_.emplace(size, checkpoint);
+  return {};
+}
+
+// ---------- add-entries ----------
+
+const Checkpoint* Mirror::target(std::uint64_t upload_end) const {
+  auto it = pending_.find(upload_end);
+  if (it != pending_.end()) return &it->second.checkpoint;
+  return upload_end == archived() && upload_end != 0 ? &head_.checkpoint : nullptr;
+}
+
+HttpResponse Mirror::conflict(std::uint64_t upload_end) const {
+  std::uint64_t size = upload_end;
+  if (target(upload_end) == nullptr) size = latest() == nullptr ? 0 : latest()->checkpoint.size;
+  return mirror_info(409, {size, next_, ""});
+}
+
+Result<HttpResponse> Mirror::add_entries(AddEntriesReader& upload) {
+  if (receipt_size_ != archived()) SEALRING_TRY(make_receipt());  // step 4 failed earlier
+  const AddEntries& header = upload.header();
+  const Checkpoint* end = target(header.upload_end);
+  if (end == nullptr || header.upload_start > next_) return conflict(header.upload_end);
+
+  Fresh fresh;
+  fresh.end = next_;
+  fresh.tail = staged_tail_;
+  Result<std::optional<HttpResponse>> taken = take_packages(upload, *end, fresh);
+  if (!taken.ok() && staging_damaged(taken.error())) {
+    drop_staging(taken.error().message);
+    return conflict(header.upload_end);
+  }
+  if (!taken.ok()) return std::move(taken).error();
+  std::optional<HttpResponse> refusal = std::move(taken).value();
+  bool nothing_usable = fresh.packages == 0 && header.upload_start != header.upload_end;
+  SEALRING_TRY(stage(std::move(fresh)));  // what came before a refusal was proven, and is kept
+  if (refusal) return *refusal;
+  if (nothing_usable) return sentence(400, "The body has no whole package.");
+  if (next_ >= header.upload_end) return finish(header.upload_end);
+  return mirror_info(202, {header.upload_end, next_, ""});
+}
+
+Result<std::optional<HttpResponse>> Mirror::take_packages(AddEntriesReader& upload, const Checkpoint& end,
+                                                          Fresh& fresh) {
+  std::optional<HttpResponse> refusal;
+  const AddEntries& header = upload.header();
+  std::uint64_t aligned = bundle_start(header.upload_start);
+  SEALRING_ASSIGN(std::vector<Hash> leading, stored_leaves(aligned, header.upload_start));
+  while (fresh.packages < kMaxPackagesPerRequest) {
+    Result<std::optional<EntryPackage>> package = upload.next();
+    if (!package.ok() && fresh.packages == 0) {
+      refusal = sentence(400, package.error().message + ".");
+      return refusal;
+    }
+    if (!package.ok() || !package->has_value()) return refusal;  // a part of a package is dropped without a word
+    refusal = take_package(**package, std::move(leading), end, fresh);
+    if (refusal) return refusal;
+    leading.clear();
+  }
+  return refusal;
+}
+
+// `leaves`: of the entries between the package's aligned start and its first entry.
+std::optional<HttpResponse> Mirror::take_package(const EntryPackage& package, std::vector<Hash> leaves,
+                                                 const Checkpoint& end, Fresh& fresh) const {
+  const PackageRange& range = package.range;
+  std::size_t before = leaves.size();
+  for (ByteView entry : package.entries) leaves.push_back(leaf_hash(entry));
+  if (range.start == 0 && genesis_ && leaves.front() != *genesis_) {
+    diag(DiagLevel::warning, log_.name + ": refused an upload whose entry 0 is not the one that was pinned");
+    return sentence(422, "Entry 0 has the hash " + hex(view(leaves.front())) + ", but the anchor pinned here says " +
+                             hex(view(*genesis_)) + ": this is another history.");
+  }
+  Status proven = verify_subtree(range.aligned, range.end, end.size, package.proof, root_of(leaves), end.root);
+  if (!proven.ok()) {
+    diag(DiagLevel::warning, log_.name + ": refused entries " + words({range.start, range.end}) +
+                                 ", which are not in the pending checkpoint of size " + std::to_string(end.size));
+    return sentence(422, "The entries " + words({range.start, range.end}) +
+                             " are not proven to be in the checkpoint of size " + std::to_string(end.size) + ": " +
+                             proven.error().message + ".");
+  }
+  std::size_t bytes = staged_bytes() + fresh.entries.size();
+  for (ByteView entry : package.entries) bytes += 2 + entry.size();
+  if (bytes > kMaxSegmentBytes && range.end > fresh.end)
+    return sentence(422, "More than " + std::to_string(kMaxSegmentBytes) + " bytes of entries from " +
+                             std::to_string(archived()) + " on: upload to a nearer checkpoint, a segment ends there.");
+  for (std::uint64_t index = std::max(range.start, fresh.end); index < range.end; ++index) {
+    append_entry(fresh.entries, package.entries[index - range.start]);
+    push_leaf(fresh.tail, index, leaves[before + (index - range.start)]);
+    fresh.end = index + 1;
+  }
+  ++fresh.packages;
+  return std::nullopt;
+}
+
+Status Mirror::stage(Fresh fresh) {
+  if (fresh.entries.empty()) return {};
+  EntryRange range{next_, fresh.end};
+  SEALRING_TRY(archive_.put_part(range, fresh.entries));
+  parts_.push_back({range, fresh.entries.size()});
+  staged_tail_ = std::move(fresh.tail);
+  next_ = fresh.end;
+  return {};
+}
+
+Result<HttpResponse> Mirror::finish(std::uint64_t upload_end) {
+  if (upload_end > archived()) {
+    SEALRING_ASSIGN(bool archived_it, archive_segment(pending_.at(upload_end)));
+    if (!archived_it) return conflict(upload_end);
+    SEALRING_TRY(make_receipt());
+  }
+  return signature_lines(receipt_line_);
+}
+
+// Step 3. False: the staged entries turned out to be damaged and were dropped.
+Result<bool> Mirror::archive_segment(const SignedCheckpoint& checkpoint) {
+  EntryRange range{archived(), checkpoint.checkpoint.size};
+  CompactRange after = range_;
+  std::vector<Hash> tail = tail_;
+  Result<Bytes> entries = staged_entries(range.end);
+  if (!entries.ok() && !staging_damaged(entries.error())) return std::move(entries).error();
+  Status replayed = !entries.ok() ? Status(entries.error())
+                                  : for_each_entry(*entries, range, [&](std::uint64_t index, ByteView entry) {
+                                      Hash leaf = leaf_hash(entry);
+                                      after.append(leaf);
+                                      push_leaf(tail, index, leaf);
+                                    });
+  if (!replayed.ok() || after.root() != checkpoint.checkpoint.root) {
+    drop_staging(replayed.ok() ? "their root is not the one that was proven" : replayed.error().message);
+    return false;
+  }
+  SegmentFile segment{range.start, range.end, range_.hashes(), checkpoint.note.encode(), std::move(entries).value()};
+  SEALRING_TRY(archive_.put_segment(segment));
+  // From here on the segment is what the archive has, with or without its receipt: no other one may begin at its start.
+  head_ = checkpoint;
+  range_ = std::move(after);
+  tail_ = std::move(tail);
+  segments_.push_back(range);
+  return true;
+}
+
+// Steps 4 and 5.
+Status Mirror::make_receipt() {
+  SEALRING_ASSIGN(NoteSignature line, cosigner_.sign(head_.note));
+  Note note = head_.note;
+  note.signatures.push_back(line);
+  SEALRING_TRY(archive_.put_receipt(archived(), note.encode()));
+  receipt_size_ = archived();
+  receipt_ = note.encode();
+  receipt_line_ = line.line();
+  forget_covered();
+  return {};
+}
+
+void Mirror::forget_covered() {
+  while (!pending_.empty() && pending_.begin()->first <= archived()) {
+    archive_.remove_pending(pending_.begin()->first);
+    pending_.erase(pending_.begin());
+  }
+  // A part that reaches above A stays whole; what is below A in it is passed over.
+  while (!parts_.empty() && parts_.front().range.end <= archived()) {
+    archive_.remove_part(parts_.front().range);
+    parts_.erase(parts_.begin());
+  }
+}
+
+std::size_t Mirror::staged_bytes() const {
+  std::size_t bytes = 0;
+  for (const Part& part : parts_) bytes += part.bytes;
+  return bytes;
+}
+
+// The entries [A, end). reject: a part is damaged.
+Result<Bytes> Mirror::staged_entries(std::uint64_t end) const {
+  Bytes entries;
+  for (const Part& part : parts_) {
+    SEALRING_ASSIGN(Bytes bytes, archive_.part(part.range));
+    SEALRING_TRY(for_each_entry(bytes, part.range, [&](std::uint64_t index, ByteView entry) {
+      if (archived() <= index && index < end) append_entry(entries, entry);
+    }));
+  }
+  return entries;
+}
+
+// Leaf hashes of [start, end), all of one bundle that begins at `start`, from memory or, for a client that repeats
+// itself, from the files.
+Result<std::vector<Hash>> Mirror::stored_leaves(std::uint64_t start, std::uint64_t end) const {
+  std::vector<Hash> leaves;
+  if (start == end) return leaves;
+  if (start == bundle_start(next_)) {
+    leaves.assign(staged_tail_.begin(), staged_tail_.begin() + static_cast<std::ptrdiff_t>(end - start));
+    return leaves;
+  }
+  auto take = [&](std::uint64_t index, ByteView entry) {
+    if (index == start + leaves.size() && index < end) leaves.push_back(leaf_hash(entry));
+  };
+  auto by_end = [](std::uint64_t index, const EntryRange& range) { return index < range.end; };
+  for (auto it = std::upper_bound(segments_.begin(), segments_.end(), start, by_end);
+       it != segments_.end() && it->start < end; ++it) {
+    SEALRING_ASSIGN(SegmentFile segment, archive_.segment(*it));
+    Status split = for_each_entry(segment.entries, *it, take);
+    if (!split.ok())
+      return fatal_error(archive_.directory() + ": segment " + words(*it) + ": " + split.error().message);
+  }
+  for (const Part& part : parts_) {
+    if (part.range.end <= start || part.range.start >= end) continue;
+    SEALRING_ASSIGN(Bytes bytes, archive_.part(part.range));
+    SEALRING_TRY(for_each_entry(bytes, part.range, take));
+  }
+  if (leaves.size() != end - start)
+    return fatal_error(archive_.directory() + ": entries " + words({start, end}) + " cannot be read back");
+  return leaves;
+}
+
+void Mirror::drop_staging(const std::string& why) {
+  diag(DiagLevel::error, log_.name + ": dropping the staged entries " + words({archived(), next_}) + ": " + why);
+  for (const Part& part : parts_) archive_.remove_part(part.range);
+  parts_.clear();
+  next_ = archived();
+  staged_tail_ = tail_;
+}
+
+}  // namespace sealring

@@ -1,0 +1,110 @@
+// The mirror of one log (C2SP tlog-mirror): pending checkpoints, the entries of an upload under way, and the archive
+// of sealed segments that the receipts vouch for.
+//
+//     archived          next                pending checkpoints
+//     0 ---------------- A -------- N ------ P1 ------ P2
+//       segments/          staging/
+//       receipts/
+//
+// Every pending checkpoint extends the one before it, and A's (consistency proof at registration). Every staged entry
+// was proven to be in a pending checkpoint, so entries staged for one serve any other.
+//
+// Everything is rebuilt from the directory. Order of durability, and what a crash leaves:
+//   1. pending/<P>.note, then the answer to add-checkpoint.  Before: nothing happened.
+//   2. staging/ part of a request, then its 202.             Before: the client sends those packages again.
+//   3. segments/<A>-<P>.seg.                                 Before: the parts are there, the client's next upload
+//                                                            ends in 3 again.
+//   4. the receipt is signed, receipts/<P>.note.             Before: load() signs it, by the same function.
+//   5. pending and parts up to P are removed.                Before: load() removes them.
+//   6. the 200 with the receipt.                             Before: the client asks again and is given it.
+//
+// One thread at a time (OriginLog locks).
+#pragma once
+
+#include <map>
+
+#include "collector/answer.h"
+#include "collector/archive.h"
+#include "collector/signed_checkpoint.h"
+
+namespace sealring {
+
+class Mirror {
+ public:
+  // All three must outlive the mirror. `genesis`: what entry 0's leaf hash must be, when it is pinned.
+  Mirror(LogArchive& archive, const VerifierKey& log, Cosigner& cosigner)
+      : archive_(archive), log_(log), cosigner_(cosigner) {}
+  // fatal: the directory contradicts itself, in words that name the file.
+  Status load();
+  // Also checks the archive's own entry 0, when there is one: fatal when it is another.
+  Status pin_genesis(const Hash& genesis);
+
+  // The checkpoint that a new one must extend: the highest pending one, else the archived one; nullptr: size 0.
+  const SignedCheckpoint* latest() const;
+  // A checkpoint of exactly `size` that was ever accepted and is still known.
+  Result<std::optional<SignedCheckpoint>> find(std::uint64_t size) const;
+  // `checkpoint` extends latest(), or is it. Durable when it returns. full: too many pending ones.
+  Status add_pending(const SignedCheckpoint& checkpoint);
+
+  // The answer of add-entries. An error: the archive could not be read or written (retry), or is damaged (fatal).
+  Result<HttpResponse> add_entries(AddEntriesReader& upload);
+
+  std::uint64_t archived() const { return range_.size(); }
+  std::uint64_t next_entry() const { return next_; }
+  const Bytes& receipt() const { return receipt_; }  // the note; empty: nothing is archived
+
+ private:
+  // What a request adds to the staged entries.
+  struct Fresh {
+    std::uint64_t end = 0;   // the next entry, once staged
+    Bytes entries;           // [next_, end), bundle-encoded
+    std::vector<Hash> tail;  // leaf hashes of the bundle of `end`
+    std::uint64_t packages = 0;
+  };
+  Status load_segments();
+  Status load_receipt();
+  Status load_pending();
+  Status load_parts();
+  const Checkpoint* target(std::uint64_t upload_end) const;
+  HttpResponse conflict(std::uint64_t upload_end) const;
+  Result<std::optional<HttpResponse>> take_packages(AddEntriesReader& upload, const Checkpoint& end, Fresh& fresh);
+  std::optional<HttpResponse> take_package(const EntryPackage& package, std::vector<Hash> leaves, const Checkpoint& end,
+                                           Fresh& fresh) const;
+  Status stage(Fresh fresh);
+  Result<HttpResponse> finish(std::uint64_t upload_end);
+  Result<bool> archive_segment(const SignedCheckpoint& checkpoint);
+  Status make_receipt();
+  void forget_covered();
+  std::size_t staged_bytes() const;
+  Result<Bytes> staged_entries(std::uint64_t end) const;
+  Result<std::vector<Hash>> stored_leaves(std::uint64_t start, std::uint64_t end) const;
+  void drop_staging(const std::string& why);
+
+  LogArchive& archive_;
+  const VerifierKey& log_;
+  Cosigner& cosigner_;
+  std::optional<Hash> genesis_;
+
+  std::vector<EntryRange> segments_;
+  CompactRange range_;                                 // of [0, A)
+  std::vector<Hash> tail_;                             // leaf hashes of A's bundle up to A
+  SignedCheckpoint head_;                              // of size A, when A > 0
+  std::map<std::uint64_t, SignedCheckpoint> pending_;  // above A
+
+  std::uint64_t receipt_size_ = 0;  // A, or below it when step 4 failed
+  Bytes receipt_;                   // the checkpoint of that size with the log's line and ours
+  std::string receipt_line_;        // ours
+
+  struct Part {
+    EntryRange range;
+    std::size_t bytes = 0;
+  };
+  std::vector<Part> parts_;        // ascending, no gaps; they hold [A, N)
+  std::uint64_t next_ = 0;         // N
+  std::vector<Hash> staged_tail_;  // leaf hashes of N's bundle up to N
+};
+
+// Checkpoints registered and not covered yet, 500 bytes each: months of ten-minute segments.
+constexpr std::size_t kMaxPending = 20000;
+
+}  // namespace sealring

@@ -1,0 +1,144 @@
+#include "collector/origin_log.h"
+
+#include "drivers/diag.h"
+
+namespace sealring {
+
+OriginLog::OriginLog(const std::string& archive, LogIdentity identity, Cosigner& witness, Cosigner& mirror)
+    : identity_(std::move(identity)),
+      archive_(archive, identity_.key.name),
+      witness_(witness),
+      mirror_(archive_, identity_.key, mirror) {}
+
+Result<std::unique_ptr<OriginLog>> OriginLog::open(const std::string& archive, LogIdentity identity, Cosigner& witness,
+                                                   Cosigner& mirror) {
+  std::unique_ptr<OriginLog> log(new OriginLog(archive, std::move(identity), witness, mirror));
+  SEALRING_TRY(log->load());
+  return log;
+}
+
+Status OriginLog::load() {
+  SEALRING_TRY(archive_.prepare());
+  SEALRING_TRY(mirror_.load());
+  SEALRING_TRY(load_anchor());
+  return load_witness();
+}
+
+// The pin outlives the config: a log that was once pinned here stays pinned when its [[gateway]] section goes.
+Status OriginLog::load_anchor() {
+  const std::string vkey = identity_.key.encode();
+  auto line = [&] { return vkey + (identity_.genesis ? " " + hex(view(*identity_.genesis)) : "") + "\n"; };
+  Result<Bytes> stored = archive_.log_line();
+  if (!stored.ok() && stored.error().kind != ErrorKind::missing) return std::move(stored).error();
+  if (stored.ok() && !identity_.genesis && stored->size() == vkey.size() + 66) {
+    Result<Bytes> hash = from_hex(ByteView(*stored).substr(vkey.size() + 1, 64));
+    if (hash.ok()) identity_.genesis = to_array<32>(*hash);
+  }
+  if (stored.ok() && *stored != line() && *stored != vkey + "\n")
+    return fatal_error(archive_.directory() + "/log says " + quoted(*stored, 400) + ", but the configuration says " +
+                       quoted(line(), 400));
+  if (identity_.genesis) SEALRING_TRY(mirror_.pin_genesis(*identity_.genesis));
+  if (stored.ok() && *stored == line()) return {};
+  return archive_.put_log_line(line());
+}
+
+Status OriginLog::load_witness() {
+  Result<Bytes> stored = archive_.witness();
+  if (!stored.ok() && stored.error().kind == ErrorKind::missing) return {};
+  if (!stored.ok()) return std::move(stored).error();
+  std::string context = archive_.directory() + "/witness";
+  Result<SignedCheckpoint> checkpoint = read_checkpoint(*stored, identity_.key);
+  if (!checkpoint.ok()) return std::move(checkpoint).error().in(context);
+  Result<NoteSignature> line = witness_.find_line(*Note::parse(*stored));
+  if (!line.ok()) return std::move(line).error().in(context);
+  witnessed_ = std::move(checkpoint).value();
+  witness_note_ = std::move(stored).value();
+  return {};
+}
+
+Result<HttpResponse> OriginLog::witness_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  SEALRING_ASSIGN(std::optional<HttpResponse> refusal,
+                  refuse(request, checkpoint, witnessed_ ? &*witnessed_ : nullptr));
+  if (refusal) return *refusal;
+  SEALRING_ASSIGN(NoteSignature line, witness_.sign(checkpoint.note));
+  Note note = checkpoint.note;
+  note.signatures.push_back(line);
+  Bytes encoded = note.encode();
+  SEALRING_TRY(archive_.put_witness(encoded));  // a crash before: the client asks again; after: it may have the line
+  witnessed_ = checkpoint;
+  witness_note_ = std::move(encoded);
+  return signature_lines(line.line());
+}
+
+Result<HttpResponse> OriginLog::mirror_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  SEALRING_ASSIGN(std::optional<HttpResponse> refusal, refuse(request, checkpoint, mirror_.latest()));
+  if (refusal) return *refusal;
+  SEALRING_TRY(mirror_.add_pending(checkpoint));
+  return signature_lines("");
+}
+
+Result<HttpResponse> OriginLog::add_entries(AddEntriesReader& upload) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return mirror_.add_entries(upload);
+}
+
+Bytes OriginLog::witness_note() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return witness_note_;
+}
+
+Bytes OriginLog::mirror_note() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return mirror_.receipt();
+}
+
+// The checks of tlog-witness, in its order. nullopt: `checkpoint` extends `latest` (or is it).
+Result<std::optional<HttpResponse>> OriginLog::refuse(const AddCheckpoint& request, const SignedCheckpoint& checkpoint,
+                                                      const SignedCheckpoint* latest) {
+  std::optional<HttpResponse> refusal;
+  const Checkpoint& offered = checkpoint.checkpoint;
+  std::uint64_t size = latest == nullptr ? 0 : latest->checkpoint.size;
+  Hash root = latest == nullptr ? empty_root() : latest->checkpoint.root;
+  SEALRING_ASSIGN(std::optional<SignedCheckpoint> fork, find_fork(checkpoint));
+  if (fork) keep_evidence(*fork, checkpoint, "two roots for one size");
+  if (request.old_size > offered.size) {
+    refusal = sentence(400, "The old size is above the size of the checkpoint.");
+  } else if (request.old_size != size) {
+    refusal = size_conflict(size);
+  } else if (fork) {
+    refusal = sentence(422, "Another root is known for size " + std::to_string(offered.size) + ": this is a fork.");
+  } else {
+    Status proven = verify_consistency(size, offered.size, request.proof, root, offered.root);
+    if (proven.ok()) return refusal;
+    if (latest != nullptr) keep_evidence(*latest, checkpoint, "no proof that the second extends the first");
+    refusal = sentence(422, "The checkpoint is not proven to extend the one of size " + std::to_string(size) + ": " +
+                                proven.error().message + ".");
+  }
+  return refusal;
+}
+
+// A known checkpoint of the same size with another root.
+Result<std::optional<SignedCheckpoint>> OriginLog::find_fork(const SignedCheckpoint& checkpoint) const {
+  std::optional<SignedCheckpoint> none;
+  const Checkpoint& offered = checkpoint.checkpoint;
+  if (witnessed_ && witnessed_->checkpoint.size == offered.size && witnessed_->checkpoint.root != offered.root)
+    return witnessed_;
+  SEALRING_ASSIGN(std::optional<SignedCheckpoint> known, mirror_.find(offered.size));
+  if (known && known->checkpoint.root != offered.root) return known;
+  return none;
+}
+
+void OriginLog::keep_evidence(const SignedCheckpoint& known, const SignedCheckpoint& other, const std::string& what) {
+  diag(DiagLevel::warning, identity_.key.name + ": FORK? refused a signed checkpoint of size " +
+                               std::to_string(other.checkpoint.size) + " beside the known one of size " +
+                               std::to_string(known.checkpoint.size) + ": " + what + "; both are in " +
+                               archive_.directory() + "/evidence");
+  for (const SignedCheckpoint* one : {&known, &other}) {
+    Status kept = archive_.put_evidence(one->checkpoint.size, one->note.encode());
+    if (!kept.ok()) diag(DiagLevel::warning, "evidence was not kept: " + kept.error().message);
+  }
+}
+
+}  // namespace sealring

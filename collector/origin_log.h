@@ -1,0 +1,60 @@
+// One log at this collector: its witness, its mirror (mirror.h) and its directory.
+//
+// The witness remembers one thing, the latest checkpoint that it cosigned, and the file of it is durable before the
+// signature leaves: what was signed once must never be contradicted, whatever a crash does.
+//
+// A fork is a checkpoint with the log's own signature that cannot be on one history with what we have: the same size
+// with another root, or no proof that it extends the latest one. It is refused, and both sides are kept in evidence/.
+// Witness and mirror have each their own latest checkpoint; equal sizes are compared across the two.
+//
+// Any thread.
+#pragma once
+
+#include "collector/mirror.h"
+
+namespace sealring {
+
+// What the operator says about a log.
+struct LogIdentity {
+  VerifierKey key;              // its name is the origin
+  std::optional<Hash> genesis;  // the anchor's second half
+  std::string tls_uri;          // SAN URI that the client's certificate must have; empty: any certificate
+};
+
+class OriginLog {
+ public:
+  // Makes the directory when there is none. fatal: the archive is damaged, or belongs to another anchor. The cosigners
+  // must outlive the log.
+  static Result<std::unique_ptr<OriginLog>> open(const std::string& archive, LogIdentity identity, Cosigner& witness,
+                                                 Cosigner& mirror);
+  const LogIdentity& identity() const { return identity_; }
+
+  // Answers. `checkpoint` is the one in `request`, its signature verified. An error: retry or fatal, see mirror.h.
+  Result<HttpResponse> witness_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint);
+  Result<HttpResponse> mirror_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint);
+  Result<HttpResponse> add_entries(AddEntriesReader& upload);
+
+  // The latest cosigned checkpoint, as a note; empty: none yet.
+  Bytes witness_note();
+  Bytes mirror_note();
+
+ private:
+  OriginLog(const std::string& archive, LogIdentity identity, Cosigner& witness, Cosigner& mirror);
+  Status load();
+  Status load_anchor();
+  Status load_witness();
+  Result<std::optional<HttpResponse>> refuse(const AddCheckpoint& request, const SignedCheckpoint& checkpoint,
+                                             const SignedCheckpoint* latest);
+  Result<std::optional<SignedCheckpoint>> find_fork(const SignedCheckpoint& checkpoint) const;
+  void keep_evidence(const SignedCheckpoint& known, const SignedCheckpoint& other, const std::string& what);
+
+  std::mutex mutex_;
+  LogIdentity identity_;
+  LogArchive archive_;
+  Cosigner& witness_;
+  Mirror mirror_;
+  std::optional<SignedCheckpoint> witnessed_;
+  Bytes witness_note_;
+};
+
+}  // namespace sealring

@@ -1,0 +1,59 @@
+#include "collector/signed_checkpoint.h"
+
+namespace sealring {
+
+namespace {
+
+Error as_fatal(const Error& error) { return fatal_error(error.message); }
+
+const NoteSignature* line_of(const Note& note, const VerifierKey& key) {
+  for (const NoteSignature& line : note.signatures)
+    if (line.name == key.name && line.key_id == key.id()) return &line;
+  return nullptr;
+}
+
+}  // namespace
+
+Result<SignedCheckpoint> accept_checkpoint(const Note& note, const Checkpoint& checkpoint, const VerifierKey& log) {
+  switch (check_note_signature(note, log)) {
+    case SignatureState::absent:
+      return reject_error("the checkpoint has no signature of " + log.encode());
+    case SignatureState::invalid:
+      return reject_error("the checkpoint's signature of " + log.encode() + " is wrong");
+    case SignatureState::valid:
+      break;
+  }
+  return SignedCheckpoint{checkpoint, Note{note.text, {*line_of(note, log)}}};
+}
+
+Result<SignedCheckpoint> read_checkpoint(ByteView bytes, const VerifierKey& log) {
+  Result<Note> note = Note::parse(bytes);
+  if (!note.ok()) return as_fatal(note.error());
+  Result<Checkpoint> checkpoint = Checkpoint::parse(note->text);
+  if (!checkpoint.ok()) return as_fatal(checkpoint.error());
+  if (checkpoint->origin != log.name)
+    return fatal_error("a checkpoint of " + quoted(checkpoint->origin) + " instead of " + quoted(log.name));
+  Result<SignedCheckpoint> accepted = accept_checkpoint(*note, *checkpoint, log);
+  if (!accepted.ok()) return as_fatal(accepted.error());
+  return accepted;
+}
+
+Cosigner::Cosigner(NamedKey key, const Clock& clock)
+    : signer_(std::move(key.signer)),
+      key_{std::move(key.name), KeyType::cosignature_v1, signer_->public_key()},
+      clock_(clock) {}
+
+Result<NoteSignature> Cosigner::sign(const Note& note) {
+  std::int64_t wall_ns = clock_.now().wall_ns;
+  if (wall_ns < 0) return retry_error("the system's clock is before 1970");
+  std::lock_guard<std::mutex> lock(mutex_);
+  return cosign(note.text, static_cast<std::uint64_t>(wall_ns) / 1'000'000'000, key_.name, *signer_);
+}
+
+Result<NoteSignature> Cosigner::find_line(const Note& note) const {
+  if (check_cosignature(note, key_).state != SignatureState::valid)
+    return fatal_error("no valid cosignature of " + key_.encode() + " (was the key changed?)");
+  return *line_of(note, key_);
+}
+
+}  // namespace sealring
