@@ -2,8 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "storage/store_reader.h"
-
 namespace sealring {
 namespace {
 
@@ -60,17 +58,6 @@ std::string status_json(const Ring& ring, const Recorder& recorder, const Record
                         {"trouble", f.last_trouble}};
   }
   json["clock"] = {{"unix_ns", now.wall_ns}, {"synchronised", now.synchronised}};
-  return dump(json);
-}
-
-Result<std::string> offline_status_json(const std::string& store_directory) {
-  SEALRING_ASSIGN(const auto store, StoreReader::open(store_directory));
-  Json json;
-  json["origin"] = store->state().origin;
-  json["running"] = false;
-  json["size"] = store->size();
-  json["segments"] = segments_json(store->segments(), store->state().segment_start);
-  json["ring"] = {{"map_bytes", store->map_bytes()}, {"first_index", store->first_index()}};
   return dump(json);
 }
 

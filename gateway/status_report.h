@@ -1,4 +1,5 @@
-// What `sealring status` shows: one JSON object, from a running daemon over its socket or, without one, from the store.
+// What `sealring status` shows: one JSON object, from a running daemon over its socket. What asks
+// for it, and what reads a store without a daemon, is status.h.
 #pragma once
 
 #include <functional>
@@ -22,9 +23,6 @@ namespace sealring {
 //   clock: {unix_ns, synchronised}
 std::string status_json(const Ring& ring, const Recorder& recorder, const RecordQueue& queue, const MqttSource& source,
                         const Forwarder* forwarder, const Clock& clock);
-
-// Of a store without a daemon: running: false, and of the above origin, size, segments, ring. Errors as StoreReader's.
-Result<std::string> offline_status_json(const std::string& store_directory);
 
 // A Unix socket (mode 0660) that answers each connection with what `answer` returns, after the line "status". A peer
 // that does not send or read within two seconds is dropped. Own thread; stops at destruction and removes the socket.

@@ -1,0 +1,199 @@
+#include "gateway/status.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "drivers/system_error.h"
+#include "storage/store_reader.h"
+
+namespace sealring {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using Json = nlohmann::json;
+
+constexpr std::size_t kMaxAnswerBytes = 1u << 20;
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Status wait_for(int fd, short events, steady_clock::time_point deadline) {
+  for (;;) {
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now()).count();
+    pollfd p{fd, events, 0};
+    const int n = ::poll(&p, 1, static_cast<int>(std::max<long>(left, 0)));
+    if (n > 0) return {};
+    if (n == 0) return retry_error("no answer in time");
+    if (errno != EINTR) return retry_error(errno_words(errno));
+  }
+}
+
+Result<std::string> exchange(int fd, steady_clock::time_point deadline) {
+  constexpr std::string_view kRequest = "status\n";
+  SEALRING_TRY(wait_for(fd, POLLOUT, deadline));
+  if (::send(fd, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(kRequest.size()))
+    return retry_error(errno_words(errno));
+  std::string answer;
+  for (;;) {
+    char buffer[4096];
+    SEALRING_TRY(wait_for(fd, POLLIN, deadline));
+    const ssize_t n = ::recv(fd, buffer, sizeof buffer, 0);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (n < 0) return retry_error(errno_words(errno));
+    if (n == 0) return answer;
+    answer.append(buffer, static_cast<std::size_t>(n));
+    if (answer.size() > kMaxAnswerBytes) return reject_error("an answer without end");
+  }
+}
+
+// Looks up "a.b"; null where it is not there.
+Json at(const Json& json, const char* section, const char* key) {
+  if (!json.contains(section) || !json[section].is_object() || !json[section].contains(key)) return nullptr;
+  return json[section][key];
+}
+
+// Reasons may hold what a peer chose: nothing of it reaches the terminal as a control character.
+std::string plain(const Json& value) {
+  std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return text;
+}
+
+std::string mib(const Json& bytes) {
+  if (!bytes.is_number_unsigned()) return "?";
+  return std::to_string((bytes.get<std::uint64_t>() + (1u << 19)) >> 20) + " MiB";
+}
+
+void row(std::string& out, const std::string& label, const std::string& text) {
+  constexpr std::size_t kLabel = 12;
+  out += label + std::string(kLabel - std::min(label.size(), kLabel - 1), ' ') + text + "\n";
+}
+
+// "12 messages, 3 events" of those keys that are there.
+std::string list(const Json& json, const char* section,
+                 std::initializer_list<std::pair<const char*, const char*>> keys) {
+  std::string out;
+  for (const auto& [key, words] : keys) {
+    const Json value = at(json, section, key);
+    if (!value.is_null()) out += (out.empty() ? "" : ", ") + plain(value) + " " + words;
+  }
+  return out;
+}
+
+std::string with_trouble(std::string text, const Json& trouble) {
+  if (trouble.is_string() && !trouble.get<std::string>().empty()) text += "; " + plain(trouble);
+  return text;
+}
+
+void broker_row(std::string& out, const Json& json) {
+  const Json connected = at(json, "broker", "connected");
+  if (!connected.is_boolean()) return;
+  const std::string counts =
+      list(json, "broker",
+           {{"connections", "connections"}, {"acks_held", "acknowledgements held"}, {"acks_released", "released"}});
+  row(out, "broker",
+      with_trouble((connected.get<bool>() ? "connected, " : "NOT CONNECTED, ") + counts,
+                   at(json, "broker", "trouble")));
+}
+
+void upstream_row(std::string& out, const Json& json) {
+  if (!json.contains("upstream")) return;
+  if (json["upstream"].is_null()) return row(out, "upstream", "none: nothing is forwarded");
+  const Json reachable = at(json, "upstream", "reachable");
+  if (!reachable.is_boolean()) return;
+  const std::string size = plain(at(json, "upstream", "acknowledged_size"));
+  row(out, "upstream",
+      with_trouble(
+          (reachable.get<bool>() ? "reachable" : "NOT REACHABLE") + std::string(", receipts up to size ") + size,
+          at(json, "upstream", "trouble")));
+}
+
+std::string text_of(const Json& json) {
+  std::string out;
+  if (json.contains("origin")) row(out, "log", plain(json["origin"]));
+  if (json.contains("running")) row(out, "daemon", json["running"] == true ? "running" : "not running");
+  if (json.contains("size")) row(out, "size", plain(json["size"]) + " entries");
+  const std::string segments =
+      list(json, "segments", {{"sealed", "sealed and not receipted"}, {"acknowledged", "receipted and still here"}});
+  if (!segments.empty()) row(out, "segments", segments + ", open from " + plain(at(json, "segments", "open_from")));
+  if (!at(json, "ring", "used_bytes").is_null())
+    row(out, "store", mib(at(json, "ring", "used_bytes")) + " of " + mib(at(json, "ring", "map_bytes")) + " used");
+  else if (!at(json, "ring", "map_bytes").is_null())
+    row(out, "store", mib(at(json, "ring", "map_bytes")));
+  if (at(json, "recorder", "waiting_for_room") == true)
+    row(out, "", "FULL: the broker is not read until a receipt comes");
+  const std::string recorded = list(json, "recorder",
+                                    {{"messages", "messages"},
+                                     {"events", "events"},
+                                     {"rejected", "rejected"},
+                                     {"flagged_duplicates", "possible duplicates"},
+                                     {"suppressed_redeliveries", "redeliveries left out"}});
+  if (!recorded.empty()) row(out, "recorded", recorded + " since start");
+  broker_row(out, json);
+  upstream_row(out, json);
+  const Json synchronised = at(json, "clock", "synchronised");
+  if (synchronised.is_boolean()) row(out, "clock", synchronised == true ? "synchronised" : "NOT synchronised");
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> ask_status(const std::string& socket_path, milliseconds timeout) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (socket_path.size() >= sizeof address.sun_path)
+    return reject_error(socket_path + ": the path is too long for a socket");
+  std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
+  const Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd.get() < 0) return retry_error(errno_words(errno));
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    const bool nobody = errno == ENOENT || errno == ECONNREFUSED;
+    return Error{nobody ? ErrorKind::missing : ErrorKind::retry, socket_path + ": " + errno_words(errno)};
+  }
+  Result<std::string> answer = exchange(fd.get(), steady_clock::now() + timeout);
+  if (!answer) return std::move(answer).error().in(socket_path);
+  return answer;
+}
+
+Result<std::string> offline_status_json(const std::string& store_directory) {
+  SEALRING_ASSIGN(const auto store, StoreReader::open(store_directory));
+  std::uint64_t sealed = 0, acknowledged = 0;
+  for (const Segment& segment : store->segments()) {
+    sealed += segment.state == SegmentState::sealed;
+    acknowledged += segment.state == SegmentState::acknowledged;
+  }
+  nlohmann::ordered_json json;
+  json["origin"] = store->state().origin;
+  json["running"] = false;
+  json["size"] = store->size();
+  json["segments"] = {{"open_from", store->state().segment_start}, {"sealed", sealed}, {"acknowledged", acknowledged}};
+  json["ring"] = {{"map_bytes", store->map_bytes()}, {"first_index", store->first_index()}};
+  return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+Result<std::string> status_text(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) return reject_error("the answer is not a status: not a JSON object");
+  return text_of(json);
+}
+
+}  // namespace sealring
