@@ -131,7 +131,7 @@ std::string text_of(const Json& json) {
   std::string out;
   if (json.contains("origin")) row(out, "log", plain(json["origin"]));
   if (json.contains("running")) row(out, "daemon", json["running"] == true ? "running" : "not running");
-  if (json.contains("size")) row(out, "size", plain(json["size"]) + " entries");
+  if (json.contains("size")) row(out, "size", plain(json["size"]) + (json["size"] == 1 ? " entry" : " entries"));
   const std::string segments =
       list(json, "segments", {{"sealed", "sealed and not receipted"}, {"acknowledged", "receipted and still here"}});
   if (!segments.empty()) row(out, "segments", segments + ", open from " + plain(at(json, "segments", "open_from")));

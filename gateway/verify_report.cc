@@ -21,13 +21,15 @@ std::string utc(std::uint64_t time_s) {
   return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &tm));
 }
 
+constexpr std::size_t kWidth = 108, kUnwrapped = std::string::npos;
+
 // "label      text", text wrapped at word ends under itself.
-void row(std::string& out, const std::string& label, const std::string& text) {
-  constexpr std::size_t kLabel = 12, kWidth = 108;
+void row(std::string& out, const std::string& label, const std::string& text, std::size_t width = kWidth) {
+  constexpr std::size_t kLabel = 12;
   std::size_t from = 0;
   bool first = true;
   do {
-    std::size_t length = std::min(text.size() - from, kWidth);
+    std::size_t length = std::min(text.size() - from, width);
     if (from + length < text.size()) {
       const std::size_t space = text.rfind(' ', from + length);
       if (space != std::string::npos && space > from) length = space - from;
@@ -76,7 +78,7 @@ void log_text(std::string& out, const LogReport& log) {
   row(out, "log", log.origin.empty() ? "(not known)" : sealring::quoted(log.origin, 255));
   row(out, "in", log.where);
   row(out, "size", plural(log.size, "entry", "entries") + ", root " + base64(view(log.root)));
-  if (!log.anchor.empty()) row(out, log.anchor_matched ? "anchor" : "begins with", log.anchor);
+  if (!log.anchor.empty()) row(out, log.anchor_matched ? "anchor" : "begins with", log.anchor, kUnwrapped);
   row(out, "checked", checked(log));
   if (!log.kinds.empty()) row(out, "entries", counts(log.kinds));
   if (!log.events.empty()) row(out, "events", counts(log.events));

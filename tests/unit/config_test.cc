@@ -1,0 +1,300 @@
+#include "gateway/config.h"
+
+#include <catch2/catch.hpp>
+
+#include "gateway/init.h"
+#include "tests/unit/archive_fixture.h"
+
+using namespace sealring;
+using namespace sealring::test;
+using std::chrono::milliseconds;
+
+namespace {
+
+const std::string kHead = "origin = \"example.com/gw\"\n";
+const std::string kBroker = "[[broker]]\n";
+const std::string kUpstream =
+    "[upstream]\nurl = \"https://collector.example:8443/base\"\nca = \"tls/ca.pem\"\ncert = \"tls/gw.pem\"\n"
+    "key = \"/abs/gw.key\"\npolicy = \"policy\"\nmirror = \"m\"\n";
+
+Result<GatewayConfig> parse(const std::string& text) { return GatewayConfig::parse(text, "/etc/gw/sealring.toml"); }
+
+// The message of the refusal; empty: it was not refused.
+std::string refusal(const std::string& text) {
+  Result<GatewayConfig> config = parse(text);
+  return config ? "" : config.error().message;
+}
+bool refused(const std::string& text, const std::string& words) {
+  const std::string message = refusal(text);
+  UNSCOPED_INFO(message);
+  return message.find(words) != std::string::npos && message.find("/etc/gw/sealring.toml:") == 0;
+}
+
+}  // namespace
+
+TEST_CASE("the defaults are the documented ones", "[config]") {
+  Result<GatewayConfig> config = parse(kHead + kBroker);
+  REQUIRE(config);
+  CHECK(config->origin == "example.com/gw");
+  CHECK(config->store == "/etc/gw/store");
+  CHECK(config->identity_key == "/etc/gw/identity.key");
+  CHECK(config->socket == "/etc/gw/sealring.sock");
+  CHECK(config->diag_level == DiagLevel::info);
+  const auto& r = config->recorder;
+  CHECK(r.queue_bytes == 4u << 20);
+  CHECK(r.commit_interval == milliseconds(0));
+  CHECK(r.segment_bytes == 4u << 20);
+  CHECK(r.segment_entries == 100000);
+  CHECK(r.segment_age == milliseconds(600000));
+  CHECK(r.heartbeat == milliseconds(60000));
+  CHECK(r.max_payload == 1u << 20);
+  const auto& b = config->broker;
+  CHECK(b.host == "127.0.0.1");
+  CHECK(b.port == 1883);
+  CHECK(b.client_id == "sealring-" + hex(view(sha256("example.com/gw"))).substr(0, 12));
+  CHECK(b.protocol == 0);
+  CHECK(b.receive_maximum == 1000);
+  CHECK(b.keepalive_s == 30);
+  CHECK(b.max_payload_bytes == 1u << 20);
+  REQUIRE(b.subscriptions.size() == 1);
+  CHECK(b.subscriptions[0].filter == "#");
+  CHECK(b.subscriptions[0].qos == 1);
+  CHECK_FALSE(config->upstream);
+}
+
+TEST_CASE("every key is read", "[config]") {
+  Result<GatewayConfig> config = parse(
+      kHead +
+      "store = \"s\"\nidentity_key = \"/k/id\"\nsocket = \"\"\ndiag_level = \"debug\"\n"
+      "[recorder]\nqueue_bytes = \"2MiB\"\ncommit_interval = \"5ms\"\nsegment_bytes = \"1MiB\"\nsegment_entries = 7\n"
+      "segment_age = \"1h\"\nheartbeat = \"2s\"\nmax_payload = \"64KiB\"\n"
+      "[[broker]]\nhost = \"h\"\nport = 1884\nclient_id = \"c\"\nprotocol = \"3.1.1\"\nreceive_maximum = 20\n"
+      "keepalive = \"1min\"\nsubscriptions = [ { filter = \"a/#\", qos = 2 }, { filter = \"b\" } ]\n" +
+      kUpstream + "server_name = \"other\"\nretry_min = \"1s\"\nretry_max = \"2s\"\ntimeout = \"3s\"\n");
+  INFO((config ? "" : config.error().message));
+  REQUIRE(config);
+  CHECK(config->store == "/etc/gw/s");
+  CHECK(config->identity_key == "/k/id");
+  CHECK(config->socket.empty());
+  CHECK(config->diag_level == DiagLevel::debug);
+  const auto& r = config->recorder;
+  CHECK(r.queue_bytes == 2u << 20);
+  CHECK(r.commit_interval == milliseconds(5));
+  CHECK(r.segment_bytes == 1u << 20);
+  CHECK(r.segment_entries == 7);
+  CHECK(r.segment_age == milliseconds(3600000));
+  CHECK(r.heartbeat == milliseconds(2000));
+  CHECK(r.max_payload == 64u << 10);
+  const auto& b = config->broker;
+  CHECK(b.host == "h");
+  CHECK(b.port == 1884);
+  CHECK(b.client_id == "c");
+  CHECK(b.protocol == 4);
+  CHECK(b.receive_maximum == 20);
+  CHECK(b.keepalive_s == 60);
+  CHECK(b.max_payload_bytes == 64u << 10);
+  REQUIRE(b.subscriptions.size() == 2);
+  CHECK(b.subscriptions[0].qos == 2);
+  CHECK(b.subscriptions[1].filter == "b");
+  CHECK(b.subscriptions[1].qos == 1);
+  REQUIRE(config->upstream);
+  const auto& u = *config->upstream;
+  CHECK(u.url == "https://collector.example:8443/base");
+  CHECK(u.server_name == "other");
+  CHECK(u.ca == "/etc/gw/tls/ca.pem");
+  CHECK(u.cert == "/etc/gw/tls/gw.pem");
+  CHECK(u.key == "/abs/gw.key");
+  CHECK(u.policy == "/etc/gw/policy");
+  CHECK(u.mirror == "m");
+  CHECK(u.retry_min == milliseconds(1000));
+  CHECK(u.retry_max == milliseconds(2000));
+  CHECK(u.timeout == milliseconds(3000));
+}
+
+TEST_CASE("the server's name is by default the url's host", "[config]") {
+  Result<GatewayConfig> config = parse(kHead + kBroker + kUpstream);
+  REQUIRE(config);
+  CHECK(config->upstream->server_name == "collector.example");
+}
+
+TEST_CASE("what is wrong is refused with file, line and words", "[config]") {
+  CHECK(refusal(kHead + kBroker).empty());
+  CHECK(refused(kBroker, "origin"));
+  CHECK(refused("origin = \"\"\n" + kBroker, "origin"));
+  CHECK(refused("origin = \"a b\"\n" + kBroker, "sealring.toml:1: "));
+  CHECK(refused("origin = \"sealring/x\"\n" + kBroker, "sealring.toml:1: "));
+  CHECK(refused(kHead + "stor = \"x\"\n" + kBroker, "store"));
+  CHECK(refused(kHead + "stor = \"x\"\n" + kBroker, "sealring.toml:2: "));
+  CHECK(refused(kHead + "store = \"\"\n" + kBroker, "must not be empty"));
+  CHECK(refused(kHead + "identity_key = \"\"\n" + kBroker, "must not be empty"));
+  CHECK(refused(kHead + "diag_level = \"loud\"\n" + kBroker, "warning"));
+  CHECK(refused(kHead, "[[broker]] is needed"));
+  CHECK(refused(kHead + kBroker + kBroker, "exactly one"));
+  CHECK(refused(kHead + kBroker + "host = \"\"\n", "must not be empty"));
+  CHECK(refused(kHead + kBroker + "port = 0\n", "sealring.toml:3: "));
+  CHECK(refused(kHead + kBroker + "port = 65536\n", "65535"));
+  CHECK(refused(kHead + kBroker + "client_id = \"\"\n", "client_id"));
+  CHECK(refused(kHead + kBroker + "protocol = \"4\"\n", "3.1.1"));
+  CHECK(refused(kHead + kBroker + "receive_maximum = 0\n", "receive_maximum"));
+  CHECK(refused(kHead + kBroker + "keepalive = \"1500ms\"\n", "keepalive"));
+  CHECK(refused(kHead + kBroker + "keepalive = \"2500ms\"\n", "whole seconds"));
+  CHECK(refused(kHead + kBroker + "subscriptions = []\n", "at least one filter"));
+  CHECK(refused(kHead + kBroker + "subscriptions = [ { qos = 1 } ]\n", "filter"));
+  CHECK(refused(kHead + kBroker + "subscriptions = [ { filter = \"a\", qos = 3 } ]\n", "qos"));
+  CHECK(refused(kHead + kBroker + "subscriptions = [ { filter = \"a/#/b\" } ]\n", "last level"));
+  CHECK(refused(kHead + kBroker + "subscriptions = [ { filter = \"a/b\" }, { filter = \"+/b\" } ]\n", "overlaps"));
+}
+
+TEST_CASE("budgets must fit each other", "[config]") {
+  const auto with = [](const std::string& recorder) { return kHead + "[recorder]\n" + recorder + kBroker; };
+  CHECK(refused(with("queue_bytes = \"1MiB\"\n"), "at least twice max_payload"));
+  CHECK(refusal(with("queue_bytes = \"1MiB\"\nmax_payload = \"512KiB\"\n")).empty());
+  CHECK(refused(with("queue_bytes = \"1MiB\"\nmax_payload = \"513KiB\"\n"), "at least twice max_payload"));
+  CHECK(refused(with("max_payload = \"2MiB\"\n"), "max_payload"));
+  CHECK(refused(with("segment_bytes = 1\n"), "segment_bytes"));
+  CHECK(refused(with("segment_bytes = \"64MiB\"\n"), "segment_bytes"));
+  CHECK(refused(with("segment_entries = 1\n"), "segment_entries"));
+  CHECK(refused(with("segment_age = \"0s\"\n"), "segment_age"));
+  CHECK(refused(with("heartbeat = \"25h\"\n"), "heartbeat"));
+  CHECK(refused(with("commit_interval = \"1min\"\n"), "commit_interval"));
+  Result<GatewayConfig> config = parse(kHead + kBroker);
+  REQUIRE(config);
+  CHECK(config->check_ring(16u << 20).ok());
+  const Status small = config->check_ring((16u << 20) - 1);
+  REQUIRE_FALSE(small.ok());
+  CHECK(small.error().message.find("more than a quarter of the ring") != std::string::npos);
+}
+
+TEST_CASE("upstream", "[config]") {
+  const auto without = [](const std::string& key) {
+    std::string text = kUpstream;
+    const std::size_t at = text.find(key + " =");
+    return kHead + kBroker + text.erase(at, text.find('\n', at) + 1 - at);
+  };
+  for (const char* key : {"url", "ca", "cert", "key", "policy", "mirror"}) {
+    INFO(key);
+    CHECK(refused(without(key), key));
+  }
+  CHECK(refused(kHead + kBroker + "[upstream]\nurl = \"http://x\"\n", "https"));
+  CHECK(
+      refused(kHead + kBroker + kUpstream + "retry_min = \"5s\"\nretry_max = \"4s\"\n", "must not be below retry_min"));
+  CHECK(refused(kHead + kBroker + kUpstream + "timeout = \"0s\"\n", "timeout"));
+  CHECK(refused(kHead + kBroker + kUpstream + "server_name = \"\"\n", "server_name"));
+  CHECK(refused(kHead + kBroker + kUpstream + "proxy = \"x\"\n", "proxy"));
+}
+
+TEST_CASE("a missing file is missing", "[config]") {
+  TempDir dir;
+  Result<GatewayConfig> config = GatewayConfig::load(dir / "sealring.toml");
+  REQUIRE_FALSE(config);
+  CHECK(config.error().kind == ErrorKind::missing);
+}
+
+TEST_CASE("the template of init is a valid config, and so is every line that it comments out", "[config]") {
+  const std::string origin = GENERATE("example.com/site7/gw-0042", "a\"b\\c");
+  const std::string text = config_template(origin);
+  Result<GatewayConfig> config = parse(text);
+  INFO((config ? "" : config.error().message));
+  REQUIRE(config);
+  CHECK(config->origin == origin);
+  CHECK_FALSE(config->upstream);
+  // Uncomment what looks like a setting or a table.
+  std::string all;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    std::string line = text.substr(at, end - at);
+    const std::size_t equals = line.find(" = ");
+    const bool setting = line.rfind("# ", 0) == 0 && equals != std::string::npos &&
+                         line.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", 2) == equals;
+    if (setting || line == "# [upstream]") line.erase(0, 2);
+    all += line + "\n";
+    at = end + 1;
+  }
+  Result<GatewayConfig> full = parse(all);
+  INFO((full ? "" : full.error().message));
+  REQUIRE(full);
+  REQUIRE(full->upstream);
+  CHECK(full->upstream->mirror == "mirror");
+  // What the template shows as the default is the default.
+  CHECK(full->recorder.queue_bytes == config->recorder.queue_bytes);
+  CHECK(full->recorder.segment_bytes == config->recorder.segment_bytes);
+  CHECK(full->recorder.segment_entries == config->recorder.segment_entries);
+  CHECK(full->recorder.segment_age == config->recorder.segment_age);
+  CHECK(full->recorder.heartbeat == config->recorder.heartbeat);
+  CHECK(full->recorder.max_payload == config->recorder.max_payload);
+  CHECK(full->recorder.commit_interval == config->recorder.commit_interval);
+  CHECK(full->broker.client_id == config->broker.client_id);
+  CHECK(full->broker.keepalive_s == config->broker.keepalive_s);
+  CHECK(full->broker.receive_maximum == config->broker.receive_maximum);
+  CHECK(full->upstream->retry_min == GatewayConfig::Upstream{}.retry_min);
+  CHECK(full->upstream->retry_max == GatewayConfig::Upstream{}.retry_max);
+  CHECK(full->upstream->timeout == GatewayConfig::Upstream{}.timeout);
+}
+
+TEST_CASE("topic filters", "[config]") {
+  for (const char* filter : {"#", "+", "a", "/", "a/b", "+/b/#", "a/+/c", "$SYS/#", "a//b", "/#"}) {
+    INFO(filter);
+    CHECK(check_filter(filter).ok());
+  }
+  for (const char* filter : {"", "a#", "#/a", "a/#/b", "a+", "+a/b", "$share/g/a"}) {
+    INFO(filter);
+    CHECK_FALSE(check_filter(filter).ok());
+  }
+  CHECK_FALSE(check_filter(ByteView("a\0b", 3)).ok());
+  CHECK_FALSE(check_filter(std::string(65536, 'a')).ok());
+}
+
+namespace {
+
+// MQTT 5 §4.7, written anew as an oracle: does the topic, given as levels, match?
+bool matches(const std::vector<std::string>& filter, const std::vector<std::string>& topic) {
+  if (topic[0][0] == '$' && (filter[0] == "#" || filter[0] == "+")) return false;
+  for (std::size_t i = 0; i < filter.size(); ++i) {
+    if (filter[i] == "#") return true;
+    if (i == topic.size() || (filter[i] != "+" && filter[i] != topic[i])) return false;
+    if (i + 1 == topic.size() && i + 2 == filter.size() && filter[i + 1] == "#") return true;
+  }
+  return filter.size() == topic.size();
+}
+
+std::vector<std::vector<std::string>> all_paths(const std::vector<std::string>& levels, std::size_t depth) {
+  std::vector<std::vector<std::string>> out, last = {{}};
+  for (std::size_t d = 0; d < depth; ++d) {
+    std::vector<std::vector<std::string>> next;
+    for (const auto& path : last)
+      for (const auto& level : levels) {
+        if (!path.empty() && path.back() == "#") continue;
+        next.push_back(path);
+        next.back().push_back(level);
+      }
+    out.insert(out.end(), next.begin(), next.end());
+    last = next;
+  }
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& levels) {
+  std::string out;
+  for (std::size_t i = 0; i < levels.size(); ++i) out += (i ? "/" : "") + levels[i];
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("filters overlap exactly when some topic matches both", "[config]") {
+  const auto filters = all_paths({"a", "b", "$x", "+", "#"}, 3);
+  const auto topics = all_paths({"a", "b", "c", "$x"}, 4);
+  std::size_t overlapping = 0;
+  std::string wrong;
+  for (const auto& left : filters) {
+    for (const auto& right : filters) {
+      bool some = false;
+      for (const auto& topic : topics) some = some || (matches(left, topic) && matches(right, topic));
+      overlapping += some;
+      if (filters_overlap(joined(left), joined(right)) != some && wrong.empty())
+        wrong = joined(left) + " and " + joined(right);
+    }
+  }
+  CHECK(wrong == "");
+  CHECK(overlapping > 1000);
+}

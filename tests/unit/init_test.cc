@@ -1,0 +1,234 @@
+#include "gateway/init.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "drivers/key_file.h"
+#include "gateway/config.h"
+#include "gateway/epoch_key.h"
+#include "gateway/status.h"
+#include "tests/unit/archive_fixture.h"
+
+using namespace sealring;
+using namespace sealring::test;
+
+namespace {
+
+constexpr std::uint64_t kRingBytes = 64u << 20;  // the smallest
+
+class FixedClock final : public Clock {
+ public:
+  ClockReading now() const override { return {1'700'000'000'000'000'000, 42, true}; }
+};
+
+Result<InitResult> init(const std::string& dir, const std::string& origin = "example.com/gw") {
+  return init_gateway({dir, origin, kRingBytes, "sealring test"}, FixedClock());
+}
+
+std::map<std::string, Bytes> contents(const std::string& dir) {
+  std::map<std::string, Bytes> out;
+  for (const auto& entry : fs::recursive_directory_iterator(dir))
+    if (entry.is_regular_file()) out[entry.path().string()] = read_all(entry.path().string());
+  return out;
+}
+
+Verdict verify_store(const std::string& dir, const Anchor& anchor) {
+  VerifyOptions options;
+  options.path = dir + "/store";
+  options.anchors = {anchor};
+  options.min_size = 1;
+  return verify(options).verdict;
+}
+
+}  // namespace
+
+TEST_CASE("init makes a gateway that verifies against the anchor it prints", "[init]") {
+  TempDir dir;
+  const std::string gw = dir / "new/gw";
+  Result<InitResult> made = init(gw);
+  INFO((made ? "" : made.error().message));
+  REQUIRE(made);
+  CHECK_FALSE(made->resumed);
+  CHECK(made->anchor.key.name == "example.com/gw");
+  CHECK(load_key_file(gw + "/identity.key")->signer->public_key() == made->anchor.key.key);
+  CHECK(EpochKeys(gw + "/store").load(0).ok());
+  Result<GatewayConfig> config = GatewayConfig::load(gw + "/sealring.toml");
+  REQUIRE(config);
+  CHECK(config->origin == "example.com/gw");
+  CHECK(config->store == gw + "/store");
+  CHECK(verify_store(gw, made->anchor) == Verdict::fine);
+  Anchor other = made->anchor;
+  other.genesis[0] ^= 1;
+  CHECK(verify_store(gw, other) == Verdict::tampered);
+
+  SECTION("a second init changes nothing") {
+    const auto before = contents(gw);
+    for (const char* origin : {"example.com/gw", "example.com/other"}) {
+      Result<InitResult> again = init(gw, origin);
+      REQUIRE_FALSE(again);
+      CHECK(again.error().kind == ErrorKind::reject);
+    }
+    CHECK(contents(gw) == before);
+  }
+}
+
+TEST_CASE("an init that was killed can be repeated", "[init]") {
+  TempDir dir;
+  const std::string gw = dir / "gw";
+  Result<InitResult> made = init(gw);
+  REQUIRE(made);
+  fs::remove(gw + "/sealring.toml");
+  SECTION("before the config") {
+    Result<InitResult> again = init(gw);
+    INFO((again ? "" : again.error().message));
+    REQUIRE(again);
+    CHECK(again->resumed);
+    CHECK(again->anchor.line() == made->anchor.line());
+    CHECK(fs::exists(gw + "/sealring.toml"));
+  }
+  SECTION("before the store got its name") {
+    fs::rename(gw + "/store/ring.lmdb", gw + "/store/ring.lmdb.new");
+    Result<InitResult> again = init(gw);
+    INFO((again ? "" : again.error().message));
+    REQUIRE(again);
+    CHECK(again->anchor.key == made->anchor.key);
+    CHECK(verify_store(gw, again->anchor) == Verdict::fine);
+    CHECK(EpochKeys(gw + "/store").load(0).ok());
+  }
+  SECTION("between the two copies of the epoch key") {
+    fs::remove(gw + "/store/ring.lmdb");
+    fs::remove(gw + "/store/journal");
+    fs::remove(gw + "/store/epoch-0.key.copy");
+    write_all(gw + "/store/epoch-0.key", "half");
+    Result<InitResult> again = init(gw);
+    REQUIRE(again);
+    CHECK(verify_store(gw, again->anchor) == Verdict::fine);
+  }
+  SECTION("after the identity key") {
+    fs::remove_all(gw + "/store");
+    Result<InitResult> again = init(gw);
+    REQUIRE(again);
+    CHECK(again->resumed);
+    CHECK(again->anchor.key == made->anchor.key);
+  }
+  SECTION("but not for another origin") {
+    const auto before = contents(gw);
+    Result<InitResult> again = init(gw, "example.com/other");
+    REQUIRE_FALSE(again);
+    CHECK(again.error().message.find("is the key of \"example.com/gw\"") != std::string::npos);
+    CHECK(contents(gw) == before);
+  }
+  SECTION("nor with a store of another identity") {
+    fs::remove(gw + "/identity.key");
+    Result<InitResult> again = init(gw);
+    REQUIRE_FALSE(again);
+    CHECK(again.error().message.find("is the store of another gateway") != std::string::npos);
+    CHECK_FALSE(fs::exists(gw + "/sealring.toml"));
+  }
+}
+
+TEST_CASE("init refuses what cannot be", "[init]") {
+  TempDir dir;
+  CHECK_FALSE(init(dir / "gw", ""));
+  CHECK_FALSE(init(dir / "gw", "with space"));
+  CHECK_FALSE(init(dir / "gw", "sealring/x"));
+  CHECK_FALSE(fs::exists(dir / "gw"));
+  CHECK_FALSE(init_gateway({dir / "small", "example.com/gw", 1u << 20, "x"}, FixedClock()));
+}
+
+namespace {
+
+// A socket that answers one connection with `answer` and remembers what it was asked.
+class OneAnswer {
+ public:
+  OneAnswer(const std::string& path, std::string answer) : fd_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(fd_, 1) == 0);
+    thread_ = std::thread([this, text = std::move(answer)] {
+      const int peer = ::accept(fd_, nullptr, nullptr);
+      char buffer[64];
+      while (asked.find('\n') == std::string::npos) {
+        const ssize_t n = ::read(peer, buffer, sizeof buffer);
+        if (n <= 0) break;
+        asked.append(buffer, static_cast<std::size_t>(n));
+      }
+      for (std::size_t done = 0; done < text.size();) {
+        const ssize_t n = ::send(peer, text.data() + done, text.size() - done, MSG_NOSIGNAL);
+        if (n <= 0) break;
+        done += static_cast<std::size_t>(n);
+      }
+      ::close(peer);
+    });
+  }
+  ~OneAnswer() {
+    if (thread_.joinable()) thread_.join();
+    ::close(fd_);
+  }
+  void join() { thread_.join(); }
+  std::string asked;
+
+ private:
+  int fd_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("status asks the socket", "[status]") {
+  TempDir dir;
+  const std::string path = dir / "s";
+  CHECK(ask_status(path).error().kind == ErrorKind::missing);
+  SECTION("and gets the whole answer") {
+    const std::string long_answer = "{\"origin\": \"" + std::string(200000, 'x') + "\"}\n";
+    OneAnswer server(path, long_answer);
+    Result<std::string> answer = ask_status(path);
+    REQUIRE(answer);
+    CHECK(*answer == long_answer);
+    server.join();
+    CHECK(server.asked == "status\n");
+  }
+  SECTION("and takes no answer without end") {
+    OneAnswer server(path, std::string(3u << 20, 'x'));
+    CHECK_FALSE(ask_status(path));
+  }
+  SECTION("whose path is too long") { CHECK_FALSE(ask_status(dir / std::string(200, 'x'))); }
+}
+
+TEST_CASE("status is shown as far as it is there", "[status]") {
+  CHECK_FALSE(status_text("x"));
+  CHECK_FALSE(status_text(""));
+  CHECK_FALSE(status_text("[]"));
+  CHECK(status_text("{}")->empty());
+  CHECK(status_text("{\"ring\": 5, \"broker\": null, \"upstream\": \"x\", \"recorder\": []}").ok());
+  const std::string text = *status_text(
+      R"({"origin":"o","running":true,"size":1234,"segments":{"open_from":5,"sealed":2,"acknowledged":3},)"
+      R"("ring":{"map_bytes":268435456,"used_bytes":1048576},"recorder":{"messages":7,"waiting_for_room":true},)"
+      R"("broker":{"connected":false,"trouble":"refused\u001b[31m"},)"
+      R"("upstream":{"reachable":true,"acknowledged_size":99,"trouble":""},"clock":{"synchronised":false}})");
+  for (const char* words : {"1234 entries", "1 MiB of 256 MiB used", "FULL", "NOT CONNECTED", "refused?[31m",
+                            "reachable, receipts up to size 99", "NOT synchronised"}) {
+    INFO(words << "\n" << text);
+    CHECK(text.find(words) != std::string::npos);
+  }
+}
+
+TEST_CASE("without a daemon the store itself is asked", "[status]") {
+  TempDir dir;
+  CHECK_FALSE(offline_status_json(dir / "nothing"));
+  REQUIRE(init(dir / "gw"));
+  Result<std::string> answer = offline_status_json(dir / "gw/store");
+  REQUIRE(answer);
+  const auto json = nlohmann::json::parse(*answer);
+  CHECK(json["running"] == false);
+  CHECK(json["origin"] == "example.com/gw");
+  CHECK(json["size"] == 1);
+  CHECK(status_text(*answer)->find("not running") != std::string::npos);
+}
