@@ -55,8 +55,12 @@ class HttpClient {
   // Any status is a response. retry: no answer, with words that say what to look at: "connection refused",
   // "certificate has expired", "certificate is not for name X", "not signed by the CA in F", "answered with something
   // that is not HTTP", "closed in mid-answer", "no answer within 20 s".
+  //
+  // When the server closes a kept connection without a word of an answer, the request is sent once more on a new one:
+  // so call only what may be done twice. reject: the request cannot be sent as HTTP. Renewed PEM files take effect at
+  // the next connection.
   virtual Result<HttpResponse> call(const Request& request) = 0;
-  virtual void stop() = 0;
+  virtual void stop() = 0;  // for good: later calls fail at once
 };
 
 struct HttpRequest {
@@ -75,14 +79,18 @@ class HttpServer {
     std::uint16_t port = 0;  // 0: any free one, see port()
     TlsIdentity tls;         // client certificates are required and verified
     std::size_t max_connections = 64;
-    std::size_t max_body_bytes = 32u << 20;  // after decompression as well
-    std::chrono::milliseconds idle_timeout{60000};
-    std::chrono::milliseconds request_timeout{60000};
+    std::size_t max_body_bytes = 32u << 20;              // after decompression as well
+    std::chrono::milliseconds handshake_timeout{10000};  // short: a peer that is nobody yet holds a place
+    std::chrono::milliseconds idle_timeout{60000};       // between two requests
+    std::chrono::milliseconds request_timeout{60000};    // for a request with its body, and again for the answer
   };
   using Handler = std::function<HttpResponse(const HttpRequest&)>;  // called on many threads at once
-  // Listening when it returns. reject: PEM files or address.
+  // Listening when it returns. reject: PEM files or address. Renewed PEM files take effect for new connections. A
+  // handler that throws, or answers a status outside 200..599, answers 500.
   static Result<std::unique_ptr<HttpServer>> start(const Config& config, Handler handler);
-  virtual ~HttpServer() = default;  // stops: closes the listener, cuts idle connections, waits for calls under way
+  // Stops: closes the listener, cuts idle connections and requests that are not there in full, waits for calls of the
+  // handler under way and lets their answers out.
+  virtual ~HttpServer() = default;
   virtual std::uint16_t port() const = 0;
 };
 

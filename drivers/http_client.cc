@@ -18,6 +18,7 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 constexpr std::size_t kMaxHeaderBytes = 16u << 10;
+constexpr std::chrono::milliseconds kLingerTimeout{500};
 constexpr int kMaxInterimAnswers = 8;  // 1xx before the answer; more is a peer that plays
 
 // What Beast calls a SyncStream, over TLS. Beast carries error codes only; the words stay here.
@@ -192,7 +193,13 @@ Status Client::connect() {
   const std::string& name = config_.server_name.empty() ? config_.host : config_.server_name;
   SEALRING_ASSIGN(std::unique_ptr<TlsStream> tls,
                   TlsStream::create(std::move(socket), TlsStream::Role::client, files_->current(), name));
-  SEALRING_TRY(tls->handshake());
+  Status done = tls->handshake();
+  if (!done.ok()) {
+    // What we refuse the server for should reach it: its operator reads its diagnostics, not ours.
+    tls->socket().set_deadline(std::min(deadline_, deadline_in(kLingerTimeout)));
+    if (tls->failure() == TlsStream::Failure::broken) tls->socket().linger();
+    return done;
+  }
   connection_.emplace();
   connection_->tls = std::move(tls);
   return {};
@@ -288,6 +295,7 @@ bool split_authority(std::string_view authority, Url& url) {
     url.host = std::string(authority.substr(0, host_end));
     host_end = std::min(host_end, authority.size());
   }
+  if (url.host.find_first_of("[]") != std::string::npos) return false;
   std::string_view rest = authority.substr(host_end);
   url.port = rest.empty() ? "443" : std::string(rest.substr(1));
   return !url.host.empty() && (rest.empty() || rest[0] == ':') && valid_port(url.port);

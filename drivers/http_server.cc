@@ -23,7 +23,6 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::size_t kMaxHeaderBytes = 16u << 10;
-constexpr milliseconds kHandshakeTimeout{10000};  // a peer that is nobody yet may not hold a place for longer
 constexpr milliseconds kLingerTimeout{2000};
 constexpr milliseconds kStopTimeout{5000};  // for an answer under way when the server stops
 constexpr milliseconds kAcceptPause{200};   // after an error such as "no descriptors left"
@@ -169,12 +168,13 @@ class Connection {
   std::unique_ptr<TlsStream> tls_;
   ServerStream stream_;
   beast::flat_buffer buffer_;
+  bool cut_off_ = false;  // the peer no longer takes what we send
 };
 
 bool Connection::shake_hands() {
   TcpSocket& socket = tls_->socket();
   socket.set_wake(&shared_.stop);
-  socket.set_deadline(deadline_in(std::min(kHandshakeTimeout, shared_.config.request_timeout)));
+  socket.set_deadline(deadline_in(shared_.config.handshake_timeout));
   std::string peer = socket.peer();
   Status done = tls_->handshake();
   if (done.ok()) return true;
@@ -259,7 +259,9 @@ bool Connection::decode_body(http::request<http::string_body>& message, HttpRequ
 HttpResponse Connection::call_handler(const HttpRequest& request) const {
   std::string what = request.method + " " + quoted(request.target);
   try {
-    return shared_.handler(request);
+    HttpResponse response = shared_.handler(request);
+    if (response.status >= 200 && response.status <= 599) return response;
+    diag(DiagLevel::error, what + " failed: its handler answered status " + std::to_string(response.status));
   } catch (const std::exception& e) {
     diag(DiagLevel::error, what + " failed: " + e.what());
   } catch (...) {
@@ -301,11 +303,12 @@ bool Connection::answer(const HttpResponse& response, bool keep_alive, bool head
   if (head) wire.content_length(response.body.size());
   error_code ec;
   http::write(stream_, wire, ec);
+  cut_off_ = static_cast<bool>(ec);
   return !ec && keep_alive && !stop;
 }
 
 void Connection::leave() {
-  if (tls_->failure() == TlsStream::Failure::broken) return;
+  if (cut_off_ || tls_->failure() == TlsStream::Failure::broken) return;
   TcpSocket& socket = tls_->socket();
   socket.set_deadline(deadline_in(kLingerTimeout));
   socket.set_wake(nullptr);

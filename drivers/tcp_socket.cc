@@ -114,6 +114,11 @@ TcpSocket::Io TcpSocket::send(const char* from, std::size_t count) {
   }
 }
 
+std::size_t TcpSocket::peek(char* to, std::size_t capacity) const {
+  ssize_t n = ::recv(fd_, to, capacity, MSG_PEEK | MSG_DONTWAIT);
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+
 bool TcpSocket::looks_alive() const {
   char first;
   ssize_t n = ::recv(fd_, &first, 1, MSG_PEEK | MSG_DONTWAIT);

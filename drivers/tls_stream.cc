@@ -24,6 +24,9 @@ namespace sealring {
 
 namespace {
 
+constexpr std::size_t kEnoughToTell = 24;  // bytes by which to tell another protocol
+constexpr std::uint32_t kWrongUsage =
+    MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE;
 constexpr unsigned char kSanUri = 0x86;  // GeneralName: context tag 6
 constexpr unsigned char kSanDns = 0x82;
 constexpr unsigned char kSanIp = 0x87;
@@ -230,6 +233,9 @@ struct TlsStream::Impl {
   std::string io_words() const;
   std::string alert_words(int alert) const;
   std::string not_tls_words() const;
+  std::string usage_words() const {
+    return role == Role::client ? "is not meant for servers (key usage)" : "is not meant for clients (key usage)";
+  }
   const char* peer() const { return role == Role::client ? "the server" : "the client"; }
 };
 
@@ -316,7 +322,6 @@ int TlsStream::Impl::on_send(void* self, const unsigned char* from, std::size_t 
 int TlsStream::Impl::on_receive(void* self, unsigned char* to, std::size_t capacity) {
   auto& impl = *static_cast<Impl*>(self);
   TcpSocket::Io io = impl.socket.receive(reinterpret_cast<char*>(to), capacity);
-  constexpr std::size_t kEnoughToTell = 16;
   if (!impl.handshake_done && impl.first_bytes.size() < kEnoughToTell) {
     impl.first_bytes.append(reinterpret_cast<char*>(to), std::min(io.bytes, kEnoughToTell));
   }
@@ -360,8 +365,7 @@ void TlsStream::Impl::note_flaws(const mbedtls_x509_crt& crt, int depth, std::ui
        "is not valid before " + time_words(crt.valid_from) + " (our clock, is it right?: " + now_words() + ")");
   flaw(MBEDTLS_X509_BADCERT_CN_MISMATCH,
        "is not for name " + quoted(server_name, 255) + " but for " + names_words(crt));
-  flaw(MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE,
-       role == Role::client ? "is not meant for servers (key usage)" : "is not meant for clients (key usage)");
+  flaw(kWrongUsage, usage_words());
   flaw(MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY,
        "is signed in a way that is too weak");
   if (flags != 0) {
@@ -382,7 +386,9 @@ std::string TlsStream::Impl::not_tls_words() const {
   auto type = static_cast<unsigned char>(first_bytes[0]);
   bool tls = type >= 0x14 && type <= 0x18 && (first_bytes.size() < 2 || first_bytes[1] == 0x03);
   if (tls) return {};
-  std::string what = "speaks plain text or another protocol, not TLS (begins " + quoted(first_bytes, 16) + ")";
+  char more[kEnoughToTell];  // mbedTLS has read no further than the header of a record
+  Bytes begin = first_bytes + Bytes(more, socket.peek(more, sizeof more));
+  std::string what = "speaks plain text or another protocol, not TLS (begins " + quoted(begin, kEnoughToTell) + ")";
   return role == Role::client ? "the server " + what + ": is the port right?" : "the client " + what;
 }
 
@@ -421,6 +427,12 @@ std::string TlsStream::Impl::alert_words(int alert) const {
 }
 
 std::string TlsStream::Impl::io_words() const {
+  bool closed = last_io.outcome == TcpSocket::Io::end;
+  bool reset = last_io.outcome == TcpSocket::Io::failed && (last_io.error == EPIPE || last_io.error == ECONNRESET);
+  if (!handshake_done && first_bytes.empty() && (closed || reset)) {
+    return std::string(peer()) +
+           " closed the connection before it said a word of TLS: it has no room, or is no TLS server";
+  }
   switch (last_io.outcome) {
     case TcpSocket::Io::done:
       return {};
@@ -433,16 +445,15 @@ std::string TlsStream::Impl::io_words() const {
     case TcpSocket::Io::end:
       break;
   }
-  if (handshake_done) return std::string(peer()) + " cut the connection without ending TLS";
-  if (first_bytes.empty()) {
-    return std::string(peer()) +
-           " closed the connection before it said a word of TLS: it has no room, or is no TLS server";
-  }
-  return std::string(peer()) + " closed the connection during the TLS handshake";
+  return std::string(peer()) + (handshake_done ? " cut the connection without ending TLS"
+                                               : " closed the connection during the TLS handshake");
 }
 
 std::string TlsStream::Impl::words(int code) {
   // A refused certificate is what matters, whatever became of the alert that told the peer.
+  if (refusal.empty() && peer_seen && (mbedtls_ssl_get_verify_result(&ssl) & kWrongUsage) != 0) {
+    refusal = "certificate " + quoted(peer_subject, 200) + " " + usage_words();  // checked after on_verify()
+  }
   if (!refusal.empty()) return std::string(peer()) + "'s " + refusal;
   if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) return alert_words(ssl.MBEDTLS_PRIVATE(in_msg)[1]);
   if (code == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE) return "the client showed no certificate";

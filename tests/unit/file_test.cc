@@ -15,7 +15,7 @@
 #include "drivers/clock.h"
 #include "drivers/diag.h"
 #include "drivers/key_file.h"
-#include "tests/unit/temp_dir.h"
+#include "tests/unit/capture_stderr.h"
 
 using namespace sealring;
 
@@ -301,24 +301,6 @@ TEST_CASE("clock: tells the system's clocks") {
   double uptime = std::stod(*read_file("/proc/uptime"));
   CHECK(std::abs(uptime - static_cast<double>(b.boottime_ns) / 1e9) < 5);
 }
-
-namespace {
-
-// What diag() writes while `body` runs.
-template <class Body>
-std::string stderr_of(Body&& body) {
-  TempDir dir;
-  int file = ::open(dir.file("err").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-  int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-  REQUIRE(dup2(file, STDERR_FILENO) >= 0);
-  ::close(file);
-  body();
-  dup2(saved, STDERR_FILENO);
-  ::close(saved);
-  return *read_file(dir.file("err"));
-}
-
-}  // namespace
 
 TEST_CASE("diag: one line each, by level, with nothing that could forge another") {
   std::string out = stderr_of([] {
