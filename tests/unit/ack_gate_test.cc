@@ -1,0 +1,579 @@
+// The source against a broker played by the test, packet by packet: what no real broker does on request.
+#include "drivers/ack_gate.h"
+
+#include <future>
+#include <map>
+#include <random>
+#include <set>
+
+#include "crypto/sha256.h"
+#include "tests/unit/mqtt_fixture.h"
+
+using namespace sealring;
+using namespace sealring::test;
+using Type = SourceItem::Type;
+
+namespace {
+
+Bytes pingreq() { return packet(12, 0, ""); }
+
+// What Paho and the gate sent, until DISCONNECT or the end.
+std::vector<Bytes> read_all(Peer& peer) {
+  std::vector<Bytes> out;
+  for (Bytes p = peer.read(); !p.empty(); p = peer.read()) {
+    out.push_back(p);
+    if (static_cast<std::uint8_t>(p[0]) >> 4 == 14) break;
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("gate: CONNECT keeps the session for ever and has the keep-alive time and the receive maximum") {
+  FakeBroker broker;
+  CollectingSink sink;
+  MqttSource::Config config = source_config(broker.port());
+  config.keepalive_s = 77;
+  config.receive_maximum = 258;
+  config.username = "user";
+  config.password = "secret";
+  RunningSource source(config, sink);
+  Peer peer = broker.serve(true);
+  ByteReader r(ByteView(broker.connect).substr(2));
+  CHECK(r.bytes(7) == ByteView("\0\4MQTT\5", 7));
+  CHECK(r.u8() == 0xc0);  // user, password; no clean start, no will
+  CHECK(r.u16() == 77);
+  const std::size_t length = r.u8();
+  std::vector<ReceivedProperty> properties;
+  REQUIRE(read_properties(r.bytes(length), properties).ok());
+  REQUIRE(properties.size() == 2);
+  CHECK((properties[0].id == 0x11 && properties[0].number == 0x7fffffff));
+  CHECK((properties[1].id == 0x21 && properties[1].number == 258));
+  CHECK(r.rest() == with_length("sealring-test") + with_length("user") + with_length("secret"));
+  // Retain Handling 1, granted as asked.
+  CHECK(broker.subscribe.substr(4) == Bytes("\0\0\1#\x11", 5));
+  REQUIRE(sink.wait_count(Type::connected, 1));
+  const SourceItem connected = sink.of(Type::connected)[0];
+  CHECK((connected.session_present && connected.protocol == 5 && connected.connection == 1));
+}
+
+TEST_CASE("gate: acknowledgements wait for release, in order") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port()), sink);
+  Peer peer = broker.serve();
+  for (std::uint16_t id = 1; id <= 5; ++id) REQUIRE(peer.send(publish_packet({"t", std::to_string(id), 1, id})));
+  REQUIRE(sink.wait_publishes(5));
+  const auto items = sink.publishes();
+  for (std::size_t i = 0; i < 5; ++i) {
+    CHECK(items[i].tag == i + 1);
+    CHECK(items[i].connection == 1);
+    CHECK(items[i].packet_id == i + 1);
+    CHECK(items[i].payload == std::to_string(i + 1));
+  }
+  REQUIRE(eventually([&] { return source->stats().acks_held == 5; }));
+  CHECK(peer.silent());
+  source->release(2, 5);  // of another connection
+  source->release(1, 0);
+  CHECK(peer.silent());
+  // Each acknowledgement is covered by the count when it was received: never less than its own message's, perhaps more.
+  source->release(1, 4);
+  CHECK(eventually([&] { return source->stats().acks_held >= 1; }));
+  source->release(1, 5);
+  for (std::uint16_t id = 1; id <= 5; ++id) CHECK(peer.read() == ack_packet(MqttPacket::puback, id));
+  CHECK(eventually([&] { return source->stats().acks_released == 5 && source->stats().acks_held == 0; }));
+}
+
+TEST_CASE("gate: an acknowledgement never leaves before its own message is released") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port(), 2), sink);
+  broker.granted = "\2";
+  Peer peer = broker.serve();
+  std::mt19937 random(7);
+  std::uint16_t sent = 0, acked = 0;
+  std::uint64_t released = 0;
+  std::set<std::uint16_t> rec;
+  while (acked < 400) {
+    for (unsigned n = random() % 8; n > 0 && sent < 400; --n) {
+      ++sent;
+      REQUIRE(peer.send(publish_packet({"t", "x", 1 + sent % 2, sent})));
+    }
+    REQUIRE(sink.wait_publishes(sent));
+    released = std::min<std::uint64_t>(sent, released + random() % 12);
+    source->release(1, released);
+    const bool all = released == sent;
+    // With everything released all must come; otherwise only that nothing comes too early matters.
+    for (Bytes p = all && acked < sent ? peer.read() : peer.read(milliseconds(1)); !p.empty();
+         p = all && acked < sent ? peer.read() : Bytes()) {
+      const std::uint16_t id = get_u16(p.data() + 2);
+      const int type = static_cast<std::uint8_t>(p[0]) >> 4;
+      if (type == 7) continue;  // PUBCOMP
+      CHECK(type == (id % 2 ? 5 : 4));
+      CHECK(id == acked + 1);
+      CHECK(id <= released);
+      acked = id;
+      if (type == 5) REQUIRE(peer.send(ack_packet(MqttPacket::pubrel, id)));
+    }
+  }
+}
+
+TEST_CASE("gate: held acknowledgements die with the connection, and a new Paho takes the redelivery") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port(), 2), sink);
+  broker.granted = "\2";
+  Peer peer = broker.serve();
+  REQUIRE(peer.send(publish_packet({"t", "a", 2, 9}) + publish_packet({"t", "b", 1, 10})));
+  REQUIRE(sink.wait_publishes(2));
+  REQUIRE(eventually([&] { return source->stats().acks_held == 2; }));
+  peer.close();
+  REQUIRE(sink.wait_count(Type::disconnected, 1));
+  CHECK(sink.of(Type::disconnected)[0].connection == 1);
+  source->release(1, 2);  // too late
+
+  Peer again = broker.serve(true);
+  CHECK(again.silent());
+  REQUIRE(again.send(publish_packet({"t", "a", 2, 9, false, true}) + publish_packet({"t", "b", 1, 10, false, true})));
+  REQUIRE(sink.wait_publishes(4));
+  const auto items = sink.publishes();
+  for (std::size_t i : {2u, 3u}) CHECK((items[i].dup && items[i].connection == 2 && items[i].tag == i - 1));
+  source->release(1, 2);
+  CHECK(again.silent());
+  source->release(2, 2);
+  CHECK(again.read() == ack_packet(MqttPacket::pubrec, 9));
+  CHECK(again.read() == ack_packet(MqttPacket::puback, 10));
+  CHECK(source->stats().connections == 2);
+}
+
+TEST_CASE("gate: PUBREL for a packet id of an earlier life is answered") {
+  for (const int protocol : {5, 4}) {
+    FakeBroker broker;
+    CollectingSink sink;
+    RunningSource source(source_config(broker.port(), 1, protocol), sink);
+    Peer peer = broker.serve(true, protocol);
+    REQUIRE(peer.send(ack_packet(MqttPacket::pubrel, 4711)));
+    CHECK(peer.read() == ack_packet(MqttPacket::pubcomp, 4711));
+  }
+}
+
+TEST_CASE("gate: QoS 2 in an old session on 3.1.1 is acknowledged only after release") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port(), 2, 4), sink);
+  Peer peer = broker.serve(true, 4);
+  CHECK(broker.subscribe.back() == 1);  // lowered
+  REQUIRE(sink.wait_count(Type::trouble, 1));
+  CHECK(sink.of(Type::trouble)[0].reason ==
+        "subscribed with QoS 1 instead of 2, because the broker speaks MQTT 3.1.1: \"#\"");
+  REQUIRE(peer.send(publish_packet({"t", "two", 2, 3}, 4)));
+  REQUIRE(sink.wait_publishes(1));
+  CHECK((sink.publishes()[0].qos == 2 && sink.publishes()[0].payload == "two"));
+  REQUIRE(eventually([&] { return source->stats().acks_held == 1; }));
+  CHECK(peer.silent());
+  source->release(1, 1);
+  CHECK(peer.read() == ack_packet(MqttPacket::pubrec, 3));
+  REQUIRE(peer.send(ack_packet(MqttPacket::pubrel, 3)));
+  CHECK(peer.read() == ack_packet(MqttPacket::pubcomp, 3));
+}
+
+TEST_CASE("gate: oversize messages are hashed, kept in order and acknowledged") {
+  for (const int protocol : {5, 4}) {
+    FakeBroker broker;
+    CollectingSink sink;
+    MqttSource::Config config = source_config(broker.port(), 1, protocol);
+    config.max_payload_bytes = 1000;
+    config.max_header_bytes = 50;
+    RunningSource source(config, sink);
+    Peer peer = broker.serve(false, protocol);
+    const Bytes big(3'000'000, 'z');
+    REQUIRE(peer.send(
+        publish_packet({"a", "first", 1, 1}, protocol) + publish_packet({"b", big, 1, 2, true}, protocol) +
+        publish_packet({"c", big, 2, 3}, protocol) + publish_packet({"d", big, 0}, protocol) +
+        publish_packet({Bytes(51, 'e'), "small", 1, 4}, protocol) + publish_packet({"f", "last", 1, 5}, protocol)));
+    REQUIRE(sink.wait_publishes(6));
+    const auto items = sink.publishes();
+    CHECK((items[0].type == Type::message && items[5].type == Type::message && items[5].payload == "last"));
+    for (std::size_t i = 1; i <= 3; ++i) {
+      CHECK(items[i].type == Type::rejected);
+      CHECK(items[i].payload.empty());
+      CHECK(items[i].payload_bytes == big.size());
+      CHECK(items[i].payload_sha256 == sha256(big));
+      CHECK(items[i].topic == Bytes(1, static_cast<char>('a' + i)));
+      CHECK(items[i].tag == i + 1);
+    }
+    CHECK((items[1].retain && items[2].qos == 2 && items[3].qos == 0 && items[4].topic == Bytes(50, 'e')));
+    REQUIRE(eventually([&] { return source->stats().acks_held == 5; }));
+    source->release(1, 6);
+    CHECK(peer.read() == ack_packet(MqttPacket::puback, 1));
+    CHECK(peer.read() == ack_packet(MqttPacket::puback, 2));
+    CHECK(peer.read() == ack_packet(MqttPacket::pubrec, 3));
+    CHECK(peer.read() == ack_packet(MqttPacket::puback, 4));
+    CHECK(peer.read() == ack_packet(MqttPacket::puback, 5));
+    REQUIRE(peer.send(ack_packet(MqttPacket::pubrel, 3)));
+    CHECK(peer.read() == ack_packet(MqttPacket::pubcomp, 3));
+  }
+}
+
+TEST_CASE("gate: what Paho makes of odd messages still pairs") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port(), 2), sink);
+  broker.granted = "\2";
+  Peer peer = broker.serve();
+  const Bytes alias("\x23\0\1", 3);
+  REQUIRE(peer.send(publish_packet({Bytes("nul\0in\xff\xfe topic", 14), Bytes("\0\0", 2), 1, 1}) +
+                    publish_packet({"aliased", "x", 1, 2, false, false, alias}) +
+                    publish_packet({"", "y", 1, 3, false, false, alias}) + publish_packet({"q2", "z", 2, 4}) +
+                    publish_packet({"q2", "z", 2, 4, false, true}) + publish_packet({"", "no topic", 1, 5}) +
+                    publish_packet({"bad", "property", 1, 6, false, false, Bytes("\x7f\0", 2)}) +
+                    publish_packet({"+/#", "wild", 0}) + publish_packet({Bytes(65535, 'L'), "", 1, 7}) +
+                    publish_packet({"end", "end", 1, 8})));
+  REQUIRE(sink.wait_publishes(9));
+  const auto items = sink.publishes();
+  CHECK((items[0].topic == Bytes("nul\0in\xff\xfe topic", 14) && items[0].payload == Bytes("\0\0", 2)));
+  CHECK((items[1].topic == "aliased" && items[2].topic == "aliased" && items[2].payload == "y"));
+  CHECK((items[3].topic == "q2" && items[3].qos == 2));
+  CHECK((items[4].type == Type::rejected && items[4].reason == "no topic"));
+  CHECK((items[5].type == Type::rejected && items[5].topic == "bad"));
+  CHECK((items[6].topic == "+/#" && items[7].topic.size() == 16384));
+  CHECK((items[8].topic == "end" && items[8].packet_id == 8));
+  source->release(1, 9);
+  std::multiset<std::uint16_t> ids;
+  for (int i = 0; i < 8; ++i) ids.insert(get_u16(peer.read().data() + 2));
+  CHECK(ids == std::multiset<std::uint16_t>{1, 2, 3, 4, 4, 5, 6, 7});
+  CHECK(peer.read() == ack_packet(MqttPacket::puback, 8));
+  CHECK(sink.of(Type::disconnected).empty());
+}
+
+TEST_CASE("gate: a full sink stops the reading after a bounded number, wake() goes on") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port()), sink);
+  Peer peer = broker.serve();
+  sink.set_full(true);
+  const Bytes one = publish_packet({"t", Bytes(1000, 'x'), 0});
+  Bytes many;
+  for (int i = 0; i < 1000; ++i) many += one;
+  // Far more than the sockets' buffers take: so the test's send() must get stuck.
+  std::atomic<std::size_t> sent{0};
+  constexpr std::size_t kMegabytes = 40;
+  std::thread sender([&] {
+    for (; sent < kMegabytes; ++sent)
+      if (!peer.send(many)) return;
+  });
+  std::size_t last = ~std::size_t{0};
+  REQUIRE(eventually([&] {  // until it stands still
+    const std::size_t now = sent;
+    const bool still = now == last;
+    last = now;
+    (void)poll(nullptr, 0, 200);
+    return still;
+  }));
+  CHECK(sent < kMegabytes);
+  CHECK(sink.publishes().size() <= 600);
+  sink.set_full(false);
+  source->wake();
+  CHECK(sink.wait_publishes(kMegabytes * 1000));
+  sender.join();
+  CHECK(sent == kMegabytes);
+  CHECK(sink.of(Type::disconnected).empty());
+}
+
+TEST_CASE("gate: keeps the connection alive while acknowledgements are held and while the sink is full") {
+  FakeBroker broker;
+  CollectingSink sink;
+  MqttSource::Config config = source_config(broker.port());
+  config.keepalive_s = 1;
+  RunningSource source(config, sink);
+  Peer peer = broker.serve();
+  REQUIRE(peer.send(publish_packet({"t", "x", 1, 1})));
+  REQUIRE(sink.wait_publishes(1));
+  for (int i = 0; i < 3; ++i) {
+    CHECK(peer.read() == pingreq());
+    REQUIRE(peer.send(packet(13, 0, "")));
+  }
+  sink.set_full(true);
+  REQUIRE(peer.send(publish_packet({"t", "y", 1, 2})));
+  for (int i = 0; i < 4; ++i) {  // the answers wait behind a PUBLISH that is not taken
+    CHECK(peer.read() == pingreq());
+    REQUIRE(peer.send(packet(13, 0, "")));
+  }
+  CHECK(sink.of(Type::disconnected).empty());
+  sink.set_full(false);
+  source->wake();
+  REQUIRE(sink.wait_publishes(2));
+  // A broker that no longer answers is given up.
+  REQUIRE(sink.wait_count(Type::disconnected, 1));
+  CHECK(sink.of(Type::disconnected)[0].reason == "the broker does not answer pings");
+}
+
+TEST_CASE("gate: the broker's own keep-alive time is kept") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port()), sink);  // 30 s
+  Peer peer = broker.accept();
+  REQUIRE_FALSE(peer.read().empty());
+  REQUIRE(peer.send(connack_packet(false, 0, 5, Bytes("\x13\0\1", 3))));
+  const Bytes subscribe = peer.read();
+  REQUIRE(peer.send(FakeBroker::suback(subscribe, 5, "\1")));
+  for (int i = 0; i < 3; ++i) {
+    CHECK(peer.read(std::chrono::seconds(10)) == pingreq());
+    REQUIRE(peer.send(packet(13, 0, "")));
+  }
+  CHECK(sink.of(Type::disconnected).empty());
+}
+
+TEST_CASE("gate: stop leaves with DISCONNECT behind what is released") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port()), sink);
+  Peer peer = broker.serve();
+  REQUIRE(peer.send(publish_packet({"t", "x", 1, 1}) + publish_packet({"t", "y", 1, 2})));
+  REQUIRE(sink.wait_publishes(2));
+  SECTION("released while stopping") {
+    std::thread recorder([&] {
+      REQUIRE(peer.silent());
+      source->release(1, 2);
+    });
+    source->stop();
+    recorder.join();
+    const auto packets = read_all(peer);
+    REQUIRE(packets.size() == 3);
+    CHECK((packets[0] == ack_packet(MqttPacket::puback, 1) && packets[1] == ack_packet(MqttPacket::puback, 2)));
+    CHECK(static_cast<std::uint8_t>(packets[2][0]) == 0xe0);
+  }
+  SECTION("never released") {
+    source->stop();
+    const auto packets = read_all(peer);
+    REQUIRE(packets.size() == 1);
+    CHECK(packets[0] == packet(14, 0, ""));
+  }
+  CHECK(peer.closed_by_peer());
+  CHECK(sink.of(Type::disconnected).size() == 1);
+  const std::size_t items = sink.items().size();
+  source->stop();
+  CHECK(sink.items().size() == items);
+}
+
+TEST_CASE("gate: stop in every state returns") {
+  CollectingSink sink;
+  SECTION("never started") {
+    FakeBroker broker;
+    auto source = MqttSource::create(source_config(broker.port()), sink);
+    REQUIRE(source.ok());
+  }
+  SECTION("nobody listens") {
+    std::uint16_t port = 0;
+    { REQUIRE(listen_loopback(port).ok()); }
+    RunningSource source(source_config(port), sink);
+    REQUIRE(sink.wait_count(Type::trouble, 1));
+    CHECK(sink.of(Type::trouble)[0].reason ==
+          "no connection to the broker 127.0.0.1:" + std::to_string(port) + ": Connection refused");
+  }
+  SECTION("no CONNACK") {
+    FakeBroker broker;
+    RunningSource source(source_config(broker.port()), sink);
+    Peer peer = broker.accept();
+    REQUIRE_FALSE(peer.read().empty());
+  }
+  SECTION("no SUBACK, in the middle of a message") {
+    FakeBroker broker;
+    RunningSource source(source_config(broker.port()), sink);
+    Peer peer = broker.accept();
+    REQUIRE_FALSE(peer.read().empty());
+    REQUIRE(peer.send(connack_packet(false, 0) + publish_packet({"t", Bytes(100000, 'x'), 1, 1}).substr(0, 50000)));
+    REQUIRE_FALSE(peer.read().empty());
+    source->stop();
+    CHECK(sink.of(Type::disconnected).size() == 1);
+  }
+}
+
+TEST_CASE("gate: a refused subscription is told and tried again") {
+  FakeBroker broker;
+  CollectingSink sink;
+  MqttSource::Config config = source_config(broker.port());
+  config.subscriptions = {{"a/#", 1}, {"b/#", 1}, {"c", 2}};
+  RunningSource source(config, sink);
+  Peer peer = broker.accept();
+  REQUIRE_FALSE(peer.read().empty());
+  REQUIRE(peer.send(connack_packet(false, 0)));
+  std::map<Bytes, Bytes> subscribes;
+  for (int i = 0; i < 3; ++i) {
+    const Bytes subscribe = peer.read();
+    REQUIRE(subscribe.size() > 7);
+    subscribes[subscribe.substr(5, subscribe.size() - 6)] = subscribe;
+  }
+  // In any order.
+  REQUIRE(peer.send(FakeBroker::suback(subscribes.at(with_length("b/#")), 5, "\x87")));
+  REQUIRE(peer.send(FakeBroker::suback(subscribes.at(with_length("a/#")), 5, "\1")));
+  REQUIRE(peer.send(FakeBroker::suback(subscribes.at(with_length("c")), 5, "\1")));
+  REQUIRE(sink.wait_count(Type::trouble, 2));
+  CHECK(sink.of(Type::trouble)[0].reason == "the broker refuses the subscription to \"b/#\": not authorized");
+  CHECK(sink.of(Type::trouble)[1].reason == "the broker grants QoS 1 instead of 2 for \"c\"");
+  for (const char* answer : {"\x87", "\1"}) {
+    const Bytes again = peer.read();
+    CHECK(again.substr(5) == with_length("b/#") + "\x11");
+    CHECK(peer.silent());
+    REQUIRE(peer.send(FakeBroker::suback(again, 5, answer)));
+  }
+  CHECK(eventually([&] { return source->stats().last_trouble.empty(); }));
+  CHECK(sink.of(Type::disconnected).empty());
+}
+
+TEST_CASE("gate: a broker without MQTT 5 gets 3.1.1, one that hangs up gets MQTT 5 again later") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port()), sink);
+  {
+    Peer peer = broker.accept();
+    CHECK(peer.read()[8] == 5);
+  }  // hangs up
+  {
+    Peer peer = broker.accept();
+    CHECK(peer.read()[8] == 4);
+  }
+  {
+    Peer peer = broker.accept();
+    CHECK(peer.read()[8] == 5);
+    REQUIRE(peer.send(Bytes("\x20\2\0\1", 4)));  // says so
+  }
+  Peer peer = broker.serve(false, 4);
+  CHECK(broker.connect[8] == 4);
+  CHECK((broker.connect[9] & 2) == 0);  // no clean session
+  REQUIRE(sink.wait_count(Type::connected, 1));
+  CHECK(sink.of(Type::connected)[0].protocol == 4);
+  peer.close();
+  broker.accept().read();
+  peer = broker.accept();
+  CHECK(peer.read()[8] == 4);
+}
+
+TEST_CASE("gate: a refusal is told in words, once") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port(), 1, 5), sink);
+  for (int i = 0; i < 2; ++i) {
+    Peer peer = broker.accept();
+    peer.read();
+    REQUIRE(peer.send(connack_packet(false, 0x86)));
+    CHECK(peer.closed_by_peer());
+  }
+  broker.accept();
+  const auto troubles = sink.of(Type::trouble);
+  REQUIRE(troubles.size() == 1);
+  CHECK(troubles[0].reason == "broker 127.0.0.1:" + std::to_string(broker.port()) + ": bad user name or password");
+  CHECK(source->stats().last_trouble == troubles[0].reason);
+  CHECK(sink.of(Type::connected).empty());
+  CHECK(sink.of(Type::disconnected).empty());
+}
+
+TEST_CASE("gate: a DISCONNECT of the broker is told in words") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port()), sink);
+  Peer peer = broker.serve();
+  REQUIRE(peer.send(packet(14, 0, "\x8e")));
+  REQUIRE(sink.wait_count(Type::disconnected, 1));
+  CHECK(sink.of(Type::disconnected)[0].reason ==
+        "the broker disconnected: session taken over: another client uses this client id");
+}
+
+namespace {
+
+struct GateListener final : AckGate::Listener {
+  void on_connack(const MqttConnack&) override {}
+  void on_suback(const std::string&, std::uint8_t) override {}
+  void on_closed(const std::string& reason) override { closed.set_value(reason); }
+  std::promise<std::string> closed;
+};
+
+// Connects to `port` from another process: true when it is thrown out.
+bool foreign_is_thrown_out(std::uint16_t port) {
+  const pid_t child = fork();
+  if (child == 0) {
+    Peer foreign = Peer::connect(port);
+    char byte;
+    _exit(foreign.valid() && recv(foreign.fd(), &byte, 1, 0) <= 0 ? 0 : 1);
+  }
+  int status = 0;
+  return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("gate: other processes are thrown out, one own socket is let in, then the port is closed") {
+  FakeBroker broker;
+  CollectingSink sink;
+  GateListener listener;
+  auto stop = WakeEvent::create();
+  REQUIRE(stop.ok());
+  AckGate::Config config;
+  config.host = "127.0.0.1";
+  config.port = broker.port();
+  auto gate = AckGate::open(config, sink, listener, *stop);
+  REQUIRE(gate.ok());
+  Peer upstream = broker.accept();
+  for (int i = 0; i < 20; ++i) CHECK(foreign_is_thrown_out((*gate)->port()));
+  CHECK(upstream.silent());
+  Peer paho = Peer::connect((*gate)->port());
+  REQUIRE(paho.send(connect_packet("own", 5)));
+  CHECK_FALSE(upstream.read().empty());
+  CHECK_FALSE(Peer::connect((*gate)->port()).valid());
+  paho.close();
+  CHECK(listener.closed.get_future().get() == "the MQTT client: closed the connection");
+}
+
+TEST_CASE("gate: accepts only a socket of its own process") {
+  std::uint16_t port = 0;
+  auto listener = listen_loopback(port);
+  REQUIRE(listener.ok());
+  int ready[2];
+  REQUIRE(pipe(ready) == 0);
+  const pid_t child = fork();
+  if (child == 0) {  // connects, says so, waits to be closed
+    Peer foreign = Peer::connect(port);
+    const char word = foreign.valid() ? 'c' : 'x';
+    (void)!write(ready[1], &word, 1);
+    char byte;
+    const bool closed = recv(foreign.fd(), &byte, 1, 0) <= 0;
+    _exit(closed ? 0 : 1);
+  }
+  char word = 0;
+  REQUIRE(read(ready[0], &word, 1) == 1);
+  REQUIRE(word == 'c');
+  CHECK_FALSE(accept_own_peer(listener->get()));
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+  close(ready[0]);
+  close(ready[1]);
+
+  Peer own = Peer::connect(port);
+  CHECK(accept_own_peer(listener->get()));
+}
+
+TEST_CASE("gate: garbage from the broker never crashes or hangs it") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port(), 1, 5), sink);
+  std::mt19937 random(99);
+  std::vector<Bytes> garbage = {"HTTP/1.1 400 Bad Request\r\n\r\n", Bytes("\x20\3\0\0\0\x20\3\0\0\0", 10),
+                                Bytes("\x20\xff\xff\xff\xff\xff", 6), Bytes("\x30\5\0\1x\0\0", 7)};
+  Bytes noise(5000, '\0');
+  for (char& c : noise) c = static_cast<char>(random());
+  garbage.push_back(noise);
+  garbage.push_back(connack_packet(false, 0) + noise);
+  std::size_t trouble = 0;
+  for (const Bytes& g : garbage) {
+    Peer peer = broker.accept(std::chrono::seconds(60));
+    REQUIRE(peer.valid());
+    peer.read();
+    (void)peer.send(g);
+    INFO(quoted(g));
+    CHECK(peer.closed_by_peer());
+    ++trouble;
+  }
+  source->stop();
+  CHECK(trouble == garbage.size());
+}
