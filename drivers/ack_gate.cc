@@ -203,7 +203,8 @@ Status AckGate::pass_output() {
     if (!connected_) return retry_error(output_.connack->words);
     output_.connack.reset();
   }
-  for (const MqttSuback& suback : output_.subacks) listener_.on_suback(suback);
+  for (const MqttSuback& suback : output_.subacks)
+    if (const auto filter = outbound_.take_subscribe(suback.packet_id)) listener_.on_suback(*filter, suback.codes[0]);
   output_.subacks.clear();
   if (output_.disconnect) return retry_error("the broker disconnected: " + *output_.disconnect);
   pings_out_ -= std::min(pings_out_, std::exchange(output_.pingresps, 0u));
@@ -272,7 +273,7 @@ Status AckGate::check_finish(Clock::time_point now) {
     const std::lock_guard lock(mutex_);
     deadline = finish_deadline_;
   }
-  if (!connected_ || now >= deadline + kLastFlush) {
+  if (!connected_ || (closing_ ? now >= closing_since_ + kLastFlush : now >= deadline + kLastFlush)) {
     closed_ = true;
     return {};
   }
@@ -286,6 +287,7 @@ Status AckGate::check_finish(Clock::time_point now) {
     bool progress = false;
     SEALRING_TRY(flush(progress));
     closing_ = outbound_.disconnect_sent() && up_.size() == 0;
+    closing_since_ = now;
   }
   return {};
 }

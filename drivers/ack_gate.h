@@ -44,8 +44,8 @@ class AckGate {
    public:
     virtual ~Listener() = default;
     virtual void on_connack(const MqttConnack& connack) = 0;  // also a refusal; before anything of it reaches Paho
-    virtual void on_suback(const MqttSuback& suback) = 0;
-    virtual void on_closed(const std::string& reason) = 0;  // once, last; both sockets are closed
+    virtual void on_suback(const std::string& filter, std::uint8_t code) = 0;  // of a SUBSCRIBE with this one filter
+    virtual void on_closed(const std::string& reason) = 0;                     // once, last; both sockets are closed
   };
 
   // Connects to the broker, opens the loopback port and starts the thread. retry: why it could not. `sink` (only
@@ -136,7 +136,7 @@ class AckGate {
   bool closed_ = false;
   unsigned pings_out_ = 0;
   std::uint16_t keepalive_s_;
-  Clock::time_point opened_, last_sent_, last_received_, ping_since_;
+  Clock::time_point opened_, last_sent_, last_received_, ping_since_, closing_since_;
 
   // Shared.
   std::atomic<std::uint64_t> handed_{0}, handed_bytes_{0}, durable_{0};

@@ -61,6 +61,12 @@ Status MqttOutbound::frame(const MqttFixedHeader& header, ByteView whole, std::u
     case MqttPacket::pingreq:
       ++pingreqs_;
       return {};
+    case MqttPacket::subscribe: {
+      SEALRING_ASSIGN(MqttSubscribe subscribe, read_subscribe(whole.substr(header.bytes), protocol_));
+      subscribes_[subscribe.packet_id] = std::move(subscribe.first_filter);
+      pass.append(whole);
+      return {};
+    }
     default:
       pass.append(whole);
       return {};
@@ -78,6 +84,14 @@ Status MqttOutbound::connect(const MqttFixedHeader& header, ByteView whole, Byte
   pass[at] = static_cast<char>(keepalive_s_ >> 8);
   pass[at + 1] = static_cast<char>(keepalive_s_ & 0xff);
   return {};
+}
+
+std::optional<std::string> MqttOutbound::take_subscribe(std::uint16_t packet_id) {
+  const auto found = subscribes_.find(packet_id);
+  if (found == subscribes_.end()) return std::nullopt;
+  std::optional<std::string> filter = std::move(found->second);
+  subscribes_.erase(found);
+  return filter;
 }
 
 void MqttOutbound::hold(ByteView whole, std::uint64_t tag, std::uint64_t frames) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 
 #include "drivers/mqtt_wire.h"
 
@@ -35,6 +36,8 @@ class MqttOutbound {
   std::uint64_t next_tag() const { return runs_.empty() ? ~std::uint64_t{0} : runs_.front().tag; }
   bool disconnect_seen() const { return disconnect_seen_; }
   bool disconnect_sent() const { return disconnect_seen_ && runs_.empty(); }
+  // The filter of a SUBSCRIBE that has passed, once: Paho does not tell which packet id it gave it.
+  std::optional<std::string> take_subscribe(std::uint16_t packet_id);
   unsigned take_pingreqs() { return std::exchange(pingreqs_, 0u); }
 
  private:
@@ -55,6 +58,7 @@ class MqttOutbound {
   std::size_t held_at_ = 0;  // released before here
   std::deque<Run> runs_;
   std::uint64_t held_frames_ = 0, released_frames_ = 0;
+  std::map<std::uint16_t, std::string> subscribes_;
   unsigned pingreqs_ = 0;
   bool connect_seen_ = false, disconnect_seen_ = false;
 };

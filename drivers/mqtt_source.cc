@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 #include <random>
+#include <set>
 
 #include "drivers/ack_gate.h"
 
@@ -22,7 +24,9 @@ constexpr milliseconds kRetryMax{30000};
 constexpr seconds kGoodConnection{10};    // one that lasts so long starts the backoff anew
 constexpr seconds kSubscribeTimeout{30};  // without a SUBACK and without a message
 constexpr seconds kStopTimeout{2};        // for what is handed over to become durable
-constexpr std::uint32_t kSessionForever = 0xffffffff;
+// "For ever" is 0xffffffff, but Paho C 1.3.12 writes four-byte numbers as signed ones and makes 255 of it: a session of
+// four minutes. So 68 years.
+constexpr std::int32_t kSessionForever = 0x7fffffff;
 
 class Backoff {
  public:
@@ -38,6 +42,11 @@ class Backoff {
  private:
   milliseconds step_ = kRetryMin;
   std::mt19937 random_{std::random_device{}()};
+};
+
+struct Grant {  // of a SUBACK
+  std::string filter;
+  std::uint8_t code;
 };
 
 // How one connection went.
@@ -72,8 +81,9 @@ class PahoSource final : public MqttSource, private AckGate::Listener {
   mqtt::connect_options connect_options(int protocol) const;
   void keep_subscribed(mqtt::async_client& client, int protocol);
   std::vector<Subscription> subscriptions_for(int protocol);
-  bool subscribe(mqtt::async_client& client, int protocol, const std::vector<Subscription>& wanted);
-  std::vector<Subscription> refused(const MqttSuback& suback, const std::vector<Subscription>& asked, int protocol);
+  using Asked = std::map<std::string, int>;  // QoS by filter: SUBSCRIBE sent, no SUBACK yet
+  void subscribe(mqtt::async_client& client, int protocol, std::vector<Subscription>& wanted, Asked& asked);
+  void take_grant(const Grant& grant, int protocol, Asked& asked, std::vector<Subscription>& wanted);
   void say_goodbye(mqtt::async_client& client);
   std::shared_ptr<AckGate> gate() const;
   void tell_trouble(const std::string& reason);
@@ -84,7 +94,7 @@ class PahoSource final : public MqttSource, private AckGate::Listener {
   void on_message(const mqtt::const_message_ptr& message);
   const char* hand_over(const mqtt::message& message);
   void on_connack(const MqttConnack& connack) override;  // the gate's thread
-  void on_suback(const MqttSuback& suback) override;
+  void on_suback(const std::string& filter, std::uint8_t code) override;
   void on_closed(const std::string& reason) override;
 
   const Config config_;
@@ -98,7 +108,7 @@ class PahoSource final : public MqttSource, private AckGate::Listener {
   bool started_ = false, stopping_ = false;
   std::shared_ptr<AckGate> gate_;
   std::optional<MqttConnack> connack_;  // of the connection under way
-  std::vector<MqttSuback> subacks_;
+  std::vector<Grant> grants_;
   bool paho_connected_ = false;  // it has seen the CONNACK, too: now it takes SUBSCRIBE
   std::optional<std::string> closed_;
   std::string last_trouble_;
@@ -223,7 +233,7 @@ Outcome PahoSource::connection(int protocol) {
     const Lock lock(mutex_);
     connack_.reset();
     paho_connected_ = false;
-    subacks_.clear();
+    grants_.clear();
     closed_.reset();
     current_ = connections_ + 1;
   }
@@ -281,7 +291,7 @@ mqtt::connect_options PahoSource::connect_options(int protocol) const {
   options.set_automatic_reconnect(false);
   if (protocol == 5) {
     options.set_clean_start(false);
-    options.set_properties({{mqtt::property::SESSION_EXPIRY_INTERVAL, static_cast<std::int32_t>(kSessionForever)},
+    options.set_properties({{mqtt::property::SESSION_EXPIRY_INTERVAL, kSessionForever},
                             {mqtt::property::RECEIVE_MAXIMUM, static_cast<std::int32_t>(config_.receive_maximum)}});
   } else {
     options.set_clean_session(false);
@@ -328,26 +338,26 @@ void PahoSource::say_goodbye(mqtt::async_client& client) {
 void PahoSource::keep_subscribed(mqtt::async_client& client, int protocol) {
   std::vector<Subscription> wanted = subscriptions_for(protocol);
   if (wanted.empty()) trouble_over();
-  std::vector<Subscription> asked;
+  Asked asked;
   Backoff backoff;
   auto when = steady_clock::now();
   std::uint64_t messages = 0;
   Lock lock(mutex_);
   while (!stopping_ && !closed_) {
     const auto now = steady_clock::now();
-    if (!subacks_.empty()) {
-      const MqttSuback suback = std::move(subacks_.back());
-      subacks_.clear();
+    if (!grants_.empty() && !asked.empty()) {
+      const std::vector<Grant> grants = std::exchange(grants_, {});
       lock.unlock();
-      wanted = refused(suback, asked, protocol);
-      asked.clear();
-      when = now + backoff.next();
-      if (wanted.empty()) trouble_over();
-      subscribed_before_ = subscribed_before_ || wanted.empty();
+      for (const Grant& grant : grants) take_grant(grant, protocol, asked, wanted);
+      if (asked.empty()) when = now + backoff.next();
+      if (asked.empty() && wanted.empty()) {
+        subscribed_before_ = true;
+        trouble_over();
+      }
       lock.lock();
     } else if (asked.empty() && !wanted.empty() && now >= when) {
       lock.unlock();
-      if (subscribe(client, protocol, wanted)) asked = wanted;
+      subscribe(client, protocol, wanted, asked);
       when = now + (asked.empty() ? backoff.next() : milliseconds(kSubscribeTimeout));
       messages = messages_;
       lock.lock();
@@ -355,7 +365,7 @@ void PahoSource::keep_subscribed(mqtt::async_client& client, int protocol) {
       if (messages == messages_ && !gate_->waiting_for_room()) gate_->fail("the broker does not answer SUBSCRIBE");
       messages = messages_;
       when = now + kSubscribeTimeout;
-    } else if (wanted.empty()) {
+    } else if (asked.empty() && wanted.empty()) {
       changed_.wait(lock);
     } else {
       changed_.wait_until(lock, when);
@@ -383,49 +393,37 @@ std::vector<Subscription> PahoSource::subscriptions_for(int protocol) {
   return out;
 }
 
-bool PahoSource::subscribe(mqtt::async_client& client, int protocol, const std::vector<Subscription>& wanted) {
-  std::vector<std::string> filters;
-  std::vector<int> qos;
-  for (const Subscription& s : wanted) {
-    filters.push_back(s.filter);
-    qos.push_back(s.qos);
-  }
-  std::vector<mqtt::subscribe_options> options;
-  if (protocol == 5)
-    options.assign(wanted.size(), mqtt::subscribe_options(false, false, mqtt::subscribe_options::SEND_RETAINED_ON_NEW));
+// One SUBSCRIBE for each filter: Paho C++ 1.2.0 leaves out the options, or crashes, when it is given several.
+// What could not be sent stays in `wanted`.
+void PahoSource::subscribe(mqtt::async_client& client, int protocol, std::vector<Subscription>& wanted, Asked& asked) {
+  mqtt::subscribe_options options;
+  if (protocol == 5) options.set_retain_handling(mqtt::subscribe_options::SEND_RETAINED_ON_NEW);
   try {
-    client.subscribe(mqtt::string_collection::create(std::move(filters)), qos, options);
-    return true;
+    while (!wanted.empty()) {
+      client.subscribe(wanted.back().filter, wanted.back().qos, options);
+      asked.emplace(wanted.back().filter, wanted.back().qos);
+      wanted.pop_back();
+    }
   } catch (const std::exception& e) {
     tell_trouble(std::string("cannot subscribe: ") + e.what());
-    return false;
   }
 }
 
-// Which of `asked` must be asked for again.
-std::vector<Subscription> PahoSource::refused(const MqttSuback& suback, const std::vector<Subscription>& asked,
-                                              int protocol) {
-  if (suback.codes.size() != asked.size()) {
-    tell_trouble("the broker's SUBACK is not for our SUBSCRIBE");
-    return asked;
+// Moves the subscription that is answered out of `asked`, back to `wanted` when it is refused.
+void PahoSource::take_grant(const Grant& grant, int protocol, Asked& asked, std::vector<Subscription>& wanted) {
+  const auto found = asked.find(grant.filter);
+  if (found == asked.end()) return;
+  const int qos = found->second;
+  asked.erase(found);
+  if (grant.code == qos) return;
+  if (grant.code >= 0x80) {
+    wanted.push_back({grant.filter, qos});
+    tell_trouble("the broker refuses the subscription to " + quoted(grant.filter) +
+                 (protocol == 5 ? ": " + reason_words(grant.code) : ""));
+  } else {
+    tell_trouble("the broker grants QoS " + std::to_string(grant.code) + " instead of " + std::to_string(qos) +
+                 " for " + quoted(grant.filter));
   }
-  std::vector<Subscription> again;
-  std::string words;
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    const std::uint8_t code = suback.codes[i];
-    if (code == asked[i].qos) continue;
-    words += words.empty() ? "" : "; ";
-    if (code < 0x80) {
-      words += "the broker grants QoS " + std::to_string(code) + " instead of " + std::to_string(asked[i].qos) +
-               " for " + quoted(asked[i].filter);
-      continue;
-    }
-    again.push_back(asked[i]);
-    words += "the broker refuses the subscription to " + quoted(asked[i].filter);
-    if (protocol == 5) words += ": " + reason_words(code);
-  }
-  if (!words.empty()) tell_trouble(words);
-  return again;
 }
 
 void PahoSource::on_paho_connected() {
@@ -488,10 +486,10 @@ void PahoSource::on_connack(const MqttConnack& connack) {
   changed_.notify_all();
 }
 
-void PahoSource::on_suback(const MqttSuback& suback) {
+void PahoSource::on_suback(const std::string& filter, std::uint8_t code) {
   {
     const Lock lock(mutex_);
-    subacks_.push_back(suback);
+    grants_.push_back({filter, code});
   }
   changed_.notify_all();
 }
@@ -515,7 +513,9 @@ Status check(const MqttSource::Config& config) {
     return reject_error("protocol must be 5, 4 (3.1.1) or 0");
   if (config.receive_maximum == 0) return reject_error("receive_maximum must not be 0");
   if (config.subscriptions.empty()) return reject_error("no subscriptions");
+  std::set<std::string> filters;
   for (const Subscription& s : config.subscriptions) {
+    if (!filters.insert(s.filter).second) return reject_error("topic filter " + quoted(s.filter) + " is there twice");
     if (s.filter.empty() || !plain(s.filter)) return reject_error("bad topic filter " + quoted(s.filter));
     if (s.qos < 0 || s.qos > 2) return reject_error("QoS of " + quoted(s.filter) + " must be 0, 1 or 2");
   }

@@ -356,6 +356,18 @@ Result<MqttConnack> read_connack(ByteView body, int protocol) {
   return out;
 }
 
+Result<MqttSubscribe> read_subscribe(ByteView body, int protocol) {
+  ByteReader reader(body);
+  MqttSubscribe out;
+  out.packet_id = reader.u16();
+  ByteView section;
+  if (protocol == 5 && !take_properties(reader, section)) return reject_error("malformed SUBSCRIBE");
+  out.first_filter = read_text(reader);
+  reader.u8();
+  if (!reader.ok()) return reject_error("malformed SUBSCRIBE");
+  return out;
+}
+
 Result<MqttSuback> read_suback(ByteView body, int protocol) {
   ByteReader reader(body);
   MqttSuback out;

@@ -88,6 +88,12 @@ struct MqttConnack {
 // that is how an old broker refuses.
 Result<MqttConnack> read_connack(ByteView body, int protocol);
 
+struct MqttSubscribe {
+  std::uint16_t packet_id = 0;
+  std::string first_filter;
+};
+Result<MqttSubscribe> read_subscribe(ByteView body, int protocol);
+
 struct MqttSuback {
   std::uint16_t packet_id = 0;
   std::vector<std::uint8_t> codes;  // granted QoS 0-2, or from 0x80 a refusal; one for each filter
