@@ -5,6 +5,7 @@ paths ends, by pid, every process that was started. Where the programs are: $SEA
 """
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -140,7 +141,7 @@ class Broker(Process):
         os.makedirs(folder, exist_ok=True)
         lines = [f"listener {self.port} 127.0.0.1", "allow_anonymous true", "persistence true",
                  f"persistence_location {folder}/", "max_queued_messages 0", "log_dest stderr", "log_type error",
-                 "log_type warning", "log_type notice", f"user {world.user}"]
+                 "log_type warning", "log_type notice", "log_type subscribe", f"user {world.user}"]
         if inflight is not None:
             lines.append(f"max_inflight_messages {inflight}")
         config = world.write("broker/mosquitto.conf", "\n".join(lines) + "\n")
@@ -207,6 +208,12 @@ class Gateway(Process):
         if ready:
             self.wait_said("ready:")
         return self
+
+    def wait_subscribed(self):
+        """Until the broker has its session and subscription: from then on nothing that is published may be lost."""
+        self.wait_status(lambda s: s["broker"]["connected"], "it is connected to the broker")
+        wait_until(lambda: re.search(r": sealring-\w+ [012] \S+$", self.source.said(True), re.M),
+                   "the broker has its subscription", alive=[self, self.source])
 
     def status(self):
         """From the daemon's socket, or None when it does not answer (it is starting, or was just killed)."""
@@ -302,6 +309,7 @@ class World:
         broker = self.add(Broker(self, inflight))
         collector = self.add(Collector(self)).configure()
         gateway = self.add(Gateway(self))
+        gateway.source = broker
         gateway.top = {"origin": ORIGIN}
         gateway.recorder = {"segment_age": "1s"}
         gateway.broker = {"host": "127.0.0.1", "port": broker.port}
