@@ -17,6 +17,13 @@ bool is_type(const HttpResponse& response, std::string_view type) {
   return response.content_type.substr(0, type.size()) == type;
 }
 
+// An answer that is of the right kind, but not as it should be written: the words must name who wrote it.
+template <typename T>
+Result<T> understood(Result<T> decoded, const std::string& endpoint) {
+  if (decoded) return decoded;
+  return retry_error("collector's answer to " + endpoint + " cannot be understood: " + decoded.error().message);
+}
+
 Error unexpected(const std::string& endpoint, const HttpResponse& response) {
   std::string said = quoted(ByteView(response.body).substr(0, response.body.find('\n')), 200);
   return retry_error("collector answered " + std::to_string(response.status) + " to " + endpoint + ": " + said);
@@ -135,7 +142,7 @@ Result<HttpResponse> Forwarder::add_checkpoint(const std::string& endpoint, cons
     call.body = encode_add_checkpoint(request);
     SEALRING_ASSIGN(HttpResponse response, client_.call(call));
     if (response.status != 409 || !is_type(response, kSizeType)) return response;
-    SEALRING_ASSIGN(known_size, decode_size(response.body));
+    SEALRING_ASSIGN(known_size, understood(decode_size(response.body), endpoint));
     if (known_size > segment.end) return response;
   }
   return retry_error("collector changes its size at " + endpoint + " while we ask");
@@ -150,7 +157,7 @@ Result<std::vector<NoteSignature>> Forwarder::witness(const Segment& segment) {
                        ": this store may be an old copy");
   if (response.status != 200) return unexpected(endpoint, response);
   witness_size_ = segment.end;
-  return parse_signature_lines(response.body);
+  return understood(parse_signature_lines(response.body), endpoint);
 }
 
 Status Forwarder::register_at_mirror(const Segment& segment) {
@@ -194,13 +201,13 @@ Result<std::vector<NoteSignature>> Forwarder::upload(const Segment& segment) {
     SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
     if (response.status == 200) {
       mirror_next_ = segment.end;
-      return parse_signature_lines(response.body);
+      return understood(parse_signature_lines(response.body), endpoint);
     }
     if ((response.status != 202 && response.status != 409) || !is_type(response, kMirrorInfoType)) {
       mirror_next_ = 0;  // ask afresh
       return unexpected(endpoint, response);
     }
-    SEALRING_ASSIGN(const MirrorInfo info, decode_mirror_info(response.body));
+    SEALRING_ASSIGN(const MirrorInfo info, understood(decode_mirror_info(response.body), endpoint));
     if (info.next_entry > segment.end || info.next_entry < segment.start)
       return retry_error("collector's mirror wants to go on at entry " + std::to_string(info.next_entry) +
                          ", outside the segment " + std::to_string(segment.start) + " to " +
