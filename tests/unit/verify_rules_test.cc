@@ -226,7 +226,7 @@ TEST_CASE("segments and their checkpoints", "[verify]") {
     file.end = 3;
     file.entries = file.entries.substr(0, 2 + get_u16(file.entries.data()));
     write_all(log.folder + "/segments/" + segment_file_name(2, 3), encode_segment_header(file) + file.entries);
-    CHECK(f.report().verdict == Verdict::tampered);
+    CHECK(tampered(f.report(), "overlaps the segment before it"));
   }
   SECTION("an entry that is not one") {
     log.entries[0] = "not CBOR";
@@ -306,6 +306,28 @@ TEST_CASE("messages in parts", "[verify]") {
     part(2, "cd");
     CHECK(tampered(f.sealed(), "does not have the SHA-256"));
   }
+}
+
+TEST_CASE("the archive's own anchor line", "[verify]") {
+  Fixture f;
+  f.log.build();
+  VerifyOptions nothing_known;
+  nothing_known.path = f.root;
+  const auto with = [&](const Bytes& line) {
+    write_all(f.log.folder + "/log", line);
+    return verify(nothing_known);
+  };
+  const std::string line = f.log.anchor().line(), vkey = f.log.vkey().encode();
+  CHECK(with(line + "\n").verdict == Verdict::unproven);
+  CHECK(with(line).verdict == Verdict::unproven);
+  CHECK(with(vkey + "\n").verdict == Verdict::unproven);
+  CHECK(tampered(with("x"), "is not a vkey or an anchor line"));
+  CHECK(tampered(with(line + "\n\n"), "is not a vkey or an anchor line"));
+  CHECK(tampered(with(vkey + " " + hex(view(sha256("x")))), "names another entry 0"));
+  CHECK(says(with(""), Verdict::named, "is missing or empty"));
+  write_all(f.log.folder + "/log", VerifierKey{kOrigin, KeyType::ed25519, test_key(9)->public_key()}.encode());
+  nothing_known.anchors = {f.log.anchor()};
+  CHECK(tampered(verify(nothing_known), "names another key"));
 }
 
 TEST_CASE("references go back, never forward", "[verify]") {

@@ -214,6 +214,7 @@ TEST_CASE("a file that is gone is named", "[verify]") {
     const VerifyReport report = a.report();
     CHECK(report.verdict == Verdict::unproven);
     CHECK(says(report, Verdict::unproven, "no receipt counts"));
+    CHECK(says(report, Verdict::named, "receipts: there are none"));
   }
   SECTION("a whole log of which an anchor is known") {
     LogBuilder other(a.root, "example.com/other");
