@@ -79,8 +79,9 @@ class Process:
         self.mark = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             # Should this test be killed, its children are, too. (Bound to the thread: start only from the main one.)
+            # In a session of its own: a terminal's Ctrl-C is for us, and we end the daemons in order.
             self.child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--"] + self.command, stdout=log,
-                                          stderr=log, stdin=subprocess.DEVNULL)
+                                          stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         return self
 
     @property
