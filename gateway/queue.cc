@@ -9,6 +9,15 @@ void RecordQueue::put(SourceItem&& item) {
   if (items_.size() == 1) something_.notify_one();
 }
 
+void RecordQueue::put_all(std::vector<SourceItem>&& items) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (SourceItem& item : items) {
+    bytes_ += item.memory_bytes();
+    items_.push_back(std::move(item));
+  }
+  something_.notify_one();
+}
+
 bool RecordQueue::full() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return bytes_ >= max_bytes_;

@@ -24,6 +24,7 @@ class RecordQueue final : public SourceSink {
   explicit RecordQueue(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
   void put(SourceItem&& item) override;
+  void put_all(std::vector<SourceItem>&& items);  // as one, so that they can become one frame
   bool full() const override;
   void put_receipt(ReceivedReceipt&& receipt);
   void close();  // the recorder is to stop

@@ -62,7 +62,7 @@ EntryCommon Recorder::common() const {
   c.boot = boot_;
   c.boottime_ns = now_.boottime_ns;
   c.connection = connection_index_;
-  c.received = received_;
+  c.received = connection_index_ != 0 ? received_ : 0;  // a count of no known connection says nothing
   return c;
 }
 
@@ -237,7 +237,15 @@ Status Recorder::add_rejected(const SourceItem& item, std::optional<std::uint64_
 
 Status Recorder::add_event(EventCode code, std::vector<Detail> details) {
   scratch_.clear();
-  SEALRING_TRY(encode_entry({common(), Event{code, std::move(details)}}, scratch_));
+  Status status = encode_entry({common(), Event{code, details}}, scratch_);
+  std::vector<std::string> shown(details.size());
+  if (!status.ok() && status.error().kind == ErrorKind::reject) {
+    // A text that a peer chose may be no UTF-8, or too long. The event is a record all the same.
+    for (std::size_t i = 0; i < details.size(); ++i)
+      if (auto* text = std::get_if<ByteView>(&details[i].value)) *text = shown[i] = quoted(*text, kShownTopicBytes);
+    status = encode_entry({common(), Event{code, std::move(details)}}, scratch_);
+  }
+  SEALRING_TRY(status);
   append_entry(scratch_);
   last_record_ = std::chrono::steady_clock::now();
   segment_has_records_ = true;

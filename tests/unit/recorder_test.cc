@@ -44,6 +44,8 @@ struct Gateway {
   std::thread thread;
   Status outcome;
   std::atomic<std::uint64_t> released{0};
+  // What every release could see in the store: tag -> durable entries at that moment.
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> releases;
 
   Gateway() {
     config.heartbeat = 1h;
@@ -69,7 +71,11 @@ struct Gateway {
     epochs = std::make_unique<EpochKeys>(store);
     queue = std::make_unique<RecordQueue>(4u << 20);
     recorder = std::make_unique<Recorder>(config, *ring, *identity, *epochs, clock, *queue);
-    recorder->set_release([this](std::uint64_t, std::uint64_t up_to) { released = up_to; });
+    recorder->set_release([this](std::uint64_t, std::uint64_t up_to) {
+      releases.emplace_back(up_to, ring->size());
+      released = up_to;
+    });
+    releases.clear();
     const Status status = recorder->open();
     if (!status.ok()) FAIL(status.error().message);
     released = 0;
@@ -81,6 +87,28 @@ struct Gateway {
     CHECK(outcome.ok());
     recorder.reset();
     ring.reset();
+    check_releases();
+  }
+  // The promise itself: at each release, every message up to its tag was in the store already, at an index below the
+  // size of that moment; or it is one that an earlier connection recorded.
+  void check_releases() const {
+    std::map<std::uint64_t, std::uint64_t> index_of;  // received -> index of its last entry, of this start
+    const std::vector<Bytes> all = raw();
+    const std::uint64_t boot = decode_entry(all.back())->common.boot, first = first_index();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const auto entry = decode_entry(all[i]);
+      const bool recorded = std::holds_alternative<Message>(entry->body) || std::holds_alternative<Part>(entry->body);
+      if (recorded && entry->common.boot == boot) index_of[entry->common.received] = first + i;
+    }
+    for (const auto& [up_to, size] : releases)
+      for (const auto& [received, index] : index_of)
+        if (received <= up_to && index >= size)
+          FAIL("tag " << up_to << " was released at size " << size << ", but message " << received << " is at "
+                      << index);
+  }
+  std::uint64_t first_index() const {
+    auto reader = StoreReader::open(store);
+    return reader ? (*reader)->first_index() : 0;
   }
   // What is left after a kill: nothing that was in memory only. (The stop event is not what a kill leaves, so tests
   // that depend on the end use snapshots of the folder.)
@@ -357,8 +385,13 @@ TEST_CASE("recorder: held redeliveries hold back the watermark until they are re
   g.tag = 0;
   g.connect(true);
   g.message("t", "v3", 3, true);  // held: 4 should follow
-  g.message("t", "zero");         // QoS 0 is recorded meanwhile
-  g.wait_for([&] { return g.recorder->stats().messages == 1; });
+  // QoS 0 is recorded meanwhile. When the second frame is there, what the first one released has been released.
+  for (int i = 0; i < 2; ++i) {
+    const std::uint64_t size = g.ring->size();
+    g.message("t", "zero");
+    g.wait_for(
+        [&] { return g.ring->size() > size && g.recorder->stats().messages == static_cast<std::uint64_t>(i + 1); });
+  }
   CHECK(g.released == 0);
   g.message("t", "new", 9);  // 4 does not come: 3 is recorded, flagged
   g.wait_released(3);
@@ -368,8 +401,39 @@ TEST_CASE("recorder: held redeliveries hold back the watermark until they are re
   for (const Entry& e : d.entries)
     if (const auto* m = std::get_if<Message>(&e.body)) flagged += m->possible_duplicate_of.has_value();
   CHECK(flagged == 1);
-  CHECK(d.messages == 8);
+  CHECK(d.messages == 9);
   CHECK(g.verified().verdict == Verdict::fine);
+}
+
+TEST_CASE("recorder: held messages larger than a frame are not released before the last of them is recorded") {
+  Gateway g;
+  g.start();
+  g.connect(false);
+  const std::string large(900000, 'L');
+  for (std::uint16_t id = 1; id <= 6; ++id) g.message("t", large, id);
+  g.wait_released(6);
+  g.stop();
+  g.start();
+  g.tag = 0;
+  g.connect(true);
+  for (std::uint16_t id = 2; id <= 5; ++id) g.message("t", large, id, true);  // held: 6 should follow
+  g.message("t", "zero");
+  g.message("t", "new", 9);
+  g.wait_released(6);
+  g.stop();  // checks every release
+  CHECK(g.verified().verdict == Verdict::fine);
+}
+
+TEST_CASE("recorder: a reason that is no UTF-8 is recorded all the same") {
+  Gateway g;
+  g.start();
+  SourceItem item;
+  item.type = SourceItem::Type::trouble;
+  item.reason = "refused: \xff\xfe";
+  g.queue->put(std::move(item));
+  g.wait_for([&] { return g.recorder->stats().events >= 2; });
+  g.stop();
+  REQUIRE(Decoded(g.raw()).event(EventCode::broker_disconnected));
 }
 
 TEST_CASE("recorder: clock steps and lost synchronisation are events; order stays by index") {
