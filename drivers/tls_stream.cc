@@ -463,6 +463,13 @@ std::string TlsStream::Impl::words(int code) {
   }
   std::string words = io_words();
   if (!words.empty()) return words;
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+  // mbedTLS 3.6 with TLS 1.3 sends the alert for a refused certificate under keys that the other side has left behind.
+  if (code == MBEDTLS_ERR_SSL_INVALID_MAC) {
+    return std::string(peer()) + " broke off with a record that cannot be read: it may have refused our certificate " +
+           material->files.cert_file + "; its diagnostics say more";
+  }
+#endif
 #if MBEDTLS_VERSION_NUMBER < 0x03000000
   if (code == MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION) return std::string(peer()) + " offers only old versions of TLS";
 #else
