@@ -7,15 +7,11 @@ Everything runs on 127.0.0.1 with free ports, in one work folder, and is ended b
 the last line are counted from the archive's bytes by archive.py, not by the programs that are shown.
 """
 import argparse
-import ctypes
-import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 
@@ -23,20 +19,18 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import archive  # noqa: E402
-import relay  # noqa: E402
 from device_traffic import DeviceTraffic  # noqa: E402
+from lib.compare import GrowingLog, log_folder  # noqa: E402
+from lib.world import Failure, Raw, World, program, wait_until  # noqa: E402
+from relay import Relay  # noqa: E402
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ORIGIN = "example.com/demo/gw-1"
-TLS_URI = "sealring:gw-demo"
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+KEPT = ("anchor", "policy", "archive", "gateway", "gateway-policy", "collector-policy", "collector.toml", "witness.key",
+        "mirror.key", "tls")
 
 
-class Failed(Exception):
-    """The demonstration did not show what it should; the words say what."""
-
-
-class Stop(Exception):
-    """Ctrl-C or SIGTERM."""
+class Stop(BaseException):
+    """Ctrl-C or SIGTERM. No error, so that nothing that handles errors holds it up."""
 
 
 class Teller:
@@ -51,344 +45,120 @@ class Teller:
             text = f"\033[{colour}m{text}\033[0m"
         print(f"{time.monotonic() - self.began:6.1f} s  {text}", flush=True)
 
-    def event(self, text):
-        self(text, "1")
-
     def trouble(self, text):
         self(text, "33")
 
-
-def wait_for(what, condition, seconds, every=0.05):
-    """Polls until `condition` gives something true, and gives it back."""
-    until = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > until:
-            raise Failed(f"{what}: not within {seconds} s")
-        time.sleep(every)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def end_with_parent():
-    """In the child, before exec: the kernel ends it when this program is killed without a chance to clean up."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-class Processes:
-    """What was started, with its output in a file each; all of it is ended by stop_all()."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.running = {}
-        os.makedirs(folder, exist_ok=True)
-
-    def log(self, name):
-        return os.path.join(self.folder, name + ".log")
-
-    def start(self, name, command):
-        with open(self.log(name), "ab") as log:
-            # A session of its own: a Ctrl-C on the terminal is for us, and we end it in order.
-            self.running[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                  start_new_session=True, preexec_fn=end_with_parent)
-        return self.running[name]
-
-    def start_until(self, name, command, words, seconds=20):
-        """Starts it and waits until it has said `words`; gives back that line."""
-        seen = os.path.getsize(self.log(name)) if os.path.exists(self.log(name)) else 0
-        process = self.start(name, command)
-
-        def line():
-            with open(self.log(name), "rb") as log:
-                log.seek(seen)
-                for text in log.read().decode(errors="replace").splitlines():
-                    if words in text:
-                        return text
-            if process.poll() is not None:
-                raise Failed(f"{name} ended with exit code {process.returncode} instead of getting ready")
-            return None
-
-        return wait_for(f"{name} gets ready", line, seconds)
-
-    def stop(self, name, seconds=20):
-        process = self.running.pop(name, None)
-        if process is None:
-            return 0
-        process.terminate()
-        try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return None
-
-    def kill(self, name):
-        process = self.running.pop(name)
-        process.kill()
-        process.wait()
-
-    def stop_all(self):
-        for name in list(self.running):
-            self.stop(name, seconds=5)
-
-    def check(self):
-        for name, process in self.running.items():
-            if process.poll() is not None:
-                raise Failed(f"{name} ended by itself with exit code {process.returncode}")
-
-    def tails(self, lines=15):
-        for name in sorted(os.listdir(self.folder)):
-            with open(os.path.join(self.folder, name), "rb") as log:
-                tail = log.read().decode(errors="replace").splitlines()[-lines:]
-            if tail:
-                yield name, tail
+    def good(self, text):
+        self(text, "32")
 
 
 class Site:
-    """The work folder with keys, certificates and configurations, and the programs over it."""
+    """One gateway with its broker, its link and its collector."""
 
-    def __init__(self, folder, programs, tell):
-        self.folder, self.programs, self.tell = folder, programs, tell
-        self.processes = Processes(self.path("logs"))
-        self.link = None
-        self.broker_port = 0
+    def __init__(self, world, tell):
+        self.world, self.tell = world, tell
+        self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB")
+        self.link = world.closing(Relay("127.0.0.1", self.collector.port))
+        self.gateway.upstream["url"] = f"https://127.0.0.1:{self.link.port}"
+        self.gateway.upstream["server_name"] = "localhost"
+        self.gateway.broker["subscriptions"] = Raw('[ { filter = "#", qos = 2 } ]')
+        self.gateway.recorder["segment_age"] = "2s"  # short, so that there is something to see
+        self.gateway.configure()
+        self.watched = GrowingLog(log_folder(self.collector.archive))
+        tell(f"keys, certificates and a log are made: {self.gateway.top['origin']}")
 
-    def path(self, *names):
-        return os.path.join(self.folder, *names)
-
-    def write(self, name, text, mode=0o644):
-        with open(self.path(name), "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(text)
-
-    def program(self, name):
-        return os.path.join(self.programs, {"sealring-collector": "collector"}.get(name, "gateway"), name)
-
-    def call(self, *command):
-        """A command that must succeed; gives back what it printed."""
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise Failed(f"{' '.join(command)} failed with exit code {done.returncode}:\n{done.stderr.strip()}")
-        return done.stdout.strip()
-
-    def make_keys(self):
-        self.call(os.path.join(ROOT, "tests/system/make_certs.sh"), self.path("tls"), TLS_URI)
-        sealring = self.program("sealring")
-        anchor = self.call(sealring, "init", self.path("gateway"), "--origin", ORIGIN, "--ring-size", "64MiB")
-        witness = self.call(sealring, "key", "generate", self.path("witness.key"), "demo/witness", "--cosigner")
-        mirror = self.call(sealring, "key", "generate", self.path("mirror.key"), "demo/mirror", "--cosigner")
-        self.write("anchor", anchor + "\n")
-        vkey = anchor.split()[0]
-        names = f"log {vkey}\nwitness witness {witness}\nwitness mirror {mirror}\n"
-        # The gateway releases nothing without both cosignatures. The receipts in an archive have the mirror's.
-        self.write("gateway/policy", names + "group both all witness mirror\nquorum both\n")
-        self.write("policy", names + "quorum mirror\n")
-        self.write("collector.toml", "listen = \"127.0.0.1:0\"\n"
-                                     "archive = \"archive\"\n"
-                                     "policy = \"policy\"\n"
-                                     "witness_key = \"witness.key\"\n"
-                                     "mirror_key = \"mirror.key\"\n"
-                                     "\n[tls]\n"
-                                     "ca = \"tls/ca.pem\"\n"
-                                     "cert = \"tls/collector.pem\"\n"
-                                     "key = \"tls/collector.key\"\n"
-                                     "\n[[gateway]]\n"
-                                     f"anchor = \"{anchor}\"\n"
-                                     f"tls_uri = \"{TLS_URI}\"\n")
-        return anchor
-
-    def write_gateway_config(self):
-        self.write("gateway/sealring.toml", f"origin = \"{ORIGIN}\"\n"
-                                            "\n[recorder]\n"
-                                            "segment_age = \"2s\"   # short, so that there is much to see\n"
-                                            "\n[[broker]]\n"
-                                            "host = \"127.0.0.1\"\n"
-                                            f"port = {self.broker_port}\n"
-                                            "subscriptions = [ { filter = \"#\", qos = 2 } ]\n"
-                                            "\n[upstream]\n"
-                                            f"url = \"https://127.0.0.1:{self.link.port}\"\n"
-                                            "server_name = \"localhost\"\n"
-                                            "ca = \"../tls/ca.pem\"\n"
-                                            "cert = \"../tls/gateway.pem\"\n"
-                                            "key = \"../tls/gateway.key\"\n"
-                                            "policy = \"policy\"\n"
-                                            "mirror = \"mirror\"\n"
-                                            "retry_max = \"2s\"\n")
-
-    def start_broker(self, port=0):
-        os.makedirs(self.path("broker"), exist_ok=True)
-        mosquitto = shutil.which("mosquitto", path="/usr/sbin:" + os.environ.get("PATH", ""))
-        if not mosquitto:
-            raise Failed("there is no mosquitto")
-        for attempt in range(5):  # another process may take the free port before the broker does
-            self.broker_port = port or free_port()
-            user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
-            self.write("broker/mosquitto.conf", f"listener {self.broker_port} 127.0.0.1\n"
-                                                "allow_anonymous true\n"
-                                                f"user {user}\n"
-                                                "persistence true\n"
-                                                f"persistence_location {self.path('broker')}/\n"
-                                                "max_queued_messages 0\n"
-                                                "log_dest stderr\n"
-                                                "log_type error\nlog_type warning\nlog_type notice\n"
-                                                "log_type information\nlog_type subscribe\n")
-            try:
-                self.processes.start_until("mosquitto", [mosquitto, "-c", self.path("broker/mosquitto.conf")],
-                                           "running", 10)
-                return
-            except Failed:
-                ended = self.processes.running["mosquitto"].poll() is not None
-                self.processes.stop("mosquitto")
-                if port or not ended or attempt == 4:
-                    raise
-
-    def start_collector(self):
-        line = self.processes.start_until(
-            "sealring-collector", [self.program("sealring-collector"), "--config", self.path("collector.toml")],
-            "ready:")
-        host, port = line.split("listening on ")[1].split(",")[0].split()[0].rsplit(":", 1)
-        self.link = relay.Relay(host, int(port))
-
-    def start_gateway(self):
-        self.processes.start_until(
-            "sealringd", [self.program("sealringd"), "--config", self.path("gateway/sealring.toml")], "ready:")
-
-    def subscribed(self):
-        with open(self.processes.log("mosquitto"), "rb") as log:
-            return b" 2 #" in log.read()
-
-    def status(self):
-        return json.loads(self.call(self.program("sealring"), "status", "--config",
-                                    self.path("gateway/sealring.toml"), "--json"))
+    def start(self):
+        self.broker.start()
+        self.tell(f"a Mosquitto of our own listens on 127.0.0.1:{self.broker.port}")
+        self.collector.start()
+        self.tell("sealring-collector serves: a witness and a mirror, over mutual TLS")
+        self.gateway.start()
+        # From its first subscription on the broker keeps for it what it misses; not before.
+        self.gateway.wait_subscribed()
+        self.tell("sealringd records: every message is signed and on disk before the broker hears that it arrived")
 
     def archived(self):
-        """The log as it is in the archive now, read anew; None while there is none."""
-        if not os.path.isdir(self.path("archive")):
-            return None
-        logs = archive.read_archive(self.path("archive"))
-        return logs[0] if logs else None
+        """How many messages the archive has now."""
+        return len(self.watched.read().messages)
 
-    def archived_messages(self):
-        log = self.archived()
-        return len(log.messages) if log else 0
+    def wait_archived(self, count, patience):
+        alive = [self.broker, self.collector, self.gateway]
+        wait_until(lambda: self.archived() >= count, f"{count} messages are in the archive", patience, alive)
 
-    def verify_command(self, folder="{}"):
-        at = (lambda name: os.path.join(folder, name)) if folder != "{}" else self.path
-        return [self.program("sealring"), "verify", at("archive"), "--policy", at("policy"), "--anchor", at("anchor")]
+    def stop(self):
+        """Ends both daemons in order, so that what is counted no longer changes."""
+        self.gateway.stop()
+        self.collector.stop()
+        self.tell("sealringd and sealring-collector ended in order")
+
+    def verify_command(self, folder):
+        return [program("sealring"), "verify", os.path.join(folder, "archive"), "--policy",
+                os.path.join(folder, "policy"), "--anchor", os.path.join(folder, "anchor")]
 
     def verify(self):
-        done = subprocess.run(self.verify_command(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              check=False)
+        self.tell("sealring verify, over the archive's bytes alone:")
+        done = subprocess.run(self.verify_command(self.world.folder), stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, check=False)
         for line in (done.stdout + done.stderr).splitlines():
             print("          | " + line)
         if done.returncode != 0:
-            raise Failed(f"sealring verify ended with exit code {done.returncode}")
-
-    def start(self, broker_port=0):
-        tell = self.tell
-        self.start_broker(broker_port)
-        tell(f"a Mosquitto of our own listens on 127.0.0.1:{self.broker_port}")
-        self.make_keys()
-        tell(f"keys and certificates are made; the gateway's log is {ORIGIN}")
-        self.start_collector()
-        tell("sealring-collector serves: a witness and a mirror, over mutual TLS")
-        self.write_gateway_config()
-        self.start_gateway()
-        # From its first subscription on the broker keeps for it what it misses; not before.
-        wait_for("sealringd subscribes at the broker", self.subscribed, 20)
-        tell("sealringd records: every message is signed and on disk before the broker hears that it arrived")
-
-    def close(self):
-        self.processes.stop_all()
-        if self.link is not None:
-            self.link.close()
+            raise Failure(f"sealring verify ended with exit code {done.returncode}")
 
 
 # --- the story --------------------------------------------------------------------------------------------------------
 
 
-def flow(site, traffic, more):
-    """Waits until `more` further messages were acknowledged to the devices."""
+def flow(traffic, more):
+    """Waits until the broker has acknowledged so many further messages to the devices."""
     goal = traffic.counts()[1] + more
-
-    def reached():
-        site.processes.check()
-        return traffic.counts()[1] >= goal
-
-    wait_for(f"the broker acknowledges {more} more messages", reached, 60)
+    wait_until(lambda: traffic.counts()[1] >= goal, f"the broker acknowledges {more} more messages")
 
 
 def demonstrate(site):
     tell = site.tell
-    traffic = DeviceTraffic(site.broker_port, rate=300)
+    traffic = DeviceTraffic(site.broker.port, rate=300)
     traffic.start()
     tell("devices publish: JSON, binary frames, alarms, and the same reading \"21.0\" again and again; QoS 1 and 2")
-    flow(site, traffic, 300)
-    wait_for("a first receipt comes", lambda: (site.status()["upstream"] or {}).get("acknowledged_size"), 60)
-    tell(f"first receipt: the collector has {site.archived_messages()} messages in its archive and signed for them")
+    flow(traffic, 300)
+    site.gateway.wait_status(lambda s: s["upstream"]["acknowledged_size"], "a first receipt comes")
+    tell.good(f"first receipt: the collector has {site.archived()} messages in its archive and signed for them")
 
     site.link.cut()
-    before = site.archived_messages()
     tell.trouble("the link to the collector is cut")
-    flow(site, traffic, 600)
-    tell(f"{traffic.counts()[1]} messages acknowledged to the devices, {before} in the archive; the gateway keeps the rest")
+    before = site.archived()
+    flow(traffic, 600)
+    tell(f"{traffic.counts()[1]} acknowledged to the devices, {before} in the archive: the gateway keeps the rest")
 
     traffic.rate = 3000  # a burst, so that much is under way at the moment of the kill
-    flow(site, traffic, 500)
-    site.processes.kill("sealringd")
+    flow(traffic, 500)
+    site.gateway.kill()
     tell.trouble("sealringd is killed with kill -9, in the middle of a burst")
     traffic.rate = 300
-    flow(site, traffic, 300)
-    site.start_gateway()
-    tell("sealringd is back; the broker had kept for it what it had not acknowledged")
-    flow(site, traffic, 300)
-    recorder = site.status()["recorder"]
-    tell(f"what the broker sent a second time: {recorder['suppressed_redeliveries']} messages recognised and not "
-         f"recorded again, {recorder['flagged_duplicates']} flagged as possible duplicates")
+    flow(traffic, 300)
+    site.gateway.start()
+    tell.good("sealringd is back; the broker had kept for it what it had not acknowledged")
+    flow(traffic, 300)
+    recorder = site.gateway.wait_status(lambda s: s, "sealringd answers")["recorder"]
+    tell(f"of what the broker sent a second time, {recorder['suppressed_redeliveries']} messages were recognised as "
+         f"recorded, {recorder['flagged_duplicates']} flagged as possible duplicates")
 
     site.link.restore()
-    tell.event("the link is back")
-    flow(site, traffic, 300)
+    tell.good("the link is back")
+    flow(traffic, 300)
     traffic.stop()
     published, acknowledged = traffic.counts()
     tell(f"the devices are done: {published} published, {acknowledged} acknowledged by the broker")
-    wait_until_archived(site, acknowledged)
-    tell("everything that was acknowledged is in the archive")
+    site.wait_archived(acknowledged, 120)
+    tell.good("everything that was acknowledged is in the archive")
     return traffic
-
-
-def wait_until_archived(site, count, seconds=45):
-    def arrived():
-        site.processes.check()
-        return site.archived_messages() >= count
-
-    wait_for(f"{count} messages are in the archive", arrived, seconds, every=0.25)
-
-
-def settle(site):
-    """Ends both daemons in order, so that what is counted no longer changes."""
-    for name in ("sealringd", "sealring-collector"):
-        code = site.processes.stop(name)
-        if code != 0:
-            raise Failed(f"{name} ended with exit code {code} after SIGTERM")
-    site.tell("sealringd and sealring-collector ended in order; the archive is checked from its bytes:")
 
 
 def count(site, traffic):
     """The last line, and whether it is as it must be."""
-    log = site.archived()
+    log, = archive.read_archive(site.collector.archive)
     archived = Counter((message.topic, message.payload) for message in log.messages)
-    site.tell("counted from the archive by an independent reader, every hash recomputed:")
-    topics = Counter()
-    for (topic, _), number in archived.items():
-        topics[topic] += number
-    for topic, number in sorted(topics.items()):
+    site.tell(f"counted from the archive by a second reader, {log.size} leaf hashes and {log.segments} roots recomputed:")
+    for topic, number in sorted(archive.count_by_topic(log.messages).items()):
         print(f"          | {number:6}  {topic.decode('utf-8', 'backslashreplace')}")
     lost = sum((traffic.acknowledged - archived).values())
     doubled = sum((archived - traffic.published).values())
@@ -399,119 +169,122 @@ def count(site, traffic):
 
 
 def serve(site):
-    tell = site.tell
-    config = site.path("gateway/sealring.toml")
+    config = os.path.join(site.gateway.folder, "sealring.toml")
     print(f"""
 Ready for your own devices, on this machine:
 
-  broker    127.0.0.1:{site.broker_port}, without user and password
-  try it    mosquitto_pub -h 127.0.0.1 -p {site.broker_port} -q 1 -t plant/line1/temp -m 21.0
-  status    {site.program("sealring")} status --config {config}
-  archive   {site.path("archive")}   (a message is there after some seconds)
-  verify    {" ".join(site.verify_command())}
+  broker    127.0.0.1:{site.broker.port}, without user and password
+  try it    mosquitto_pub -h 127.0.0.1 -p {site.broker.port} -q 1 -t plant/line1/temp -m 21.0
+  status    {program("sealring")} status --config {config}
+  archive   {site.collector.archive}   (a message is there after some seconds)
+  verify    {" ".join(site.verify_command(site.world.folder))}
 
 Ctrl-C ends it, checks the archive and removes everything but what --keep asks for.
 """, flush=True)
     shown = 0
     try:
         while True:
-            time.sleep(1)
-            site.processes.check()
-            now = site.archived_messages()
-            if now != shown:
-                tell(f"{now} messages are in the archive")
-                shown = now
+            alive = [site.broker, site.collector, site.gateway]
+            wait_until(lambda: site.archived() > shown, "more messages are archived", float("inf"), alive)
+            shown = site.archived()
+            site.tell(f"{shown} messages are in the archive")
     except Stop:
         print()
-        tell("ending")
-    if site.archived() is None:
-        tell("nothing was sealed yet, so there is no archive to check")
+        site.tell("ending; a second Ctrl-C does not wait for the archive")
+    recorded = site.gateway.wait_status(lambda s: s, "sealringd answers")["recorder"]["messages"]
+    if recorded == 0:
+        site.tell("nothing was published, so there is nothing to check")
         return
-    settle(site)
+    site.wait_archived(recorded, 30)
+    site.stop()
     site.verify()
 
 
 def keep(site, folder):
     os.makedirs(folder, exist_ok=True)
-    for name in ("anchor", "policy", "archive", "witness.key", "mirror.key", "gateway", "tls", "collector.toml", "logs"):
-        source, target = site.path(name), os.path.join(folder, name)
+    for name in KEPT:
+        source, target = site.world.path(name), os.path.join(folder, name)
         if os.path.isdir(source):
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.sock"))
         elif os.path.exists(source):
             shutil.copy2(source, target)
-    print(f"\nKept in {folder}; check it again with\n  {' '.join(site.verify_command(folder))}\n")
+    for process in site.world.processes:
+        if os.path.exists(process.log_path):
+            shutil.copy2(process.log_path, folder)
+    print(f"\nKept in {folder}; check it again with\n  {' '.join(site.verify_command(folder))}\n", flush=True)
+
+
+# --- around it --------------------------------------------------------------------------------------------------------
 
 
 def parse_arguments(argv):
-    parser = argparse.ArgumentParser(
-        prog="./run",
-        description="Sets up, builds and demonstrates sealring on this machine: devices, a broker, the gateway, a link "
-                    "that is cut, a kill -9, a collector, and a check of the archive.")
-    parser.add_argument("--serve", action="store_true", help="no demonstration: stay up for your own devices until Ctrl-C")
-    parser.add_argument("--port", type=int, default=0, help="with --serve: port of the broker (default: any free one)")
-    parser.add_argument("--keep", metavar="DIR", help="leave keys, policy, anchor, archive and logs in DIR")
-    parser.add_argument("--programs", default=os.path.join(ROOT, "build/release"), help=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(prog="./run")
+    parser.add_argument("--serve", action="store_true", help="stay up for your own devices until Ctrl-C")
+    parser.add_argument("--keep", metavar="DIR", help="leave keys, policy, anchor, archive and diagnostics in DIR")
     arguments = parser.parse_args(argv)
     if arguments.keep:
         arguments.keep = os.path.abspath(arguments.keep)
         if os.path.exists(arguments.keep) and (not os.path.isdir(arguments.keep) or os.listdir(arguments.keep)):
             parser.error(f"{arguments.keep} is there already and is not an empty folder")
-    if arguments.port and not arguments.serve:
-        parser.error("--port is for --serve")
     return arguments
 
 
-def on_signal(_number, _frame):
-    raise Stop()
-
-
-def tell_story(site, arguments):
-    """Gives back the exit code."""
+def tell_story(world, arguments):
+    site = Site(world, Teller())
     try:
-        site.start(arguments.port)
+        site.start()
         if arguments.serve:
-            serve(site)
-            return 0
+            return serve(site)
         traffic = demonstrate(site)
-        settle(site)
+        site.stop()
         site.verify()
         fine, line = count(site, traffic)
+    finally:
+        # Of a failed or stopped run, too: there it is wanted most.
+        ignore_signals()
+        for process in world.processes:
+            if process.poll() is None:
+                process.child.terminate()
+                wait_until(lambda: process.poll() is not None, f"{process.name} ends", 20)
         if arguments.keep:
             keep(site, arguments.keep)
-        if not fine:
-            raise Failed(line)
-        print(line, flush=True)
-        return 0
-    except Stop:
-        print("\nstopped", file=sys.stderr)
-        return 130
-    except (Failed, archive.Malformed, TimeoutError, RuntimeError, OSError) as error:
-        sys.stdout.flush()
-        print(f"\nFAILED: {error}", file=sys.stderr)
-        for name, lines in site.processes.tails():
-            print(f"\n--- the end of {name}", *lines, sep="\n  ", file=sys.stderr)
-        return 1
+    if not fine:
+        raise Failure(line)
+    print(line, flush=True)
+    return None
+
+
+def ignore_signals():
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def stop(_number, _frame):
+    raise Stop()
 
 
 def main(argv):
     arguments = parse_arguments(argv)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
-    site = None
-    folder = tempfile.mkdtemp(prefix="sealring-")
+    for number in STOPPING:
+        signal.signal(number, stop)
+    world = None
     try:
-        site = Site(folder, arguments.programs, Teller())
-        return tell_story(site, arguments)
+        world = World("demo")
+        tell_story(world, arguments)
+        return 0
     except Stop:
+        print("\nstopped", file=sys.stderr)
         return 130
+    except (Failure, archive.Malformed, TimeoutError, RuntimeError, OSError) as error:
+        sys.stdout.flush()
+        print(f"\nFAILED: {error}", file=sys.stderr)
+        if world is not None:
+            world.show()
+        return 1
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave anything running
-        if site is not None:
-            site.close()
-            if arguments.keep and not os.path.exists(arguments.keep):
-                keep(site, arguments.keep)
-        shutil.rmtree(folder, ignore_errors=True)
+        ignore_signals()  # a second Ctrl-C must not leave anything running
+        if world is not None:
+            world.close()
 
 
 if __name__ == "__main__":
