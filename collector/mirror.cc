@@ -77,7 +77,7 @@ Status Mirror::load_segments() {
     Status split = for_each_entry(segment.entries, *it, [&](std::uint64_t index, ByteView entry) {
       Hash leaf = leaf_hash(entry);
       range_.append(leaf);
-      if (index >= from) push_leaf(tail_, index, leaf);
+      push_leaf(tail_, index, leaf);
     });
     if (!split.ok()) return fatal_error(context + ": " + split.error().message);
     Result<SignedCheckpoint> end = read_checkpoint(segment.note, log_);

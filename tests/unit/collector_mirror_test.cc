@@ -176,6 +176,18 @@ TEST_CASE_METHOD(MirrorTest, "mirror: what is staged for one checkpoint serves a
   CHECK(staged().empty());
 }
 
+TEST_CASE_METHOD(MirrorTest, "mirror: a segment may end inside what one request has staged") {
+  add_pending({400, 450, 500});
+  {
+    Unusable gone(directory + "/segments");
+    require_status(collector.upload(log.add_entries(0, 450)), 503);
+  }
+  require_receipt(collector.upload(log.add_entries(400, 400)), 400);
+  if (GENERATE(false, true)) collector.open();
+  require_info(collector.upload(log.add_entries(0, 0)), 409, 500, 450);
+  require_receipt(collector.upload(log.add_entries(450, 500)), 500);
+}
+
 TEST_CASE_METHOD(MirrorTest, "mirror: entries that it has already are checked and passed over") {
   add_pending({300, 700});
   require_receipt(collector.upload(log.add_entries(0, 300)), 300);
