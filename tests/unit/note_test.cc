@@ -75,6 +75,22 @@ TEST_CASE("note vectors", "[note]") {
   }
 }
 
+TEST_CASE("each control character, and code points that a view cuts", "[note]") {
+  for (int c = 0; c < 0x80; ++c) {
+    INFO("character " << c);
+    const std::string text = "a"s + static_cast<char>(c) + "\n";
+    CHECK(check_note_text(text).ok() == (c >= 0x20 || c == '\n'));
+    CHECK(check_key_name("a"s + static_cast<char>(c)).ok() == (c > 0x20 && c != '+'));
+  }
+  // What follows the view in memory would complete the code point.
+  for (const std::string_view whole : {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"}) {
+    CHECK(check_key_name(whole).ok());
+    for (std::size_t n = 1; n < whole.size(); ++n) {
+      check_expected(check_key_name(whole.substr(0, n)), "is not valid UTF-8 at offset 0");
+    }
+  }
+}
+
 TEST_CASE("note: limits", "[note]") {
   const std::string lines = NoteSignature{"x", 1, Bytes(64, 'x')}.line();
   const auto note_of = [&](std::size_t size) { return std::string(size - lines.size() - 2, 'x') + "\n\n" + lines; };

@@ -67,6 +67,14 @@ TEST_CASE("cosignature: a flip of any bit is invalid", "[cosignature]") {
     shorter.signature.resize(n);
     CHECK(check_cosignature({kText, {shorter}}, key).state == SignatureState::invalid);
   }
+  NoteSignature longer = line;
+  longer.signature += '\0';
+  CHECK(check_cosignature({kText, {longer}}, key).state == SignatureState::invalid);
+  // A key of the other type signs nothing here, even if a cosignature carries its ID.
+  const VerifierKey plain{key.name, KeyType::ed25519, key.key};
+  NoteSignature as_plain = line;
+  as_plain.key_id = plain.id();
+  CHECK(check_cosignature({kText, {as_plain}}, plain).state == SignatureState::invalid);
   CHECK(check_cosignature({kText, {}}, key).state == SignatureState::absent);
   CHECK(check_cosignature({kText, {line}}, {"v.example", key.type, key.key}).state == SignatureState::absent);
 }

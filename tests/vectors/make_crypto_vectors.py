@@ -411,7 +411,7 @@ def policy_rows():
         ("nested groups", "ok", head + b"group all-two all W M\nwitness T " + third + b"\ngroup G any all-two T\nquorum G\n"),
         ("threshold", "ok", head + b"group G 2 W M\nquorum G\n"),
         ("URLs", "ok", b"log " + log + b" https://l.example/#x\nwitness W " + witness + b" https://w.example\nquorum W\n"),
-        ("blanks and comments", "ok", b"# head\n \t# another\n\n \t \n\tlog\t " + log + b" \t\n quorum\t none \n"),
+        ("blanks and comments", "ok", b"# head\n#none\n \t# another\n\n \t \n\tlog\t " + log + b" \t\n quorum\t none \n"),
         ("a line behind the quorum", "ok", b"quorum none\nlog " + log + b"\n"),
         ("opaque names", "ok", b"witness \xff\xfe+ " + witness + b"\nquorum \xff\xfe+\n"),
         ("keyword as a name", "ok", b"witness any " + witness + b"\ngroup all any any\nquorum all\n"),
