@@ -18,7 +18,7 @@ void need_sodium() {
   SEALRING_ASSERT(ready);
 }
 
-// Empty on failure. sodium_malloc only tries to lock and says nothing when it may not, so ask once more.
+// sodium_malloc only tries to lock and says nothing when it may not, so ask once more.
 Result<unsigned char*> secret_memory() {
   need_sodium();
   auto* secret = static_cast<unsigned char*>(sodium_malloc(kSecretBytes));

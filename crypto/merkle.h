@@ -2,7 +2,7 @@
 //
 // One generator and one verifier serve inclusion, consistency and subtree proofs: the subtree consistency proof of
 // draft-ietf-plants-merkle-tree-certs is the RFC 9162 consistency proof for start = 0 and the inclusion proof for
-// end = start + 1. Pure functions of their arguments; any thread.
+// end = start + 1. Pure functions of their arguments; any thread. Proofs are for sizes up to 2^63; above: reject.
 #pragma once
 
 #include <functional>

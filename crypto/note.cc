@@ -17,7 +17,7 @@ bool is_continuation(char c) { return (static_cast<std::uint8_t>(c) & 0xC0) == 0
 // a lone or missing continuation byte, an overlong form, a surrogate, a value above U+10FFFF.
 std::uint32_t next_code_point(std::string_view text, std::size_t& at) {
   const auto lead = static_cast<std::uint8_t>(text[at]);
-  if (lead < 0x80) return text[at++];
+  if (lead < 0x80) return ++at, lead;
   const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
   if (lead < 0xC2 || lead > 0xF4 || text.size() - at < length) return kNotUtf8;
   std::uint32_t point = lead & (0xFFu >> (length + 1));

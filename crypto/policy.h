@@ -5,7 +5,9 @@
 //     group <name> all|any|<k> <name>...
 //     quorum <name>|none            (exactly one)
 //
-// '#' starts a comment. Names are defined before use, each in at most one group. Errors name the line.
+// A line that begins with '#' is a comment. Every line ends in a newline, the last one too: a file that was cut short
+// must not read as another policy. Names are defined before use, each in at most one group; no two log lines have the
+// same public key, nor two witness lines. Errors name the line.
 #pragma once
 
 #include <map>
