@@ -1,0 +1,185 @@
+// How the source makes, keeps and ends its connections, against a broker played by the test.
+#include <map>
+#include <random>
+
+#include "tests/unit/mqtt_fixture.h"
+
+using namespace sealring;
+using namespace sealring::test;
+using Type = SourceItem::Type;
+
+TEST_CASE("link: CONNECT keeps the session for ever and has the keep-alive time and the receive maximum") {
+  FakeBroker broker;
+  CollectingSink sink;
+  MqttSource::Config config = source_config(broker.port());
+  config.keepalive_s = 0x1234;
+  config.receive_maximum = 258;
+  config.username = "user";
+  config.password = "secret";
+  RunningSource source(config, sink);
+  Peer peer = broker.serve(true);
+  ByteReader r(ByteView(broker.connect).substr(2));
+  CHECK(r.bytes(7) == ByteView("\0\4MQTT\5", 7));
+  CHECK(r.u8() == 0xc0);  // user, password; no clean start, no will
+  CHECK(r.u16() == 0x1234);
+  const std::size_t length = r.u8();
+  std::vector<ReceivedProperty> properties;
+  REQUIRE(read_properties(r.bytes(length), properties).ok());
+  REQUIRE(properties.size() == 2);
+  CHECK((properties[0].id == 0x11 && properties[0].number == 0x7fffffff));
+  CHECK((properties[1].id == 0x21 && properties[1].number == 258));
+  CHECK(r.rest() == with_length("sealring-test") + with_length("user") + with_length("secret"));
+  // Retain Handling 1, granted as asked.
+  CHECK(broker.subscribe.substr(4) == Bytes("\0\0\1#\x11", 5));
+  REQUIRE(sink.wait_count(Type::connected, 1));
+  const SourceItem connected = sink.of(Type::connected)[0];
+  CHECK((connected.session_present && connected.protocol == 5 && connected.connection == 1));
+}
+
+TEST_CASE("link: stop in every state returns") {
+  CollectingSink sink;
+  SECTION("never started") {
+    FakeBroker broker;
+    auto source = MqttSource::create(source_config(broker.port()), sink);
+    REQUIRE(source.ok());
+  }
+  SECTION("nobody listens") {
+    std::uint16_t port = 0;
+    { REQUIRE(listen_loopback(port).ok()); }
+    RunningSource source(source_config(port), sink);
+    REQUIRE(sink.wait_count(Type::trouble, 1));
+    CHECK(sink.of(Type::trouble)[0].reason ==
+          "no connection to the broker 127.0.0.1:" + std::to_string(port) + ": Connection refused");
+  }
+  SECTION("no CONNACK") {
+    FakeBroker broker;
+    RunningSource source(source_config(broker.port()), sink);
+    Peer peer = broker.accept();
+    REQUIRE_FALSE(peer.read().empty());
+  }
+  SECTION("no SUBACK, in the middle of a message") {
+    FakeBroker broker;
+    RunningSource source(source_config(broker.port()), sink);
+    Peer peer = broker.accept();
+    REQUIRE_FALSE(peer.read().empty());
+    REQUIRE(peer.send(connack_packet(false, 0) + publish_packet({"t", Bytes(100000, 'x'), 1, 1}).substr(0, 50000)));
+    REQUIRE_FALSE(peer.read().empty());
+    source->stop();
+    CHECK(sink.of(Type::disconnected).size() == 1);
+  }
+}
+
+TEST_CASE("link: a refused subscription is told and tried again") {
+  FakeBroker broker;
+  CollectingSink sink;
+  MqttSource::Config config = source_config(broker.port());
+  config.subscriptions = {{"a/#", 1}, {"b/#", 1}, {"c", 2}};
+  RunningSource source(config, sink);
+  Peer peer = broker.accept();
+  REQUIRE_FALSE(peer.read().empty());
+  REQUIRE(peer.send(connack_packet(false, 0)));
+  std::map<Bytes, Bytes> subscribes;
+  for (int i = 0; i < 3; ++i) {
+    const Bytes subscribe = peer.read();
+    REQUIRE(subscribe.size() > 7);
+    subscribes[subscribe.substr(5, subscribe.size() - 6)] = subscribe;
+  }
+  // In any order.
+  REQUIRE(peer.send(FakeBroker::suback(subscribes.at(with_length("b/#")), 5, "\x87")));
+  REQUIRE(peer.send(FakeBroker::suback(subscribes.at(with_length("a/#")), 5, "\1")));
+  REQUIRE(peer.send(FakeBroker::suback(subscribes.at(with_length("c")), 5, "\1")));
+  REQUIRE(sink.wait_count(Type::trouble, 2));
+  CHECK(sink.of(Type::trouble)[0].reason == "the broker refuses the subscription to \"b/#\": not authorized");
+  CHECK(sink.of(Type::trouble)[1].reason == "the broker grants QoS 1 instead of 2 for \"c\"");
+  for (const char* answer : {"\x87", "\1"}) {
+    const Bytes again = peer.read();
+    CHECK(again.substr(5) == with_length("b/#") + "\x11");
+    CHECK(peer.silent());
+    REQUIRE(peer.send(FakeBroker::suback(again, 5, answer)));
+  }
+  CHECK(eventually([&] { return source->stats().last_trouble.empty(); }));
+  CHECK(sink.of(Type::disconnected).empty());
+}
+
+TEST_CASE("link: a broker without MQTT 5 gets 3.1.1, one that hangs up gets MQTT 5 again later") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port()), sink);
+  {
+    Peer peer = broker.accept();
+    CHECK(peer.read()[8] == 5);
+  }  // hangs up
+  {
+    Peer peer = broker.accept();
+    CHECK(peer.read()[8] == 4);
+  }
+  {
+    Peer peer = broker.accept();
+    CHECK(peer.read()[8] == 5);
+    REQUIRE(peer.send(Bytes("\x20\2\0\1", 4)));  // says so
+  }
+  Peer peer = broker.serve(false, 4);
+  CHECK(broker.connect[8] == 4);
+  CHECK((broker.connect[9] & 2) == 0);  // no clean session
+  REQUIRE(sink.wait_count(Type::connected, 1));
+  CHECK(sink.of(Type::connected)[0].protocol == 4);
+  peer.close();
+  broker.accept().read();
+  peer = broker.accept();
+  CHECK(peer.read()[8] == 4);
+}
+
+TEST_CASE("link: a refusal is told in words, once") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port(), 1, 5), sink);
+  for (int i = 0; i < 2; ++i) {
+    Peer peer = broker.accept();
+    peer.read();
+    REQUIRE(peer.send(connack_packet(false, 0x86)));
+    CHECK(peer.closed_by_peer());
+  }
+  broker.accept();
+  const auto troubles = sink.of(Type::trouble);
+  REQUIRE(troubles.size() == 1);
+  CHECK(troubles[0].reason == "broker 127.0.0.1:" + std::to_string(broker.port()) + ": bad user name or password");
+  CHECK(source->stats().last_trouble == troubles[0].reason);
+  CHECK(sink.of(Type::connected).empty());
+  CHECK(sink.of(Type::disconnected).empty());
+}
+
+TEST_CASE("link: a DISCONNECT of the broker is told in words") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port()), sink);
+  Peer peer = broker.serve();
+  REQUIRE(peer.send(packet(14, 0, "\x8e")));
+  REQUIRE(sink.wait_count(Type::disconnected, 1));
+  CHECK(sink.of(Type::disconnected)[0].reason ==
+        "the broker disconnected: session taken over: another client uses this client id");
+}
+
+TEST_CASE("link: garbage from the broker never crashes or hangs it") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port(), 1, 5), sink);
+  std::mt19937 random(99);
+  std::vector<Bytes> garbage = {"HTTP/1.1 400 Bad Request\r\n\r\n", Bytes("\x20\3\0\0\0\x20\3\0\0\0", 10),
+                                Bytes("\x20\xff\xff\xff\xff\xff", 6), Bytes("\x30\5\0\1x\0\0", 7)};
+  Bytes noise(5000, '\0');
+  for (char& c : noise) c = static_cast<char>(random());
+  garbage.push_back(noise);
+  garbage.push_back(connack_packet(false, 0) + noise);
+  std::size_t trouble = 0;
+  for (const Bytes& g : garbage) {
+    Peer peer = broker.accept(std::chrono::seconds(60));
+    REQUIRE(peer.valid());
+    peer.read();
+    (void)peer.send(g);
+    INFO(quoted(g));
+    CHECK(peer.closed_by_peer());
+    ++trouble;
+  }
+  source->stop();
+  CHECK(trouble == garbage.size());
+}
