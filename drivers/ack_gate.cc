@@ -17,6 +17,7 @@ constexpr std::size_t kReadBytes = 64u << 10;
 constexpr std::size_t kDownBytes = 128u << 10;
 constexpr std::uint64_t kWindowBytes = 256u << 10;
 constexpr std::uint64_t kWindowMessages = 2048;
+constexpr std::uint64_t kAskSinkBytes = 16u << 10;  // it takes a lock
 // Towards the broker: it takes acknowledgements as fast as it sends messages, or it is not reading at all.
 constexpr std::size_t kUpBytes = 256u << 10;
 constexpr milliseconds kLookAgain{100};          // while the sink is full, should a wake() be forgotten
@@ -148,6 +149,7 @@ Status AckGate::pass_inbound() {
   more_to_pass_ = blocked_ = false;
   if (finishing_) return {};
   bool room = true;
+  ask_sink_ = true;
   while (in_at_ < in_end_) {
     more_to_pass_ = down_.size() + output_.forward.size() >= kDownBytes;
     if (more_to_pass_) break;
@@ -177,11 +179,15 @@ void AckGate::compact_input() {
 
 // Each flag is raised before the condition is looked at again: whoever changes the condition after that sees the flag.
 bool AckGate::may_pass_publish() {
-  if (sink_.full()) {
-    paused_ = true;
-    if (sink_.full()) return false;
+  if (ask_sink_ || forwarded_bytes_ - sink_asked_at_ >= kAskSinkBytes) {
+    if (sink_.full()) {
+      paused_ = true;
+      if (sink_.full()) return false;
+    }
+    ask_sink_ = false;
+    sink_asked_at_ = forwarded_bytes_;
+    if (paused_) paused_ = false;
   }
-  if (paused_) paused_ = false;
   const auto window_open = [this] {
     const std::uint64_t messages = forwarded_ - handed_;
     return messages == 0 || (messages < kWindowMessages && forwarded_bytes_ - handed_bytes_ < kWindowBytes);

@@ -125,7 +125,8 @@ class AckGate {
   Bytes in_;  // from the broker, [in_at_, in_end_)
   std::size_t in_at_ = 0, in_end_ = 0;
   Buffer up_, down_;
-  std::uint64_t forwarded_ = 0, forwarded_bytes_ = 0;
+  std::uint64_t forwarded_ = 0, forwarded_bytes_ = 0, sink_asked_at_ = 0;
+  bool ask_sink_ = true;
   std::size_t counted_ = 0;    // of output_.facts
   bool more_to_pass_ = false;  // pass_inbound() stopped at a full buffer,
   bool blocked_ = false;       // or at that or a PUBLISH that may not pass yet
