@@ -55,7 +55,8 @@ class DeviceTraffic:
         self._failure = None
         self._thread = None
         self._client = mqtt.Client(client_id=client_id, clean_session=False, protocol=mqtt.MQTTv311)
-        self._client.max_inflight_messages_set(100)
+        # Mosquitto takes 20 at a time from a client and ends the connection of one that sends more.
+        self._client.max_inflight_messages_set(20)
         self._client.on_publish = self._on_publish
         self._client.connect("127.0.0.1", port, keepalive=30)
         self._client.loop_start()
