@@ -12,8 +12,8 @@ struct Checkpoint {
   Hash root{};
 
   std::string text() const;  // "origin\nsize\nbase64(root)\n"
-  // Strict; also the rules that size 0 has the empty root, that the size is at most 2^63 - 1, and that the origin is not one of our own note types
-  // ("sealring/..." as first line).
+  // Strict; also the rules that size 0 has the empty root, that the size is at most 2^63 - 1, and that the origin is
+  // not one of our own note types ("sealring/..." as first line).
   static Result<Checkpoint> parse(std::string_view text);
   friend bool operator==(const Checkpoint& a, const Checkpoint& b) {
     return a.origin == b.origin && a.size == b.size && a.root == b.root;
