@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""End to end: durable messages per second against mosquitto_sub draining the same prepared backlog, in one run.
+
+    end_to_end.py BUILD_DIR [--messages N] [--rounds N]
+
+For each round a real Mosquitto queues the same messages (200 bytes, QoS 1) for two absent clients with persistent
+sessions: one is drained by `mosquitto_sub -q 1` to /dev/null, the other by sealringd, whose time ends when every
+message is signed, on disk and acknowledged. Prints each round, the medians and the ratio; asserts nothing about time.
+"""
+import argparse, json, os, shutil, socket, statistics, subprocess, sys, tempfile, time
+
+ORIGIN = "example.com/bench/gw"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            sys.exit(f"end_to_end: waited {seconds} s for {what}")
+        time.sleep(0.005)
+
+
+def listening(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def status(build, config):
+    out = subprocess.run([f"{build}/gateway/sealring", "status", "--config", config, "--json"], capture_output=True)
+    return json.loads(out.stdout) if out.returncode == 0 else {}
+
+
+def prepare_session(port, client):
+    subprocess.run(["mosquitto_sub", "-V", "5", "-p", str(port), "-i", client, "-c", "-q", "1", "-t", "bench/#", "-E",
+                    "-x", "1000000"], check=True)
+
+
+def drain_by_sub(port, client, count):
+    begin = time.monotonic()
+    with open(os.devnull, "w") as null:
+        subprocess.run(["mosquitto_sub", "-V", "5", "-p", str(port), "-i", client, "-c", "-q", "1", "-t", "bench/#", "-C",
+                        str(count), "-x", "1000000", "-D", "connect", "receive-maximum", "1000"], check=True, stdout=null)
+    return time.monotonic() - begin
+
+
+def drain_by_sealringd(build, folder, port, client, count):
+    gateway = f"{folder}/gw"
+    subprocess.run([f"{build}/gateway/sealring", "init", gateway, "--origin", ORIGIN], check=True, capture_output=True)
+    config = f"{gateway}/sealring.toml"
+    with open(config, "w") as f:
+        f.write(f'origin = "{ORIGIN}"\n[recorder]\nsegment_bytes = "16MiB"\nsegment_entries = 10000000\n[[broker]]\n'
+                f'port = {port}\nclient_id = "{client}"\n'
+                'subscriptions = [ { filter = "bench/#", qos = 1 } ]\n')
+    begin = time.monotonic()
+    daemon = subprocess.Popen([f"{build}/gateway/sealringd", "--config", config], stderr=subprocess.DEVNULL)
+    released = lambda: status(build, config).get("broker", {}).get("acks_released", 0) >= count
+    wait_for(released, 300, "the acknowledgements")
+    seconds = time.monotonic() - begin
+    daemon.terminate()
+    daemon.wait(30)
+    shutil.rmtree(gateway)
+    return seconds
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("build")
+    parser.add_argument("--messages", type=int, default=100000)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    ratios, subs, daemons = [], [], []
+    for number in range(args.rounds):
+        with tempfile.TemporaryDirectory(prefix="sealring-bench-", dir="/var/tmp") as folder:
+            port = free_port()
+            with open(f"{folder}/mosquitto.conf", "w") as f:
+                f.write(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"
+                        "max_inflight_messages 0\npersistence false\n")
+            broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", f"{folder}/mosquitto.conf"],
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                wait_for(lambda: listening(port), 10, "the broker")
+                prepare_session(port, "sub")
+                prepare_session(port, "sealring")
+                lines = "".join("%08d" % i + "x" * 192 + "\n" for i in range(args.messages))
+                subprocess.run(["mosquitto_pub", "-V", "5", "-p", str(port), "-q", "1", "-t", "bench/t", "-l"],
+                               input=lines.encode(), check=True)
+                sub = drain_by_sub(port, "sub", args.messages)
+                daemon = drain_by_sealringd(args.build, folder, port, "sealring", args.messages)
+            finally:
+                broker.terminate()
+                broker.wait()
+        subs.append(args.messages / sub)
+        daemons.append(args.messages / daemon)
+        ratios.append(sub / daemon)
+        print(f"round {number + 1}: mosquitto_sub {subs[-1]:.0f}/s, sealringd durable {daemons[-1]:.0f}/s, "
+              f"ratio {ratios[-1]:.2f}", flush=True)
+    print(f"median: mosquitto_sub {statistics.median(subs):.0f}/s, sealringd {statistics.median(daemons):.0f}/s, "
+          f"ratio {statistics.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
