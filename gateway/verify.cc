@@ -66,7 +66,11 @@ Trust PathVerifier::trust_for(const EvidenceSource& source, const Anchor* anchor
   if (!options_.policy) return trust;
   trust.policy = &*options_.policy;
   if (anchor) {
-    if (const Policy::Log* log = trust.policy->find_log(anchor->key.name)) trust.policy_key = &log->key;
+    // A log may have several keys in a policy; the anchor's own counts, or else the first one contradicts it.
+    for (const Policy::Log& log : trust.policy->logs) {
+      if (log.key.name != anchor->key.name) continue;
+      if (!trust.policy_key || log.key == anchor->key) trust.policy_key = &log.key;
+    }
     return trust;
   }
   for (const Policy::Log& log : trust.policy->logs)

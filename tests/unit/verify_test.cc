@@ -295,6 +295,25 @@ TEST_CASE("what cannot be read never passes", "[verify]") {
     fs::create_directories(file);
     CHECK(a.check() == Verdict::unreadable);
   }
+  SECTION("a file where a folder should be") {
+    const std::string folder = GENERATE(as<std::string>{}, "segments", "receipts", "pending", "staging", "evidence");
+    INFO(folder);
+    fs::remove_all(a.log.folder + "/" + folder);
+    write_all(a.log.folder + "/" + folder, "x");
+    CHECK(says(a.report(), Verdict::unreadable, folder + ": "));
+  }
+  SECTION("a folder that is not there") {
+    fs::remove_all(a.log.folder + "/receipts");
+    CHECK(says(a.report(), Verdict::named, "receipts: there is no such folder"));
+    fs::remove_all(a.log.folder + "/segments");
+    fs::remove(a.log.folder + "/witness");
+    VerifyOptions nothing_known;
+    nothing_known.path = a.root;
+    CHECK(says(verify(nothing_known), Verdict::named, "segments: there is no such folder"));
+    fs::remove(a.log.folder + "/log");
+    fs::create_directories(a.log.folder + "/segments");
+    CHECK(says(verify(nothing_known), Verdict::unproven, "no identity key is known"));
+  }
   SECTION("an empty log") {
     fs::remove_all(a.log.folder + "/segments");
     fs::remove_all(a.log.folder + "/receipts");
@@ -336,6 +355,15 @@ TEST_CASE("keys and policies of others", "[verify]") {
     options.policy.reset();
     CHECK(verify(options).verdict == Verdict::tampered);
   }
+  SECTION("two keys of the log in the policy, one of them the anchor's") {
+    const std::string rest = "witness m " + a.log.mirror_vkey().encode() + "\nquorum m\n";
+    stranger.identity = test_key(8);
+    const std::string first = "log " + a.log.vkey().encode() + "\n", second = "log " + stranger.vkey().encode() + "\n";
+    for (const std::string& text : {first + second + rest, second + first + rest}) {
+      options.policy = Policy::parse(text).value();
+      CHECK(verify(options).logs[0].receipts_counted == 3);
+    }
+  }
   SECTION("a policy that does not name the log") {
     LogBuilder other(a.dir / "other", "example.com/other");
     options.policy = other.policy();
@@ -343,7 +371,9 @@ TEST_CASE("keys and policies of others", "[verify]") {
   }
   SECTION("a quorum that was not met") {
     options.policy->quorum = "w";
-    CHECK(verify(options).verdict == Verdict::unproven);
+    const VerifyReport report = verify(options);
+    CHECK(report.verdict == Verdict::unproven);
+    CHECK(says(report, Verdict::named, "the policy's quorum is not met, cosigned by \"m\""));
   }
   SECTION("a policy without a quorum proves nothing by a receipt that nobody signed") {
     options.policy->quorum = "none";
@@ -401,6 +431,18 @@ TEST_CASE("forks", "[verify]") {
   }
 }
 
+TEST_CASE("notes that are none", "[verify]") {
+  Archive a;
+  a.log.build();
+  const std::string path = a.log.folder + "/witness";
+  write_all(path, "garbage");
+  CHECK(says(a.report(), Verdict::tampered, "witness: is not a signed note"));
+  write_all(path, Note{"sealring/x/v1\n", {*sign_note_text("sealring/x/v1\n", kOrigin, *a.log.identity)}}.encode());
+  CHECK(says(a.report(), Verdict::tampered, "witness: is not a checkpoint"));
+  write_all(path, a.log.note().encode());
+  CHECK(says(a.report(), Verdict::named, "nobody whom the policy names has cosigned it"));
+}
+
 TEST_CASE("checkpoints within a segment and ahead of it", "[verify]") {
   Archive a;
   a.log.add_genesis();
@@ -434,6 +476,12 @@ TEST_CASE("several logs in one archive", "[verify]") {
   INFO(report_text(report));
   CHECK(report.logs.size() == 2);
   CHECK(report.verdict == Verdict::fine);
+  SECTION("beside a collector's lock, and a stranger") {
+    write_all(a.root + "/lock", "");
+    CHECK(verify(options).verdict == Verdict::fine);
+    write_all(a.root + "/x", "");
+    CHECK(says(verify(options), Verdict::named, "x: does not belong here"));
+  }
   SECTION("one without an anchor") {
     options.anchors.pop_back();
     CHECK(verify(options).verdict == Verdict::unproven);
