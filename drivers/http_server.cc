@@ -105,10 +105,10 @@ Gunzip gunzip(ByteView packed, std::size_t max_bytes, Bytes& out) {
   }
 }
 
-// Failed handshakes are worth a line, but whoever can connect must not be able to fill the journal.
-class HandshakeDiag {
+// Refused connections are worth a line, but whoever can connect must not be able to fill the journal.
+class LimitedDiag {
  public:
-  void report(const std::string& peer, const std::string& words) {
+  void report(DiagLevel level, const std::string& message) {
     std::lock_guard<std::mutex> lock(mutex_);
     auto now = steady_clock::now();
     if (now < next_) {
@@ -118,7 +118,7 @@ class HandshakeDiag {
     std::string more = hidden_ != 0 ? " (and " + std::to_string(hidden_) + " more since the last such line)" : "";
     next_ = now + std::chrono::seconds(1);
     hidden_ = 0;
-    diag(DiagLevel::notice, "connection from " + peer + " refused: " + words + more);
+    diag(level, message + more);
   }
 
  private:
@@ -133,7 +133,7 @@ struct Shared {
   HttpServer::Handler handler;
   std::unique_ptr<TlsFiles> files;
   WakeFd stop;
-  HandshakeDiag handshakes;
+  LimitedDiag refusals;
 };
 
 // --- one connection ---
@@ -179,7 +179,7 @@ bool Connection::shake_hands() {
   Status done = tls_->handshake();
   if (done.ok()) return true;
   if (tls_->failure() == TlsStream::Failure::stopped) return false;
-  shared_.handshakes.report(peer, done.error().message);
+  shared_.refusals.report(DiagLevel::notice, "connection from " + peer + " refused: " + done.error().message);
   // The alert that tells the peer why must reach it.
   socket.set_deadline(deadline_in(kLingerTimeout));
   socket.linger();
@@ -371,7 +371,7 @@ void Server::accept_all() {
     if (socket.ok()) {
       take(std::move(socket).value());
     } else {
-      diag(DiagLevel::warning, "cannot accept a connection: " + socket.error().message);
+      shared_.refusals.report(DiagLevel::warning, "cannot accept a connection: " + socket.error().message);
       if (wait_for(-1, 0, deadline_in(kAcceptPause), &shared_.stop) == Wait::woken) return;
     }
   }
@@ -391,7 +391,8 @@ void Server::reap() {
 // No room: the socket is closed at once, by its destructor.
 void Server::take(TcpSocket socket) {
   if (workers_.size() >= shared_.config.max_connections) {
-    shared_.handshakes.report(socket.peer(), "all " + std::to_string(workers_.size()) + " connections are taken");
+    shared_.refusals.report(DiagLevel::warning, "connection from " + socket.peer() + " refused: all " +
+                                                    std::to_string(workers_.size()) + " connections are taken");
     return;
   }
   try {

@@ -284,6 +284,13 @@ TEST_CASE("key file: any damage is refused") {
   refused("PRIVATE+KEY+PeterNeumann+C74F20A3" + good.substr(33));  // the ID is written in lower case
   refused("PRIVATE+KEY++c74f20a3" + good.substr(33));
   CHECK(contains(refused(kGoVkey), "PRIVATE+KEY+"));
+  // Another type and another length, although the key ID is that of the key.
+  std::size_t key_at = good.rfind('+', good.find("AYEK")) + 1;
+  Bytes raw = *from_base64(good.substr(key_at));
+  REQUIRE(good.substr(0, key_at) + base64(raw) == good);
+  CHECK(contains(refused(good.substr(0, key_at) + base64("\x04" + raw.substr(1))), "not an Ed25519 key"));
+  CHECK(contains(refused(good.substr(0, key_at) + base64(raw + "x")), "33 bytes"));
+  CHECK(contains(refused(good.substr(0, key_at) + base64(raw.substr(0, 32))), "33 bytes"));
   refused(std::string(5000, 'x'));
 }
 

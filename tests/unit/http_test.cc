@@ -242,6 +242,37 @@ TEST_CASE("http: many clients at once") {
   CHECK(good == 160);
 }
 
+TEST_CASE("tcp: past its deadline a call does nothing, although bytes are waiting and there is room") {
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  TcpSocket one(ends[0]), two(ends[1]);
+  one.set_deadline(std::chrono::steady_clock::now());
+  two.set_deadline(deadline_in(milliseconds(10000)));
+  char c = 'x';
+  REQUIRE(two.send(&c, 1).outcome == TcpSocket::Io::done);
+  CHECK(one.receive(&c, 1).outcome == TcpSocket::Io::timeout);
+  CHECK(one.send(&c, 1).outcome == TcpSocket::Io::timeout);
+  one.set_deadline(deadline_in(milliseconds(10000)));
+  CHECK(one.receive(&c, 1).outcome == TcpSocket::Io::done);
+}
+
+TEST_CASE("tcp: what is woken is woken for good, and before anything else") {
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  TcpSocket one(ends[0]), two(ends[1]);
+  WakeFd wake;
+  one.set_wake(&wake);
+  char c = 'x';
+  CHECK(one.send(&c, 1).outcome == TcpSocket::Io::done);
+  CHECK_FALSE(wake.woken());
+  wake.wake();
+  CHECK(wake.woken());
+  CHECK(one.send(&c, 1).outcome == TcpSocket::Io::woken);
+  CHECK(one.receive(&c, 1).outcome == TcpSocket::Io::woken);
+  one.set_wake(nullptr);
+  CHECK(one.send(&c, 1).outcome == TcpSocket::Io::done);
+}
+
 // --- the server against what it is sent ---
 
 TEST_CASE("http server: too large a body is refused, in whatever way it is large") {
