@@ -81,6 +81,12 @@ class FakeLog {
     REQUIRE(note.ok());
     return note->encode();
   }
+  // Any text under the log's own name.
+  Bytes sign_text(const std::string& text) const {
+    Result<NoteSignature> line = sign_note_text(text, origin_, *signer_);
+    REQUIRE(line.ok());
+    return Note{text, {*line}}.encode();
+  }
   NodeSource nodes() const {
     return [this](int level, std::uint64_t start) -> Result<Hash> {
       CompactRange range;

@@ -225,7 +225,11 @@ TEST_CASE_METHOD(WitnessTest, "start: a witness file that is damaged is never ta
   const Bytes good = *read_file(file);
   FakeLog impostor(log.key().name, 'x');
   impostor.grow(100);
-  for (const Bytes& bad : {Bytes(), Bytes("x"), good.substr(0, good.size() / 2), log.checkpoint(100),
+  // Signed by the log's key, and a good cosignature even, but of another log.
+  std::string other = Checkpoint{"example.com/other", 100, log.root(100)}.text();
+  Note of_other = *Note::parse(log.sign_text(other));
+  of_other.signatures.push_back(*cosign(other, 1, "mon.example/witness", *signer('w')));
+  for (const Bytes& bad : {of_other.encode(), Bytes(), Bytes("x"), good.substr(0, good.size() / 2), log.checkpoint(100),
                            impostor.checkpoint(100), replaced(good, "\n100\n", "\n101\n")}) {
     REQUIRE(replace_file(file, bad).ok());
     Status opened = collector.try_open();
