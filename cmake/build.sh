@@ -33,9 +33,12 @@ show_progress() {
     /^ *[0-9]+% [0-9]+\/[0-9]+ / {
       percent = $1 + 0
       if (tty) printf "\r%s: building, %3d %% (%s)\033[K", name, percent, $2
-      else if (percent >= next_shown) { printf "%s: building, %d %% (%s)\n", name, percent, $2; next_shown = percent + 20 }
+      else if (percent >= shown) { printf "%s: building, %d %% (%s)\n", name, percent, $2; shown = percent + 20 }
       fflush()
     }
     /warning:/ { warnings++ }
-    END { if (tty) printf "\r\033[K"; if (warnings) printf "%s: %d warnings, see build/%s/build.log\n", name, warnings, name }'
+    END {
+      if (tty) printf "\r\033[K"
+      if (warnings) printf "%s: %d warnings, see build/%s/build.log\n", name, warnings, name
+    }'
 }

@@ -196,11 +196,17 @@ def read_segment(path):
 
 def checkpoint_of(note, name):
     """(origin, size, root) of a signed checkpoint; its signatures are not checked."""
-    text = note.decode("utf-8")
-    lines = text.partition("\n\n")[0].split("\n")
-    if len(lines) != 3:
+    text, gap, _signatures = note.partition(b"\n\n")
+    lines = text.split(b"\n")
+    if not gap or len(lines) != 3 or not re.fullmatch(rb"0|[1-9][0-9]*", lines[1]):
         raise Malformed(f"{name}: its note is not a checkpoint")
-    return lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
+    try:
+        root = base64.b64decode(lines[2], validate=True)
+    except ValueError:
+        root = b""
+    if len(root) != 32 or base64.b64encode(root) != lines[2]:
+        raise Malformed(f"{name}: the root in its note is not the base64 of a hash")
+    return lines[0].decode("utf-8", "backslashreplace"), int(lines[1]), root
 
 
 # --- logs -------------------------------------------------------------------------------------------------------------
@@ -226,9 +232,8 @@ class LogReader:
         origin, size, root = checkpoint_of(segment.note, segment.name)
         if (size, root) != (segment.end, self.range.root()):
             raise Malformed(f"{segment.name}: its checkpoint has another size or root than its entries give")
-        if self.origin not in (None, origin):
-            raise Malformed(f"{segment.name}: is of origin {origin!r}, the others of {self.origin!r}")
-        self.origin = origin
+        if self.origin != origin:
+            raise Malformed(f"{segment.name}: its checkpoint is of {origin!r}, the log's entry 0 of {self.origin!r}")
         self.segments += 1
 
     def _add_entry(self, entry, name):
@@ -242,12 +247,19 @@ class LogReader:
                 raise Malformed("a large message is not complete before this entry")
             if kind == "message":
                 self._add_message(index, fields)
+            elif kind == "genesis":
+                self._add_genesis(index, fields)
             elif kind == "part":
                 self._add_part(fields)
             elif kind == "event":
                 self.events[fields[16]] = self.events.get(fields[16], 0) + 1
         except (Malformed, KeyError, TypeError, UnicodeDecodeError) as error:
             raise Malformed(f"{name}: entry {index}: {error}") from error
+
+    def _add_genesis(self, index, fields):
+        if index != 0:
+            raise Malformed("a second genesis")
+        self.origin = fields[16]
 
     def _add_message(self, index, fields):
         flags = fields[18]
@@ -335,7 +347,8 @@ def main(argv):
         print(f"archive.py: {error}", file=sys.stderr)
         return 1
     for log in logs:
-        print(f"{log.origin}: {log.size} entries in {log.segments} segments, root {base64.b64encode(log.root).decode()}")
+        root = base64.b64encode(log.root).decode()
+        print(f"{log.origin}: {log.size} entries in {log.segments} segments, root {root}")
         for topic, count in sorted(count_by_topic(log.messages).items()):
             print(f"  {count:8}  {topic.decode('utf-8', 'backslashreplace')}")
     return 0 if logs else 1
