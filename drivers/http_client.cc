@@ -176,7 +176,6 @@ Result<HttpResponse> Client::call(const Request& request) {
 
 Result<HttpResponse> Client::call_within(const Request& request, const WireRequest& wire) {
   if (wake_.woken()) return retry_error("stopped");
-  if (connection_ && !connection_->tls->socket().looks_alive()) connection_.reset();
   for (;;) {
     if (!connection_) SEALRING_TRY(connect());
     bool again = false;

@@ -119,14 +119,6 @@ std::size_t TcpSocket::peek(char* to, std::size_t capacity) const {
   return n > 0 ? static_cast<std::size_t>(n) : 0;
 }
 
-bool TcpSocket::looks_alive() const {
-  char first;
-  ssize_t n = ::recv(fd_, &first, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n < 0) return errno == EAGAIN || errno == EINTR;
-  constexpr char kTlsAlert = 0x15;  // in TLS 1.2 an alert between two calls can only be the end
-  return n > 0 && first != kTlsAlert;
-}
-
 void TcpSocket::linger() {
   if (fd_ < 0 || ::shutdown(fd_, SHUT_WR) != 0) return;
   char sink[4096];

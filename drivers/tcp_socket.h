@@ -59,8 +59,6 @@ class TcpSocket {
 
   // What can be read at once, up to `capacity`; it stays to be read.
   std::size_t peek(char* to, std::size_t capacity) const;
-  // Nothing is waiting to be read that says that the peer has gone: neither an end nor an error. Does not wait.
-  bool looks_alive() const;
   // Closes our direction and reads on until the peer closes its own, or the deadline: closing with bytes unread would
   // make the kernel send a reset, which may destroy our last words before the peer reads them.
   void linger();

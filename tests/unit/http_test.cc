@@ -547,15 +547,17 @@ TEST_CASE("http client: a body that ends with the connection counts only when TL
 TEST_CASE("http client: a peer that does not go on costs the timeout") {
   std::atomic<int> stage{0};
   FakeServer server([&](TcpSocket socket) {
-    if (stage == 0) return (void)socket.linger();  // no TLS; linger() ends with the client
+    char c;
+    while (stage == 0 && socket.receive(&c, 1).outcome == TcpSocket::Io::done) {  // not a word of TLS
+    }
+    if (stage == 0) return;
     auto tls = tls_server(std::move(socket));
     if (!tls) return;
     if (stage == 1) receive_until(*tls, "");
     receive_until(*tls, "\r\n\r\n");
     send_all(*tls, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
-    char c;
     while (stage == 3 && wait_for(-1, 0, deadline_in(milliseconds(5)), &server.stop()) == Wait::timeout &&
-           tls->write_some("x", 1).ok() && tls->socket().looks_alive()) {
+           tls->write_some("x", 1).ok()) {
     }
     (void)tls->read_some(&c, 1);
   });
@@ -567,7 +569,7 @@ TEST_CASE("http client: a peer that does not go on costs the timeout") {
     auto client = make_client(config);
     Result<HttpResponse> r = client->call(post("/"));
     REQUIRE_FALSE(r.ok());
-    if (s != 0) CHECK(contains(r.error().message, "no answer within 200 ms"));
+    CHECK(contains(r.error().message, "no answer within 200 ms"));
   }
 }
 
