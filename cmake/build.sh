@@ -29,16 +29,20 @@ build() {
 }
 
 show_progress() {
-  awk -v name="$1" -v tty="$([ -t 1 ] && echo 1 || echo 0)" '
-    /^ *[0-9]+% [0-9]+\/[0-9]+ / {
-      percent = $1 + 0
-      if (tty) printf "\r%s: building, %3d %% (%s)\033[K", name, percent, $2
-      else if (percent >= shown) { printf "%s: building, %d %% (%s)\n", name, percent, $2; shown = percent + 20 }
-      fflush()
-    }
-    /warning:/ { warnings++ }
-    END {
-      if (tty) printf "\r\033[K"
-      if (warnings) printf "%s: %d warnings, see build/%s/build.log\n", name, warnings, name
-    }'
+  local line percent shown=0 warnings=0 progress='^ *([0-9]+)% ([0-9]+/[0-9]+) '
+  while IFS= read -r line; do
+    if [[ $line =~ $progress ]]; then
+      percent=${BASH_REMATCH[1]}
+      if [ -t 1 ]; then
+        printf '\r%s: building, %3d %% (%s)\e[K' "$1" "$percent" "${BASH_REMATCH[2]}"
+      elif [ "$percent" -ge "$shown" ]; then
+        printf '%s: building, %d %% (%s)\n' "$1" "$percent" "${BASH_REMATCH[2]}"
+        shown=$((percent + 20))
+      fi
+    elif [[ $line == *warning:* ]]; then
+      warnings=$((warnings + 1))
+    fi
+  done
+  if [ -t 1 ]; then printf '\r\e[K'; fi
+  if [ "$warnings" -gt 0 ]; then echo "$1: $warnings warnings, see build/$1/build.log"; fi
 }

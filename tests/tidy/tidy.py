@@ -4,7 +4,8 @@
     tidy.py [--no-format] [ROOT]
 
 Rules: who may include whom (docs/architecture.md), lengths of lines, functions and files, every source file built by
-somebody, clang-format, no path of one machine, and every third-party package in the table of docs/dependencies.md.
+somebody, clang-format, no path of one machine, every third-party package in the table of docs/dependencies.md, every
+diagnostic line in docs/operations.md.
 tidy_test.py shows each rule a tree that breaks it.
 """
 import ast
@@ -298,7 +299,31 @@ def check_dependencies(tree):
         tree.report("docs/dependencies.md", 0, f"names {package} twice")
 
 
-CHECKS = (check_includes, check_lengths, check_functions, check_listed, check_machine_paths, check_dependencies)
+def diagnostics(text):
+    """(offset, longest string literal) of each call of diag()."""
+    for match in re.finditer(r"\bdiag\(DiagLevel::", text):
+        end = text.index(";", match.end())
+        while depth([text[match.start() : end]]) > 0:
+            end = text.index(";", end + 1)
+        literals = re.findall(r'"((?:\\.|[^"\\])*)"', text[match.start() : end])
+        yield match.start(), max(literals, key=len, default="").strip(" :,;")
+
+
+def check_diagnostics(tree):
+    """Who reads a line of a daemon's finds it in docs/operations.md."""
+    manual = " ".join(tree.read("docs/operations.md").split())
+    for path in tree.code(".cc"):
+        if path.startswith("tests/"):
+            continue
+        text = tree.read(path)
+        for offset, words in diagnostics(text):
+            if words not in manual:
+                line = text.count("\n", 0, offset) + 1
+                tree.report(path, line, f"docs/operations.md does not explain {words!r}")
+
+
+CHECKS = (check_includes, check_lengths, check_functions, check_listed, check_machine_paths, check_dependencies,
+          check_diagnostics)
 
 
 def main(argv):

@@ -22,6 +22,7 @@ GOOD = {
     "docs/dependencies.md": "".join(
         f"| `{package}` | why |\n"
         for package in sorted({package for package, _ in tidy.THIRD_PARTY.values()} | {"clang-tidy", "g++"})),
+    "docs/operations.md": "warning `the disk of DIR is full`: make\nroom\n",
     ".clang-format": "BasedOnStyle: Google\nColumnLimit: 120\nAllowShortFunctionsOnASingleLine: None\n",
 }
 
@@ -137,6 +138,16 @@ class TidyTest(unittest.TestCase):
         changes = self.changed("cmake/setup.sh", "  catch2\n", "")
         changes.update(self.changed("docs/dependencies.md", "| `catch2` | why |\n", ""))
         self.only(changes, "cmake/setup.sh", "does not install catch2")
+
+    def test_diagnostics(self):
+        def said(words):
+            return self.changed("crypto/a.cc", "  return 1;", f"  diag(DiagLevel::warning, {words});\n  return 1;")
+
+        self.assertEqual(self.findings(said('"the disk of " + dir + " is full"')), [])
+        self.assertEqual(self.findings(said("error.message")), [])
+        self.assertEqual(self.findings(said('"make room"')), [])
+        self.only(said('"the disc of " + dir'), "crypto/a.cc:9", "does not explain 'the disc of'")
+        self.only(said('f(";") +\n       "who knows"'), "crypto/a.cc:9", "who knows")
 
     def test_format(self):
         self.only(self.changed("crypto/a.cc", "  return 1;", "    return 1;"), "crypto/a.cc", "clang-format",
