@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kRequestBytes = 4u << 20;  // packages are added to a request until it has grown to this
 constexpr int kMaxRounds = 3;                    // of "no, my size is N" in one attempt
+constexpr std::size_t kMaxTold = 32;             // troubles of one outage; some words have the time of day in them
 constexpr std::chrono::minutes kIdleWait{5};     // a safety net under wake()
 
 bool is_type(const HttpResponse& response, std::string_view type) {
@@ -55,16 +56,17 @@ Forwarder::Stats Forwarder::stats() const {
   return stats_;
 }
 
+// One line for each trouble of an outage, however often it comes back: a broken link changes its words at every try.
 void Forwarder::report(const Status& outcome) {
   const std::string trouble = outcome.ok() ? "" : outcome.error().message;
   std::lock_guard<std::mutex> lock(stats_mutex_);
+  const bool goes_on = outcome.ok() && !stats_.last_trouble.empty();
   stats_.reachable = outcome.ok();
-  if (trouble == stats_.last_trouble) return;
-  if (trouble.empty())
-    diag(DiagLevel::notice, "forwarding goes on");
-  else if (!stopping_)
-    diag(DiagLevel::warning, "forwarding waits: " + trouble);
   stats_.last_trouble = trouble;
+  if (goes_on) diag(DiagLevel::notice, "forwarding goes on");
+  if (outcome.ok()) told_.clear();
+  if (outcome.ok() || stopping_ || told_.size() >= kMaxTold || !told_.insert(trouble).second) return;
+  diag(DiagLevel::warning, "forwarding waits: " + trouble);
 }
 
 void Forwarder::loop() {

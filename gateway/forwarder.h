@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "crypto/policy.h"
@@ -73,6 +74,7 @@ class Forwarder {
 
   mutable std::mutex stats_mutex_;
   Stats stats_;
+  std::set<std::string> told_;  // since forwarding last went well
 };
 
 }  // namespace sealring
