@@ -11,7 +11,8 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::size_t kFrameTargetBytes = 512u << 10;  // a frame is committed once it has grown to this
-constexpr std::chrono::seconds kHoldTime{2};           // redeliveries follow each other at once; this is ample
+// Redeliveries follow each other at once, unless the link loses packets: this outlasts TCP's first two repetitions.
+constexpr std::chrono::seconds kHoldTime{5};
 constexpr std::chrono::seconds kRoomPoll{1};
 constexpr std::int64_t kClockStepNs = 1000000000;
 
@@ -254,7 +255,8 @@ steady_clock::time_point Recorder::next_deadline() const {
 }
 
 Status Recorder::tick() {
-  if (redelivery_.holding() && steady_clock::now() >= held_since_ + kHoldTime) {
+  // What waits in the queue may be the next redelivery: a recorder that was slow, or waited for room, must not give up.
+  if (redelivery_.holding() && steady_clock::now() >= held_since_ + kHoldTime && queue_.bytes() == 0) {
     SEALRING_TRY(add_all(redelivery_.give_up()));
     SEALRING_TRY(commit());
   }

@@ -130,7 +130,8 @@ class Recorder {
   std::uint64_t last_tag_ = 0;        // of the last message taken from the queue, on this connection
   std::uint64_t segment_bytes_ = 0;   // of the open segment
   bool segment_has_records_ = false;  // anything besides receipts: only then does age seal it
-  std::chrono::steady_clock::time_point segment_began_, last_record_, held_since_;
+  std::chrono::steady_clock::time_point segment_began_, last_record_;
+  std::chrono::steady_clock::time_point held_since_;  // the newest of what is held
   std::vector<Bytes> receipts_to_log_;
   bool closed_ = false;
 

@@ -89,6 +89,8 @@ Status Recorder::take_item(SourceItem&& item) {
     case SourceItem::Type::disconnected: {
       Status status = add_event(EventCode::broker_disconnected, {{"reason", ByteView(item.reason)}});
       connection_index_ = received_ = 0;
+      redelivery_.disconnected();
+      draft_.tag = 0;  // nothing more can be acknowledged there, and what was held must not be
       return status;
     }
     case SourceItem::Type::trouble:
@@ -100,10 +102,10 @@ Status Recorder::take_item(SourceItem&& item) {
   }
   last_tag_ = item.tag;
   draft_.connection = item.connection;
-  const bool was_holding = redelivery_.holding();
+  const bool may_be_held = item.qos > 0;
   const std::uint64_t suppressed = redelivery_.suppressed();
   auto records = redelivery_.offer(std::move(item));
-  if (!was_holding && redelivery_.holding()) held_since_ = last_record_;
+  if (may_be_held && redelivery_.holding()) held_since_ = last_record_;  // from the newest: it was held
   if (redelivery_.suppressed() != suppressed) {
     std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.suppressed = redelivery_.suppressed();

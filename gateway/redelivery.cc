@@ -9,9 +9,14 @@ void Redelivery::recorded(std::uint16_t packet_id, std::uint64_t index, bool fla
   if (tail_.size() > kMaxTail) tail_.pop_front();
 }
 
-void Redelivery::connected(bool session_present) {
+void Redelivery::disconnected() {
   held_.clear();
   held_bytes_ = 0;
+  aligning_ = false;
+}
+
+void Redelivery::connected(bool session_present) {
+  disconnected();  // whether or not anybody noticed its end
   if (!session_present) tail_.clear();
   aligning_ = !tail_.empty();
   may_suppress_ = aligning_ && !ids_are_reused();

@@ -34,8 +34,11 @@ class Redelivery {
   // A QoS > 0 message or rejected event of this session's lineage was recorded at `index`.
   // `flagged`: as a possible duplicate, so that its packet id appears twice without having been reused.
   void recorded(std::uint16_t packet_id, std::uint64_t index, bool flagged = false);
-  // A connection began. Without session the tail is of no use and forgotten. Held messages died with their connection.
+  // A connection began. Without session the tail is of no use and forgotten.
   void connected(bool session_present);
+  // The connection ended, and what was held died with it: it was not acknowledged, so the broker sends it once more.
+  // Waiting longer for the rest would only record all of it a second time.
+  void disconnected();
 
   struct ToRecord {
     SourceItem item;
@@ -53,7 +56,9 @@ class Redelivery {
   std::uint64_t suppressed() const { return suppressed_; }  // so far
 
   static constexpr std::size_t kMaxHeldBytes = 16u << 20;  // more is not held back but recorded, flagged
-  static constexpr std::size_t kMaxTail = 60000;  // below the 65 535 packet ids, so that an id repeats only by reuse
+  // Below the 65 535 packet ids, so that an id repeats only by reuse; by more than what one frame may hold, since the
+  // messages of the frame that is being made are not in the tail yet.
+  static constexpr std::size_t kMaxTail = 50000;
 
  private:
   struct TailEntry {

@@ -116,6 +116,25 @@ TEST_CASE("redelivery: what stops before the end of the tail is recorded, flagge
   }
 }
 
+TEST_CASE("redelivery: what is held when the connection ends comes once more, and is not recorded twice") {
+  Model m;
+  m.redelivery.connected(false);
+  for (std::uint16_t id = 1; id <= 5; ++id) m.receive(id, "p" + std::to_string(id), false);
+  m.redelivery.connected(true);
+  m.receive(2, "p2", true);
+  m.receive(3, "p3", true);  // 4 does not come: the connection ends
+  REQUIRE(m.redelivery.holding());
+  m.redelivery.disconnected();
+  CHECK_FALSE(m.redelivery.holding());
+  m.record(m.redelivery.give_up());  // as the recorder does when nothing more comes for a while
+  CHECK(m.recorded.size() == 5);
+  m.redelivery.connected(true);
+  for (std::uint16_t id = 2; id <= 6; ++id) m.receive(id, "p" + std::to_string(id), true);
+  CHECK(m.recorded.size() == 6);
+  CHECK(m.redelivery.suppressed() == 4);
+  for (const auto& [payload, flag] : m.recorded) CHECK_FALSE(flag);
+}
+
 TEST_CASE("redelivery: QoS 0 in between has no place in the order and disturbs nothing") {
   Model m;
   m.redelivery.connected(false);
