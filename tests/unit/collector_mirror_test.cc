@@ -112,10 +112,11 @@ TEST_CASE_METHOD(MirrorTest, "mirror: what is staged for one checkpoint serves a
 }
 
 TEST_CASE_METHOD(MirrorTest, "mirror: a segment may end inside what one request has staged") {
-  add_pending({400, 450, 500});
+  add_pending({300, 400, 450, 500});
+  require_receipt(collector.upload(log.add_entries(0, 300)), 300);
   {
     Unusable gone(directory + "/segments");
-    require_status(collector.upload(log.add_entries(0, 450)), 503);
+    require_status(collector.upload(log.add_entries(300, 450)), 503);
   }
   require_receipt(collector.upload(log.add_entries(400, 400)), 400);
   if (GENERATE(false, true)) collector.open();
