@@ -1,6 +1,9 @@
 // The source against a broker played by the test, packet by packet: what no real broker does on request.
 #include "drivers/ack_gate.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include <future>
 #include <map>
 #include <random>
@@ -252,6 +255,41 @@ TEST_CASE("gate: a full sink stops the reading after a bounded number, wake() go
   CHECK(sink.of(Type::disconnected).empty());
 }
 
+TEST_CASE("gate: what is on its way through Paho is bounded, so a sink that fills is not overrun") {
+  FakeBroker broker;
+  CollectingSink sink;
+  RunningSource source(source_config(broker.port()), sink);
+  Peer peer = broker.serve();
+  REQUIRE(sink.wait_count(Type::connected, 1));
+  sink.hold(true);
+  constexpr std::size_t kMany = 20000;
+  Bytes many;
+  for (std::size_t i = 0; i < kMany; ++i) many += publish_packet({"t", Bytes(1000, 'x'), 0});
+  std::thread sender([&] { CHECK(peer.send(many)); });
+  std::size_t waiting = 0;  // until the broker's bytes stand still, all buffers full
+  REQUIRE(eventually([&] {
+    int unsent = 0;
+    (void)ioctl(peer.fd(), SIOCOUTQ, &unsent);
+    const bool still = unsent > 0 && static_cast<std::size_t>(unsent) == waiting;
+    waiting = static_cast<std::size_t>(unsent);
+    (void)poll(nullptr, 0, 200);
+    return still;
+  }));
+  sink.set_full(true);
+  sink.hold(false);
+  std::size_t count = 0;
+  REQUIRE(eventually([&] {
+    const std::size_t before = std::exchange(count, sink.publishes().size());
+    (void)poll(nullptr, 0, 200);
+    return before > 0 && before == count;
+  }));
+  CHECK(count <= (256 * 1024 + 16 * 1024) / 1000 + 1);
+  sink.set_full(false);
+  source->wake();
+  CHECK(sink.wait_publishes(kMany));
+  sender.join();
+}
+
 TEST_CASE("gate: keeps the connection alive while acknowledgements are held and while the sink is full") {
   FakeBroker broker;
   CollectingSink sink;
@@ -351,26 +389,86 @@ bool foreign_is_thrown_out(std::uint16_t port) {
 
 }  // namespace
 
-TEST_CASE("gate: other processes are thrown out, one own socket is let in, then the port is closed") {
+namespace {
+
+// A gate on its own; the test is the broker and Paho.
+struct BareGate {
+  explicit BareGate(milliseconds connect_timeout = kPatience) {
+    REQUIRE(stop.ok());
+    AckGate::Config config;
+    config.host = "127.0.0.1";
+    config.port = broker.port();
+    config.connect_timeout = connect_timeout;
+    auto opened = AckGate::open(config, sink, listener, *stop);
+    REQUIRE(opened.ok());
+    gate = std::move(*opened);
+    upstream.emplace(broker.accept());
+  }
+  Peer connect() {
+    Peer paho = Peer::connect(gate->port());
+    REQUIRE(paho.send(connect_packet("own", 5)));
+    CHECK_FALSE(upstream->read().empty());
+    return paho;
+  }
+  std::string closed() { return listener.closed.get_future().get(); }
+
   FakeBroker broker;
   CollectingSink sink;
   GateListener listener;
-  auto stop = WakeEvent::create();
-  REQUIRE(stop.ok());
-  AckGate::Config config;
-  config.host = "127.0.0.1";
-  config.port = broker.port();
-  auto gate = AckGate::open(config, sink, listener, *stop);
-  REQUIRE(gate.ok());
-  Peer upstream = broker.accept();
-  for (int i = 0; i < 20; ++i) CHECK(foreign_is_thrown_out((*gate)->port()));
-  CHECK(upstream.silent());
-  Peer paho = Peer::connect((*gate)->port());
-  REQUIRE(paho.send(connect_packet("own", 5)));
-  CHECK_FALSE(upstream.read().empty());
-  CHECK_FALSE(Peer::connect((*gate)->port()).valid());
+  Result<WakeEvent> stop = WakeEvent::create();
+  std::optional<Peer> upstream;
+  std::unique_ptr<AckGate> gate;
+};
+
+}  // namespace
+
+TEST_CASE("gate: other processes are thrown out, one own socket is let in, then the port is closed") {
+  BareGate bare;
+  for (int i = 0; i < 20; ++i) CHECK(foreign_is_thrown_out(bare.gate->port()));
+  CHECK(bare.upstream->silent());
+  Peer paho = bare.connect();
+  CHECK_FALSE(Peer::connect(bare.gate->port()).valid());
   paho.close();
-  CHECK(listener.closed.get_future().get() == "the MQTT client: closed the connection");
+  CHECK(bare.closed() == "the MQTT client: closed the connection");
+}
+
+TEST_CASE("gate: says DISCONNECT itself when Paho leaves without") {
+  BareGate bare;
+  Peer paho = bare.connect();
+  REQUIRE(bare.upstream->send(connack_packet(false, 0)));
+  CHECK(paho.read() == connack_packet(false, 0));
+  bare.gate->finish(steady_clock::now() + 3 * kPatience);
+  paho.close();
+  CHECK(bare.upstream->read() == packet(14, 0, ""));
+  bare.upstream->close();
+  CHECK(bare.closed() == "disconnected");
+}
+
+TEST_CASE("gate: gives up when nothing happens") {
+  BareGate bare(milliseconds(300));
+  SECTION("no Paho") { CHECK(bare.closed() == "the MQTT client did not come"); }
+  SECTION("no CONNACK") {
+    Peer paho = bare.connect();
+    CHECK(bare.closed() == "the broker does not answer CONNECT");
+    CHECK(paho.closed_by_peer());
+  }
+}
+
+TEST_CASE("gate: Paho's own pings are answered between packets, never in one, and do not reach the broker") {
+  BareGate bare;
+  Peer paho = bare.connect();
+  REQUIRE(bare.upstream->send(connack_packet(false, 0)));
+  CHECK(paho.read() == connack_packet(false, 0));
+  const Bytes message = publish_packet({"t", Bytes(50000, 'x'), 0});
+  REQUIRE(bare.upstream->send(message.substr(0, 20000)));
+  REQUIRE(paho.send(pingreq()));
+  CHECK(bare.upstream->silent());
+  REQUIRE(bare.upstream->send(message.substr(20000)));
+  CHECK((paho.read() == message));
+  CHECK(paho.read() == packet(13, 0, ""));
+  REQUIRE(paho.send(pingreq()));  // idle: at once
+  CHECK(paho.read() == packet(13, 0, ""));
+  CHECK(bare.upstream->silent());
 }
 
 TEST_CASE("gate: accepts only a socket of its own process") {

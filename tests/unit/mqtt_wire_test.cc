@@ -120,6 +120,8 @@ TEST_CASE("PUBLISH header: packet id 0 and QoS 3 are malformed") {
   CHECK(read_publish(header, Bytes("\0\1x\0\1", 5), 4, p) == WireState::complete);
   header.flags = 6;
   CHECK(read_publish(header, Bytes("\0\1x\0\1", 5), 4, p) == WireState::malformed);
+  header = {MqttPacket::publish, 2, 2, 6};
+  CHECK(read_publish(header, Bytes("\0\1x\0\1\x80", 6), 5, p) == WireState::malformed);  // ends in a length
 }
 
 TEST_CASE("properties: order and repetition kept, topic alias taken out") {
