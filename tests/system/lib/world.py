@@ -127,12 +127,13 @@ class Process:
         self.child.send_signal(signal.SIGKILL)
         self.wait_end(-signal.SIGKILL)
 
-    def rss_kib(self):
-        with open(f"/proc/{self.pid}/status") as status:
+    def memory_kib(self, what="RssAnon"):
+        """Resident memory of its own: without file pages, since LMDB's mapping of the ring is no memory in use."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
             for line in status:
-                if line.startswith("VmRSS:"):
+                if line.startswith(what + ":"):
                     return int(line.split()[1])
-        raise Failure(f"no VmRSS of {self.name}")
+        raise Failure(f"no {what} of {self.name}")
 
 
 class Broker(Process):
