@@ -49,7 +49,8 @@ def with_properties(port):
     publisher.close()
     first = [[USER_PROPERTY, b"unit", "°C".encode()], [USER_PROPERTY, b"unit", b"again"], [USER_PROPERTY, b"", b""],
              [CONTENT_TYPE, b"text/plain"], [RESPONSE_TOPIC, b"answers/here"], [CORRELATION, b"\x00\x01\xff"]]
-    return publisher.sent, {b"with properties": first, b"two": [[USER_PROPERTY, b"z", b"1"], [USER_PROPERTY, b"a", b"2"]]}
+    second = [[USER_PROPERTY, b"z", b"1"], [USER_PROPERTY, b"a", b"2"]]
+    return publisher.sent, {b"with properties": first, b"two": second}
 
 
 def check_properties(log, expected):
@@ -66,7 +67,8 @@ def check_verify(world, collector, gateway, log):
     report = world.verify(collector.archive)
     check_equal(report["verdict"], "fine", "verdict with anchor and policy")
     one, = report["logs"]
-    check_equal((one["origin"], one["size"], one["leaves"]), (ORIGIN, log.range.size, log.range.size), "verify's figures")
+    size = log.range.size
+    check_equal((one["origin"], one["size"], one["leaves"]), (ORIGIN, size, size), "verify's figures")
     check_equal(one["entries"]["message"], len(log.messages), "messages as verify counts them")
     check(one["anchor_matched"] and one["receipts"]["counted"] >= 1, "no receipt counted under the policy")
     check_equal(one["segments"], len(log.files), "segments")
@@ -141,7 +143,7 @@ def end_to_end(world):
         check_equal(f.read().strip(), world.anchor, "the anchor in the archive")
     first = archive.read_segment(os.path.join(log.folder, "segments", log.files[0])).entries[0]
     check_equal(archive.leaf_hash(first).hex(), world.anchor.split(" ")[1], "leaf hash of entry 0 beside the anchor")
-    print(f"{len(log.messages)} messages in {log.range.size} entries and {len(log.files)} segments, all roots recomputed")
+    print(f"{len(log.messages)} messages in {log.range.size} entries, {len(log.files)} segments; all roots recomputed")
 
 
 def quiet_goes_on(world):

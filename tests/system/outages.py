@@ -8,8 +8,8 @@ from lib.load import Load, Publisher
 from lib.world import Failure, check, main, wait_until
 from relay import Relay
 
-# Resident memory of its own (RssAnon: LMDB's mapping of the ring is file pages) that may come on top in 10 000 messages.
-# 60 000 packet ids are remembered, which is 150 KiB of it.
+# Resident memory of its own (RssAnon: LMDB's mapping of the ring is file pages) that may come on top in 10 000
+# messages. Up to 50 000 packet ids are remembered, which is 150 KiB of it.
 FLAT_KIB = 2 * 1024
 MEMORY_KIB = 64 * 1024  # of sealringd at the most: a queue of 4 MiB, 16 MiB of redeliveries held, uploads of 4 MiB
 LINES_PER_OUTAGE = 12  # of diagnostics, of either daemon, however long the outage
