@@ -78,9 +78,8 @@ class ArchiveSource final : public EvidenceSource {
  private:
   // One folder of the archive; `take` says whether a name belongs there.
   void list(const std::string& name, bool required, const std::function<bool(const std::string&)>& take);
-  void stranger(const std::string& where) {
-    findings_.push_back({Verdict::named, where, "does not belong here; it was not looked into"});
-  }
+  void list_segments_and_receipts();
+  void settle();
   bool take_note(NoteRef::Role role, const std::string& where, std::optional<std::uint64_t> size);
 
   std::string folder_;
@@ -88,6 +87,7 @@ class ArchiveSource final : public EvidenceSource {
   std::vector<SegmentRef> segments_;
   std::vector<NoteRef> notes_;
   std::uint64_t staged_ = 0;
+  std::vector<std::string> strangers_;
   std::vector<Finding> findings_;
 };
 
@@ -101,7 +101,7 @@ void ArchiveSource::list(const std::string& name, bool required, const std::func
     return;
   }
   for (const std::string& entry : *names)
-    if (!take(entry)) stranger(name + "/" + entry);
+    if (!take(entry)) strangers_.push_back(name + "/" + entry);
 }
 
 bool ArchiveSource::take_note(NoteRef::Role role, const std::string& where, std::optional<std::uint64_t> size) {
@@ -114,7 +114,7 @@ Status ArchiveSource::open() {
   static constexpr const char* kFolders[] = {"segments", "receipts", "pending", "staging", "evidence"};
   for (const std::string& name : names) {
     const bool folder = std::find(std::begin(kFolders), std::end(kFolders), name) != std::end(kFolders);
-    if (!folder && name != "log" && name != "witness") stranger(name);
+    if (!folder && name != "log" && name != "witness") strangers_.push_back(name);
     if (name == "witness") notes_.push_back({NoteRef::Role::witness, name, std::nullopt});
   }
   Result<Bytes> log = read_file(folder_ + "/log", 4096);
@@ -122,17 +122,6 @@ Status ArchiveSource::open() {
     own_anchor_ = std::move(*log);
   else if (log.error().kind != ErrorKind::missing)
     findings_.push_back({Verdict::unreadable, "log", log.error().message});
-  list("segments", true, [&](const std::string& name) {
-    std::optional<SegmentRef> ref = parse_segment_name(name);
-    if (ref) segments_.push_back(*ref);
-    return ref.has_value();
-  });
-  std::sort(segments_.begin(), segments_.end(), [](const SegmentRef& a, const SegmentRef& b) {
-    return a.start != b.start ? a.start < b.start : a.end < b.end;
-  });
-  list("receipts", true, [&](const std::string& name) {
-    return take_note(NoteRef::Role::receipt, "receipts/" + name, parse_note_name(name));
-  });
   list("pending", false, [&](const std::string& name) {
     return take_note(NoteRef::Role::pending, "pending/" + name, parse_note_name(name));
   });
@@ -143,7 +132,41 @@ Status ArchiveSource::open() {
     staged_ += is_part_name(name);
     return is_part_name(name);
   });
+  list_segments_and_receipts();
+  settle();
   return {};
+}
+
+// A collector may be at work meanwhile. It writes a segment before its receipt, so the receipts are listed first: each
+// of them has its segment in the later listing, or lacks it. The second look at the receipts is for the segments that
+// came in between.
+void ArchiveSource::list_segments_and_receipts() {
+  std::uint64_t reach = 0;
+  Result<std::vector<std::string>> early = list_directory(folder_ + "/receipts");
+  if (early)
+    for (const std::string& name : *early) reach = std::max(reach, parse_note_name(name).value_or(0));
+  list("segments", true, [&](const std::string& name) {
+    std::optional<SegmentRef> ref = parse_segment_name(name);
+    if (ref) segments_.push_back(*ref);
+    if (ref) reach = std::max(reach, ref->end);
+    return ref.has_value();
+  });
+  std::sort(segments_.begin(), segments_.end(), [](const SegmentRef& a, const SegmentRef& b) {
+    return a.start != b.start ? a.start < b.start : a.end < b.end;
+  });
+  list("receipts", true, [&](const std::string& name) {
+    const std::optional<std::uint64_t> size = parse_note_name(name);
+    return (size && *size > reach) || take_note(NoteRef::Role::receipt, "receipts/" + name, size);
+  });
+}
+
+// A stranger that is gone again was the temporary name of a file being written.
+void ArchiveSource::settle() {
+  for (const std::string& name : strangers_) {
+    struct stat st;
+    if (::lstat((folder_ + "/" + name).c_str(), &st) == 0)
+      findings_.push_back({Verdict::named, name, "does not belong here; it was not looked into"});
+  }
 }
 
 Result<SegmentEvidence> ArchiveSource::segment(std::size_t i) const {

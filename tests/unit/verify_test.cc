@@ -270,6 +270,22 @@ TEST_CASE("parts of an upload under way are not evidence", "[verify]") {
   CHECK(report.logs[0].staged == 1);
 }
 
+TEST_CASE("a pending checkpoint that a collector removes meanwhile is no trouble, a receipt that goes is", "[verify]") {
+  Archive a;
+  a.log.build();
+  const std::string size = receipt_file_name(a.log.range.size());
+  const std::string gone = a.log.folder + GENERATE("/pending/", "/receipts/") + size;
+  write_all(gone, a.log.receipt().encode());
+  Result<std::unique_ptr<EvidenceSource>> source = open_archive_source(a.log.folder);
+  REQUIRE(source);
+  fs::remove(gone);
+  Trust trust;
+  trust.anchor = a.log.anchor();
+  trust.min_size = 1;
+  const bool pending = gone.find("/pending/") != std::string::npos;
+  CHECK(verify_log(**source, trust).verdict == (pending ? Verdict::fine : Verdict::unreadable));
+}
+
 TEST_CASE("what cannot be read never passes", "[verify]") {
   Archive a;
   a.log.build();
