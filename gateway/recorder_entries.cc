@@ -90,7 +90,7 @@ Status Recorder::take_item(SourceItem&& item) {
       Status status = add_event(EventCode::broker_disconnected, {{"reason", ByteView(item.reason)}});
       connection_index_ = received_ = 0;
       redelivery_.disconnected();
-      draft_.tag = 0;  // nothing more can be acknowledged there, and what was held must not be
+      draft_.tag = 0;  // nothing more can be acknowledged there, and what is held must not be
       return status;
     }
     case SourceItem::Type::trouble:
@@ -115,7 +115,9 @@ Status Recorder::take_item(SourceItem&& item) {
 
 Status Recorder::take_connected(const SourceItem& item) {
   SEALRING_TRY(commit());  // the tail must be in the log before it is compared with what comes
-  redelivery_.connected(item.session_present);
+  auto lost = redelivery_.connected(item.session_present);
+  if (!lost.empty()) SEALRING_TRY(add_all(std::move(lost)));
+  SEALRING_TRY(commit());
   connection_index_ = 0;
   received_ = last_tag_ = 0;
   draft_.connection = item.connection;

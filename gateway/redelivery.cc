@@ -10,16 +10,20 @@ void Redelivery::recorded(std::uint16_t packet_id, std::uint64_t index, bool fla
 }
 
 void Redelivery::disconnected() {
-  held_.clear();
-  held_bytes_ = 0;
+  between_connections_ = true;
   aligning_ = false;
 }
 
-void Redelivery::connected(bool session_present) {
-  disconnected();  // whether or not anybody noticed its end
-  if (!session_present) tail_.clear();
+std::vector<Redelivery::ToRecord> Redelivery::connected(bool session_present) {
+  between_connections_ = false;
+  std::vector<ToRecord> lost = give_up();
+  if (session_present)
+    lost.clear();
+  else
+    tail_.clear();
   aligning_ = !tail_.empty();
   may_suppress_ = aligning_ && !ids_are_reused();
+  return lost;
 }
 
 bool Redelivery::ids_are_reused() const {
@@ -76,13 +80,14 @@ std::vector<Redelivery::ToRecord> Redelivery::give_up() {
   // Redeliveries to come are still compared, to be flagged: flag_for() looks at the tail, not at aligning_.
   aligning_ = false;
   std::vector<ToRecord> out;
+  if (between_connections_) return out;
   out.swap(held_);
   held_bytes_ = 0;
   return out;
 }
 
 std::optional<std::uint64_t> Redelivery::held_from_tag() const {
-  if (held_.empty()) return std::nullopt;
+  if (!holding()) return std::nullopt;
   return held_.front().item.tag;
 }
 

@@ -34,16 +34,17 @@ class Redelivery {
   // A QoS > 0 message or rejected event of this session's lineage was recorded at `index`.
   // `flagged`: as a possible duplicate, so that its packet id appears twice without having been reused.
   void recorded(std::uint16_t packet_id, std::uint64_t index, bool flagged = false);
-  // A connection began. Without session the tail is of no use and forgotten.
-  void connected(bool session_present);
-  // The connection ended, and what was held died with it: it was not acknowledged, so the broker sends it once more.
-  // Waiting longer for the rest would only record all of it a second time.
-  void disconnected();
-
   struct ToRecord {
     SourceItem item;
     std::optional<std::uint64_t> possible_duplicate_of;
   };
+  // A connection began. With session, what was held comes once more and is forgotten here. Without, it will not: the
+  // tail is of no use any more, and what was held is returned, to be recorded.
+  std::vector<ToRecord> connected(bool session_present);
+  // The connection ended. What is held was not acknowledged, so the broker sends it once more if it keeps the session:
+  // it is kept until that is known, and no time runs out for it.
+  void disconnected();
+
   // What is to be recorded now that `item` came: nothing (it is held, or is in the log), itself, or held ones and
   // itself.
   std::vector<ToRecord> offer(SourceItem&& item);
@@ -52,7 +53,7 @@ class Redelivery {
 
   // Acknowledgements may go up to this tag at most while something is held; none: no limit.
   std::optional<std::uint64_t> held_from_tag() const;
-  bool holding() const { return !held_.empty(); }
+  bool holding() const { return !held_.empty() && !between_connections_; }
   std::uint64_t suppressed() const { return suppressed_; }  // so far
 
   static constexpr std::size_t kMaxHeldBytes = 16u << 20;  // more is not held back but recorded, flagged
@@ -74,6 +75,7 @@ class Redelivery {
   std::deque<TailEntry> tail_;
   bool aligning_ = false;  // since connected(), until the first message that is not a redelivery of the tail
   bool may_suppress_ = false;
+  bool between_connections_ = false;
   std::size_t next_ = 0;  // in tail_, when held_ is not empty
   std::vector<ToRecord> held_;
   std::size_t held_bytes_ = 0;

@@ -32,6 +32,7 @@ struct Model {
     item.tag = next;
     record(redelivery.offer(std::move(item)));
   }
+  void connect(bool session_present) { record(redelivery.connected(session_present)); }
   std::size_t count(const std::string& payload) const {
     std::size_t n = 0;
     for (const auto& r : recorded) n += r.first == payload;
@@ -43,9 +44,9 @@ struct Model {
 
 TEST_CASE("redelivery: the end of the log that comes again is suppressed, what follows is recorded") {
   Model m;
-  m.redelivery.connected(false);
+  m.connect(false);
   for (std::uint16_t id = 1; id <= 5; ++id) m.receive(id, "p" + std::to_string(id), false);
-  m.redelivery.connected(true);
+  m.connect(true);
   for (std::uint16_t id = 3; id <= 7; ++id) m.receive(id, "p" + std::to_string(id), true);
   m.receive(8, "p8", false);
   CHECK(m.recorded.size() == 8);
@@ -58,18 +59,18 @@ TEST_CASE("redelivery: the end of the log that comes again is suppressed, what f
 
 TEST_CASE("redelivery: equal payloads are told apart by their place") {
   Model m;
-  m.redelivery.connected(false);
+  m.connect(false);
   for (std::uint16_t id = 1; id <= 4; ++id) m.receive(id, "21.0", false);
-  m.redelivery.connected(true);
+  m.connect(true);
   for (std::uint16_t id = 3; id <= 6; ++id) m.receive(id, "21.0", true);  // 3 and 4 are in the log, 5 and 6 are not
   CHECK(m.count("21.0") == 6);
 }
 
 TEST_CASE("redelivery: without session everything is recorded and the tail is forgotten") {
   Model m;
-  m.redelivery.connected(false);
+  m.connect(false);
   m.receive(1, "a", false);
-  m.redelivery.connected(false);
+  m.connect(false);
   m.receive(1, "a", true);
   REQUIRE(m.recorded.size() == 2);
   CHECK_FALSE(m.recorded[1].second);
@@ -77,9 +78,9 @@ TEST_CASE("redelivery: without session everything is recorded and the tail is fo
 
 TEST_CASE("redelivery: what stops before the end of the tail is recorded, flagged, and nothing is lost") {
   Model m;
-  m.redelivery.connected(false);
+  m.connect(false);
   for (std::uint16_t id = 1; id <= 5; ++id) m.receive(id, "p" + std::to_string(id), false);
-  m.redelivery.connected(true);
+  m.connect(true);
   SECTION("another message comes first") {
     m.receive(3, "p3", true);
     CHECK(m.redelivery.holding());
@@ -107,9 +108,17 @@ TEST_CASE("redelivery: what stops before the end of the tail is recorded, flagge
     CHECK(m.count("other") == 1);
     CHECK_FALSE(m.recorded[5].second);
   }
+  SECTION("the connection breaks and the broker has forgotten us: nobody will send it again") {
+    m.receive(4, "p4", true);
+    m.redelivery.disconnected();
+    CHECK_FALSE(m.redelivery.holding());
+    m.connect(false);
+    CHECK(m.count("p4") == 2);
+    CHECK(m.recorded[5].second == 103);
+  }
   SECTION("the connection breaks: the broker will send it once more") {
     m.receive(4, "p4", true);
-    m.redelivery.connected(true);
+    m.connect(true);
     m.receive(4, "p4", true);
     m.receive(5, "p5", true);
     CHECK(m.recorded.size() == 5);
@@ -118,9 +127,9 @@ TEST_CASE("redelivery: what stops before the end of the tail is recorded, flagge
 
 TEST_CASE("redelivery: what is held when the connection ends comes once more, and is not recorded twice") {
   Model m;
-  m.redelivery.connected(false);
+  m.connect(false);
   for (std::uint16_t id = 1; id <= 5; ++id) m.receive(id, "p" + std::to_string(id), false);
-  m.redelivery.connected(true);
+  m.connect(true);
   m.receive(2, "p2", true);
   m.receive(3, "p3", true);  // 4 does not come: the connection ends
   REQUIRE(m.redelivery.holding());
@@ -128,7 +137,7 @@ TEST_CASE("redelivery: what is held when the connection ends comes once more, an
   CHECK_FALSE(m.redelivery.holding());
   m.record(m.redelivery.give_up());  // as the recorder does when nothing more comes for a while
   CHECK(m.recorded.size() == 5);
-  m.redelivery.connected(true);
+  m.connect(true);
   for (std::uint16_t id = 2; id <= 6; ++id) m.receive(id, "p" + std::to_string(id), true);
   CHECK(m.recorded.size() == 6);
   CHECK(m.redelivery.suppressed() == 4);
@@ -137,10 +146,10 @@ TEST_CASE("redelivery: what is held when the connection ends comes once more, an
 
 TEST_CASE("redelivery: QoS 0 in between has no place in the order and disturbs nothing") {
   Model m;
-  m.redelivery.connected(false);
+  m.connect(false);
   m.receive(1, "a", false);
   m.receive(2, "b", false);
-  m.redelivery.connected(true);
+  m.connect(true);
   m.receive(1, "a", true);
   m.receive(0, "zero", false, 0);
   m.receive(2, "b", true);
@@ -151,10 +160,10 @@ TEST_CASE("redelivery: QoS 0 in between has no place in the order and disturbs n
 
 TEST_CASE("redelivery: a broker that reuses ids at once gets nothing suppressed") {
   Model m;
-  m.redelivery.connected(false);
+  m.connect(false);
   m.receive(1, "21.0", false);
   m.receive(1, "21.0", false);
-  m.redelivery.connected(true);
+  m.connect(true);
   m.receive(1, "21.0", true);  // old or new: nobody can tell
   REQUIRE(m.recorded.size() == 3);
   CHECK(m.recorded[2].second == 101);
@@ -163,22 +172,22 @@ TEST_CASE("redelivery: a broker that reuses ids at once gets nothing suppressed"
 
 TEST_CASE("redelivery: a flagged duplicate is no reuse of its id") {
   Model m;
-  m.redelivery.connected(false);
+  m.connect(false);
   for (std::uint16_t id = 1; id <= 3; ++id) m.receive(id, "p", false);
-  m.redelivery.connected(true);
+  m.connect(true);
   m.receive(2, "p", true);
   m.receive(9, "new", false);  // 2 is now in the log twice
-  m.redelivery.connected(true);
+  m.connect(true);
   m.receive(9, "new", true);
   CHECK(m.count("new") == 1);
 }
 
 TEST_CASE("redelivery: more than may be held is recorded, not dropped") {
   Model m;
-  m.redelivery.connected(false);
+  m.connect(false);
   const std::string big(Redelivery::kMaxHeldBytes / 4, 'x');
   for (std::uint16_t id = 1; id <= 8; ++id) m.receive(id, big, false);
-  m.redelivery.connected(true);
+  m.connect(true);
   for (std::uint16_t id = 1; id <= 8; ++id) m.receive(id, big, true);
   CHECK(m.recorded.size() >= 8 + 3);
   CHECK_FALSE(m.redelivery.holding());
@@ -190,7 +199,7 @@ TEST_CASE("redelivery: random kills lose and double nothing") {
   for (unsigned seed = 0; seed < 300; ++seed) {
     std::mt19937 random(seed);
     Model m;
-    m.redelivery.connected(false);
+    m.connect(false);
     const std::size_t total = 50;
     std::size_t acked = 0, delivered = 0;  // of the broker's messages, in order
     const auto payload = [](std::size_t i) { return i % 3 == 0 ? std::string("same") : "p" + std::to_string(i); };
@@ -202,7 +211,7 @@ TEST_CASE("redelivery: random kills lose and double nothing") {
       delivered = std::max(delivered, stop);
       if (m.redelivery.holding()) m.record(m.redelivery.give_up());
       if (stop >= delivered) acked += random() % (stop - acked + 1);
-      m.redelivery.connected(true);
+      m.connect(true);
     }
     std::size_t unflagged = 0, same = 0;
     for (const auto& [p, flag] : m.recorded) unflagged += !flag, same += p == "same" && !flag;
