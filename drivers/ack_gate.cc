@@ -57,7 +57,11 @@ Result<std::unique_ptr<AckGate>> AckGate::open(const Config& config, const Sourc
   SEALRING_ASSIGN(gate->upstream_, connect_tcp(config.host, config.port, config.connect_timeout, stop));
   SEALRING_ASSIGN(gate->listening_, listen_loopback(gate->port_));
   gate->opened_ = gate->last_sent_ = gate->last_received_ = Clock::now();
-  gate->thread_ = std::thread([g = gate.get()] { g->run(); });
+  try {
+    gate->thread_ = std::thread([g = gate.get()] { g->run(); });
+  } catch (const std::system_error& e) {
+    return retry_error(std::string("no thread for the gate: ") + e.what());
+  }
   return gate;
 }
 
@@ -114,7 +118,11 @@ void AckGate::signal() {
 
 void AckGate::run() {
   Status status;
-  while (status.ok() && !closed_) status = turn();
+  try {
+    while (status.ok() && !closed_) status = turn();
+  } catch (const std::exception& e) {  // out of memory
+    status = retry_error(std::string("the gate failed: ") + e.what());
+  }
   upstream_.reset();
   listening_.reset();
   paho_.reset();

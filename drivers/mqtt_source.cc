@@ -134,8 +134,12 @@ class PahoSource final : public MqttSource, private AckGate::Listener {
 Status PahoSource::start() {
   const Lock lock(mutex_);
   if (started_) return reject_error("the MQTT source was started before");
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error& e) {
+    return retry_error(std::string("no thread for the MQTT source: ") + e.what());
+  }
   started_ = true;
-  thread_ = std::thread([this] { run(); });
   return {};
 }
 
