@@ -355,6 +355,24 @@ TEST_CASE("http server: waits with the body where the client asks it to") {
   CHECK(contains(receive_until(*tls, "ab"), "PUT /y \nab"));
 }
 
+TEST_CASE("http server: tells how long the answer is, and that it closes") {
+  auto server = start_server(server_config(), [](const HttpRequest&) { return HttpResponse{200, "", "12345"}; });
+  auto answer_to = [&](const std::string& bytes) {
+    auto tls = tls_client(server->port());
+    send_all(*tls, bytes);
+    return receive_until(*tls, "");
+  };
+  std::string answer = answer_to("HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  CHECK(contains(answer, "Content-Length: 5\r\n"));
+  CHECK(contains(answer, "Connection: close\r\n"));
+  CHECK(answer.substr(answer.size() - 4) == "\r\n\r\n");
+  CHECK(contains(answer_to("GET / HTTP/1.0\r\n\r\n"), "Connection: close\r\n"));
+  CHECK(contains(answer_to("nonsense\r\n\r\n"), "Connection: close\r\n"));
+  auto tls = tls_client(server->port());
+  send_all(*tls, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK_FALSE(contains(receive_until(*tls, "12345"), "close"));
+}
+
 TEST_CASE("http server: requests in a row on one connection are answered in order") {
   auto server = start_server(server_config(), echo);
   auto tls = tls_client(server->port());
