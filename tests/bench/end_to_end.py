@@ -44,8 +44,9 @@ def prepare_session(port, client):
 def drain_by_sub(port, client, count):
     begin = time.monotonic()
     with open(os.devnull, "w") as null:
-        subprocess.run(["mosquitto_sub", "-V", "5", "-p", str(port), "-i", client, "-c", "-q", "1", "-t", "bench/#", "-C",
-                        str(count), "-x", "1000000", "-D", "connect", "receive-maximum", "1000"], check=True, stdout=null)
+        subprocess.run(["mosquitto_sub", "-V", "5", "-p", str(port), "-i", client, "-c", "-q", "1", "-t", "bench/#",
+                        "-C", str(count), "-x", "1000000", "-D", "connect", "receive-maximum", "1000"],
+                       check=True, stdout=null)
     return time.monotonic() - begin
 
 

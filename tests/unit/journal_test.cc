@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
-#include "store_fixture.h"
+#include "tests/unit/store_fixture.h"
 
 using namespace sealring;
 using namespace sealring::test;

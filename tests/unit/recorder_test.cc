@@ -7,7 +7,7 @@
 #include "crypto/sha256.h"
 #include "gateway/verify.h"
 #include "storage/store_reader.h"
-#include "store_fixture.h"
+#include "tests/unit/store_fixture.h"
 
 using namespace sealring;
 using namespace sealring::test;

@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "storage/store_reader.h"
-#include "store_fixture.h"
+#include "tests/unit/store_fixture.h"
 
 using namespace sealring;
 using namespace sealring::test;
