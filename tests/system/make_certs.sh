@@ -14,7 +14,9 @@ umask 077
 dir=$1
 uri=${2:-sealring:gw-demo}
 case $uri in *:*) ;; *) uri=sealring:$uri ;; esac
-case $uri in *[!A-Za-z0-9:._/~-]*) echo "make_certs.sh: URI '$uri' has a character that is not allowed" >&2; exit 2 ;; esac
+case $uri in
+  *[!A-Za-z0-9:._/~-]*) echo "make_certs.sh: URI '$uri' has a character that is not allowed" >&2; exit 2 ;;
+esac
 days=3650
 
 mkdir -p "$dir"
