@@ -46,6 +46,14 @@ def make_log(world):
     return collector, gateway, log.read()
 
 
+def common_keys_of_last(path):
+    """Offsets of times and counters in the last entry of a segment, the handover: no signature, no later entry and no
+    later segment speaks of them, only the root of the last checkpoint."""
+    segment = archive.read_segment(path)
+    begin = os.path.getsize(path) - len(segment.entries[-1])
+    return range(begin, begin + 32)
+
+
 def structure(path):
     """Offsets of a segment file that are not payload: magic, numbers, hashes, note, the lengths of entries."""
     segment = archive.read_segment(path)
@@ -138,6 +146,8 @@ def change_archive(world, collector, log, random_bytes):
             offsets |= set(random_bytes.sample(structure(os.path.join(changed.folder, name)), 120))
         elif name.endswith(".seg"):
             offsets |= set(random_bytes.sample(structure(os.path.join(changed.folder, name)), 10))
+        if name == segments[-1]:
+            offsets |= set(common_keys_of_last(os.path.join(changed.folder, name)))
         for at in sorted(offsets):
             changed.flipped(name, at, random_bytes.randrange(8), names=place_of(name), codes=codes)
         # Without its last newline the line still says the same.
