@@ -9,6 +9,8 @@ message is signed, on disk and acknowledged. Prints each round, the medians and 
 """
 import argparse, json, os, shutil, socket, statistics, subprocess, sys, tempfile, time
 
+import paho.mqtt.client as paho
+
 ORIGIN = "example.com/bench/gw"
 
 
@@ -39,6 +41,20 @@ def status(build, config):
 def prepare_session(port, client):
     subprocess.run(["mosquitto_sub", "-V", "5", "-p", str(port), "-i", client, "-c", "-q", "1", "-t", "bench/#", "-E",
                     "-x", "1000000"], check=True)
+
+
+def fill(port, count):
+    """Not by `mosquitto_pub -l`, which loses lines of a pipe."""
+    client = paho.Client(client_id="filler", protocol=paho.MQTTv5)
+    client.max_inflight_messages_set(1000)
+    client.max_queued_messages_set(0)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    for i in range(count):
+        last = client.publish("bench/t", "%08d" % i + "x" * 192, qos=1)
+    last.wait_for_publish(300)
+    client.disconnect()
+    client.loop_stop()
 
 
 def drain_by_sub(port, client, count):
@@ -88,9 +104,7 @@ def main():
                 wait_for(lambda: listening(port), 10, "the broker")
                 prepare_session(port, "sub")
                 prepare_session(port, "sealring")
-                lines = "".join("%08d" % i + "x" * 192 + "\n" for i in range(args.messages))
-                subprocess.run(["mosquitto_pub", "-V", "5", "-p", str(port), "-q", "1", "-t", "bench/t", "-l"],
-                               input=lines.encode(), check=True)
+                fill(port, args.messages)
                 sub = drain_by_sub(port, "sub", args.messages)
                 daemon = drain_by_sealringd(args.build, folder, port, "sealring", args.messages)
             finally:
