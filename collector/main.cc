@@ -12,7 +12,7 @@ namespace sealring {
 namespace {
 
 // Exit codes of docs/architecture.md.
-constexpr int kStopped = 0, kUsage = 2, kDamaged = 3, kRunsAlready = 4, kUnknownOutcome = 5;
+constexpr int kStopped = 0, kUsage = 2, kDamaged = 3, kRunsAlready = 4, kUnknownOutcome = 5, kSystem = 6;
 
 int fail(int code, const std::string& message) {
   diag(DiagLevel::error, message);
@@ -44,17 +44,21 @@ std::string listen_words(const std::string& address, std::uint16_t port) {
   return (v6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
 }
 
+int exit_for(const Error& error) {
+  if (error.kind == ErrorKind::reject) return kUsage;
+  return error.kind == ErrorKind::fatal ? kDamaged : kSystem;  // no permission, disk full: nothing is damaged
+}
+
 int serve(Inputs inputs, const sigset_t& stop_signals) {
   const CollectorConfig& config = inputs.config;
   set_diag_level(config.diag_level);
   Result<std::unique_ptr<ArchiveLock>> lock = ArchiveLock::acquire(config.archive);
-  if (!lock.ok()) return fail(lock.error().kind == ErrorKind::reject ? kRunsAlready : kDamaged, lock.error().message);
+  if (!lock.ok()) return fail(lock.error().kind == ErrorKind::reject ? kRunsAlready : kSystem, lock.error().message);
 
   SystemClock clock;
   Result<std::unique_ptr<CollectorService>> service =
       CollectorService::open(config.archive, std::move(inputs.logs), std::move(inputs.keys), clock);
-  if (!service.ok())
-    return fail(service.error().kind == ErrorKind::reject ? kUsage : kDamaged, service.error().message);
+  if (!service.ok()) return fail(exit_for(service.error()), service.error().message);
   std::atomic<bool> fatal{false};
   (*service)->on_fatal([&](const Error&) {
     fatal = true;
@@ -102,4 +106,11 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace sealring
 
-int main(int argc, char** argv) { return sealring::run(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return sealring::run(argc, argv);
+  } catch (...) {  // only the command line parser and the lack of memory throw
+    std::fputs("error: sealring-collector: an exception nobody expected\n", stderr);
+    return sealring::kUnknownOutcome;
+  }
+}
