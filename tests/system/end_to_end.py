@@ -157,8 +157,8 @@ def quiet_goes_on(world):
     log = GrowingLog(log_folder(collector.archive))
     wait_until(lambda: len(log.read().events_named("heartbeat")) >= 2, "two heartbeats are archived",
                alive=[gateway, collector])
+    world.verify_live(collector.archive)
     gateway.stop()
-    world.verify(collector.archive)
 
 
 if __name__ == "__main__":

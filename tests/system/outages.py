@@ -56,7 +56,7 @@ class Scene:
 
     def archived(self, sent):
         wait_archived(self.log, sent, alive=[self.gateway, self.collector])
-        self.world.verify(self.collector.archive)
+        self.world.verify_live(self.collector.archive)
 
 
 def outage(scene, load, away):
@@ -264,7 +264,7 @@ def full_ring(world):
     status = scene.wait_idle()
     check(status["ring"]["first_index"] > 0, "receipted segments were released")
     check(not scene.log.flagged(), "nothing is a possible duplicate")
-    world.verify(scene.collector.archive)
+    world.verify_live(scene.collector.archive)
     world.verify(scene.gateway.folder + "/store", code=(0, 11))
     grown = scene.gateway.memory_kib() - before
     print(f"full_ring: {recorded} of 4600 messages fit; {before} KiB of memory when full, {grown:+} KiB after (VmRSS "
