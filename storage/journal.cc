@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "crypto/ed25519.h"
 #include "crypto/sha256.h"
 
 namespace sealring {
@@ -25,10 +26,13 @@ std::size_t padded(std::size_t n) { return (n + kJournalSectorBytes - 1) / kJour
 
 std::size_t half_start(int half) { return kPage + static_cast<std::size_t>(half) * kJournalHalfBytes; }
 
-Bytes file_header(std::string_view origin) {
+constexpr std::size_t kSaltBytes = 16, kSaltOffset = kFileMagic.size() + 4 + 32;
+
+Bytes file_header(std::string_view origin, ByteView salt) {
   Bytes page(kFileMagic);
   put_u32(page, kJournalHalfBytes);
   page += view(sha256(origin));
+  page += salt;
   page += view(sha256(page)).substr(0, kChecksumBytes);
   page.resize(kPage);
   return page;
@@ -38,7 +42,7 @@ Status check_file_header(ByteView file, std::string_view origin) {
   if (file.size() != Journal::kFileBytes)
     return fatal_error("journal has " + std::to_string(file.size()) + " bytes instead of " +
                        std::to_string(Journal::kFileBytes));
-  if (file.substr(0, kPage) == file_header(origin)) return {};
+  if (file.substr(0, kPage) == file_header(origin, file.substr(kSaltOffset, kSaltBytes))) return {};
   if (file.substr(0, kFileMagic.size()) != kFileMagic)
     return fatal_error("journal: not a sealring journal of version 1 (offset 0)");
   if (file.substr(kFileMagic.size() + 4, 32) != view(sha256(origin)))
@@ -47,7 +51,7 @@ Status check_file_header(ByteView file, std::string_view origin) {
 }
 
 // The record at the start of `bytes`, if an intact one is there; `used` is its padded length.
-bool read_record(ByteView bytes, JournalRecord& record, std::size_t& used) {
+bool read_record(ByteView bytes, ByteView salt, JournalRecord& record, std::size_t& used) {
   ByteReader reader(bytes);
   if (reader.bytes(4) != kRecordMagic) return false;
   const std::uint8_t type = reader.u8();
@@ -57,7 +61,7 @@ bool read_record(ByteView bytes, JournalRecord& record, std::size_t& used) {
   ByteView checksum = reader.bytes(kChecksumBytes);
   ByteView body = reader.bytes(length);
   if (!reader.ok()) return false;
-  const Hash computed = sha256({bytes.substr(0, kRecordHeaderBytes - kChecksumBytes), body});
+  const Hash computed = sha256({salt, bytes.substr(0, kRecordHeaderBytes - kChecksumBytes), body});
   if (view(computed).substr(0, kChecksumBytes) != checksum) return false;
   used = padded(kRecordHeaderBytes + length);
   record.mark = type == kMarkType;
@@ -68,7 +72,7 @@ bool read_record(ByteView bytes, JournalRecord& record, std::size_t& used) {
   }
   std::size_t entries_bytes = 0;
   auto header = decode_frame_header(body, entries_bytes);
-  if (!header || !record.mark || length != kFrameHeaderBytes) return false;
+  if (!header || !record.mark || length != kFrameHeaderBytes || entries_bytes != 0) return false;
   record.frame = {*header, {}};
   return true;
 }
@@ -79,11 +83,11 @@ struct Run {
 };
 
 // The records from the start of a half, as long as each follows the one before.
-Run read_run(ByteView half) {
+Run read_run(ByteView half, ByteView salt) {
   Run run;
   JournalRecord record;
   std::size_t used = 0;
-  while (run.offset < half.size() && read_record(half.substr(run.offset), record, used) &&
+  while (run.offset < half.size() && read_record(half.substr(run.offset), salt, record, used) &&
          (run.records.empty() || record.sequence == run.records.back().sequence + 1)) {
     run.records.push_back(std::move(record));
     run.offset += used;
@@ -93,11 +97,11 @@ Run read_run(ByteView half) {
 
 // An intact record behind the end of the run that is younger than the run means that what lies between was damaged
 // later: a torn write is always the last one.
-Status check_nothing_newer(ByteView half, const Run& run, std::uint64_t last, int number) {
+Status check_nothing_newer(ByteView half, ByteView salt, const Run& run, std::uint64_t last, int number) {
   JournalRecord record;
   std::size_t used = 0;
   for (std::size_t at = run.offset; at < half.size(); at += kJournalSectorBytes)
-    if (read_record(half.substr(at), record, used) && record.sequence > last)
+    if (read_record(half.substr(at), salt, record, used) && record.sequence > last)
       return fatal_error("journal: record " + std::to_string(last + 1) + " at offset " +
                          std::to_string(half_start(number) + run.offset) + " is damaged, but record " +
                          std::to_string(record.sequence) + " behind it is intact");
@@ -129,14 +133,15 @@ Status read_all(int fd, Bytes& out, std::size_t size) {
   return {};
 }
 
-void encode_record(Bytes& out, std::uint64_t sequence, bool mark, const FrameHeader& header, ByteView entries) {
+void encode_record(Bytes& out, ByteView salt, std::uint64_t sequence, bool mark, const FrameHeader& header,
+                   ByteView entries) {
   const Bytes frame = encode_frame_header(header, entries.size());
   out.assign(kRecordMagic);
   put_u8(out, mark ? kMarkType : kFrameType);
   out.append(3, '\0');
   put_u32(out, static_cast<std::uint32_t>(frame.size() + entries.size()));
   put_u64(out, sequence);
-  const Hash checksum = sha256({out, frame, entries});
+  const Hash checksum = sha256({salt, out, frame, entries});
   out += view(checksum).substr(0, kChecksumBytes);
   out += frame;
   out += entries;
@@ -149,9 +154,10 @@ Result<JournalScan> scan_journal(ByteView file, std::string_view origin) {
   SEALRING_TRY(check_file_header(file, origin));
   const ByteView halves[2] = {file.substr(half_start(0), kJournalHalfBytes),
                               file.substr(half_start(1), kJournalHalfBytes)};
-  Run runs[2] = {read_run(halves[0]), read_run(halves[1])};
-  if (runs[0].records.empty() && runs[1].records.empty()) return fatal_error("journal: no intact record in it");
   JournalScan scan;
+  scan.salt = Bytes(file.substr(kSaltOffset, kSaltBytes));
+  Run runs[2] = {read_run(halves[0], scan.salt), read_run(halves[1], scan.salt)};
+  if (runs[0].records.empty() && runs[1].records.empty()) return fatal_error("journal: no intact record in it");
   scan.half = runs[1].records.empty() ||
                       (!runs[0].records.empty() && runs[0].records.front().sequence > runs[1].records.front().sequence)
                   ? 0
@@ -159,8 +165,8 @@ Result<JournalScan> scan_journal(ByteView file, std::string_view origin) {
   Run& current = runs[scan.half];
   Run& earlier = runs[1 - scan.half];
   const std::uint64_t last = current.records.back().sequence;
-  SEALRING_TRY(check_nothing_newer(halves[scan.half], current, last, scan.half));
-  SEALRING_TRY(check_nothing_newer(halves[1 - scan.half], earlier, last, 1 - scan.half));
+  SEALRING_TRY(check_nothing_newer(halves[scan.half], scan.salt, current, last, scan.half));
+  SEALRING_TRY(check_nothing_newer(halves[1 - scan.half], scan.salt, earlier, last, 1 - scan.half));
   scan.offset = current.offset;
   // A gap between the halves: the earlier one was damaged at its end. It may serve no more; whether it is still needed
   // is for the ring to say, which knows what has been moved.
@@ -173,9 +179,10 @@ Result<JournalScan> scan_journal(ByteView file, std::string_view origin) {
 Status Journal::create(const std::string& path, std::string_view origin, const FrameHeader& first) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return fatal_error(path + ": " + system_words("open"));
+  const Bytes salt = random_bytes(kSaltBytes);
   Bytes record;
-  encode_record(record, 1, true, first, {});
-  Status status = write_all(fd, file_header(origin), 0);
+  encode_record(record, salt, 1, true, first, {});
+  Status status = write_all(fd, file_header(origin, salt), 0);
   if (status.ok()) status = write_all(fd, record, kPage);
   const Bytes zeros(kFileBytes - kPage - record.size(), '\0');
   if (status.ok()) status = write_all(fd, zeros, kPage + record.size());
@@ -204,6 +211,7 @@ Journal::Journal(int fd, JournalScan scan)
       half_(scan.half),
       offset_(scan.offset),
       sequence_(scan.records.back().sequence),
+      salt_(std::move(scan.salt)),
       records_(std::move(scan.records)) {}
 
 Journal::~Journal() { ::close(fd_); }
@@ -213,7 +221,7 @@ bool Journal::fits(std::size_t entries_bytes) const {
 }
 
 Status Journal::write_record(bool mark, const FrameHeader& header, ByteView entries) {
-  encode_record(buffer_, sequence_ + 1, mark, header, entries);
+  encode_record(buffer_, salt_, sequence_ + 1, mark, header, entries);
   SEALRING_ASSERT(offset_ + buffer_.size() <= kJournalHalfBytes);
   SEALRING_TRY(write_all(fd_, buffer_, half_start(half_) + offset_));
   bytes_written_ += buffer_.size();
@@ -223,7 +231,9 @@ Status Journal::write_record(bool mark, const FrameHeader& header, ByteView entr
   return {};
 }
 
+// A mark that is not synced yet goes first: of what one sync covers only the last record may be torn.
 Status Journal::append(const Frame& frame) {
+  SEALRING_TRY(sync());
   SEALRING_TRY(write_record(false, frame.header, frame.entries));
   return sync();
 }

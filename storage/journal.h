@@ -26,6 +26,7 @@ struct JournalRecord {
 
 // What is in the bytes of a journal file. Pure; any thread.
 struct JournalScan {
+  Bytes salt;                          // of the file: without it nobody can make a payload look like a record
   std::vector<JournalRecord> records;  // sequences ascending without a gap
   int half = 0;                        // of the last record
   std::size_t offset = 0;              // in that half, after the last record
@@ -66,7 +67,8 @@ class Journal {
   int half_;
   std::size_t offset_;
   std::uint64_t sequence_;
-  bool dirty_ = false;
+  Bytes salt_;
+  bool dirty_ = true;  // what open() read may be in the page cache only, after a kill between write and sync
   std::uint64_t bytes_written_ = 0;
   Bytes buffer_;
   std::vector<JournalRecord> records_;

@@ -109,6 +109,7 @@ class RingStore final : public Ring {
   const std::unique_ptr<RingDb> db_;
   const std::unique_ptr<Journal> journal_;
   std::uint64_t reserve_bytes_ = 0;
+  std::uint64_t map_full_ = 0;
 
   // Writer only.
   RingState state_;  // what LMDB has
@@ -278,7 +279,11 @@ Status RingStore::append(const Frame& frame, const CompactRange& range, const st
     SEALRING_TRY(commit_with_release(change));
     return journal_->mark(header);
   }
-  if (!journal_->fits(frame.entries.size())) SEALRING_TRY(commit_with_release({}));
+  if (!journal_->fits(frame.entries.size())) {
+    SEALRING_TRY(commit_with_release({}));
+    // Nothing was pending: open() found this half full, and all of it in the ring. The other half was moved before it.
+    if (!journal_->fits(frame.entries.size())) journal_->switch_half();
+  }
   SEALRING_TRY(journal_->append(frame));
   auto copy = std::make_shared<const Frame>(frame);
   pending_nodes_.insert(pending_nodes_.end(), nodes.begin(), nodes.end());
@@ -298,6 +303,8 @@ Status RingStore::append(const Frame& frame, const CompactRange& range, const st
 Status RingStore::commit_with_release(const Change& change) {
   Status status = commit(change);
   for (int i = 0; i < 4 && !status.ok() && status.error().kind == ErrorKind::full; ++i) {
+    db_->clear_dead_readers();  // a killed `verify` or `status` pins pages
+    ++map_full_;
     SEALRING_ASSIGN(auto writer, db_->write());
     RingState next = state_;
     std::vector<Segment> segments = segments_;
@@ -388,6 +395,7 @@ Status RingStore::commit(const Change& change) {
     ring_size_ = state_.size();
     segments_ = std::move(segments);
     usage_.used_bytes = used;
+    usage_.map_full = map_full_;
     usage_.ring_bytes += written;
     ++usage_.moves;
   }
@@ -548,7 +556,7 @@ Result<int> lock_store(const std::string& directory) {
   const bool busy = errno == EWOULDBLOCK;
   const std::string reason = words(path, "lock");
   ::close(fd);
-  if (busy) return Error{ErrorKind::retry, directory + ": another process has this store open"};
+  if (busy) return Error{ErrorKind::busy, directory + ": another process has this store open"};
   return retry_error(reason);
 }
 

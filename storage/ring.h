@@ -62,6 +62,7 @@ class Ring {
     std::uint64_t reserve_bytes = 0;              // kept free
     std::uint64_t first_index = 0;                // lowest entry still here
     std::uint64_t size = 0;
+    std::uint64_t map_full = 0;  // how often LMDB had no page although the budget said so, since open: should be 0
     std::uint64_t commits = 0, moves = 0;             // since open
     std::uint64_t journal_bytes = 0, ring_bytes = 0;  // written since open, by our own count
   };

@@ -84,7 +84,9 @@ Result<Segment> decode_segment(ByteView bytes, std::uint64_t number) {
   const std::uint8_t state = reader.u8();
   s.closed_wall_ns = static_cast<std::int64_t>(reader.u64());
   s.note = Bytes(reader.bytes(reader.u32()));
-  if (!reader.at_end() || s.number != number || state > 3 || s.start >= s.end)
+  const bool closed =
+      state == static_cast<int>(SegmentState::sealed) || state == static_cast<int>(SegmentState::acknowledged);
+  if (!reader.at_end() || s.number != number || !closed || s.start >= s.end)
     return fatal_error("ring: record of segment " + std::to_string(number) + " is damaged");
   s.state = static_cast<SegmentState>(state);
   return s;
@@ -156,7 +158,8 @@ Result<RingState> decode_ring_state(ByteView bytes) {
   const bool magic = reader.bytes(kStateMagic.size()) == kStateMagic;
   state.origin = std::string(reader.bytes(reader.u16()));
   state.sequence = reader.u64();
-  state.direct = reader.u8() != 0;
+  const std::uint8_t direct = reader.u8();
+  state.direct = direct == 1;
   std::size_t entries_bytes = 0;
   auto last = decode_frame_header(reader.bytes(kFrameHeaderBytes), entries_bytes);
   state.segment = reader.u64();
@@ -166,7 +169,8 @@ Result<RingState> decode_ring_state(ByteView bytes) {
   std::vector<Hash> hashes(static_cast<std::size_t>(__builtin_popcountll(size)));
   for (Hash& hash : hashes) hash = reader.array<32>();
   auto range = CompactRange::from(size, std::move(hashes));
-  if (!magic || !reader.at_end() || !last || !range || range->size() != last->end() || range->root() != last->root)
+  if (!magic || direct > 1 || entries_bytes != 0 || !reader.at_end() || !last || !range ||
+      range->size() != last->end() || range->root() != last->root)
     return fatal_error("ring: the state record is damaged");
   state.last = *last;
   state.range = std::move(range).value();
@@ -187,6 +191,13 @@ Result<std::unique_ptr<RingDb>> RingDb::open(const std::string& path, Mode mode,
                           "); a store cannot be carried between 32-bit and 64-bit machines");
     return lmdb_error(rc, "open").in(path);
   }
+  // Reading behind the end of a file that was cut short would kill the process.
+  MDB_envinfo size;
+  struct stat st {};
+  if (mdb_env_info(env, &size) || ::stat(path.c_str(), &st) != 0) return fatal_error(path + ": cannot be examined");
+  if (mode != Mode::create && static_cast<std::uint64_t>(st.st_size) < size.me_mapsize)
+    return fatal_error(path + ": has " + std::to_string(st.st_size) + " bytes instead of " +
+                       std::to_string(size.me_mapsize) + ": it was cut short");
   MDB_txn* txn = nullptr;
   if (int rc = mdb_txn_begin(env, nullptr, mode == Mode::read ? MDB_RDONLY : 0, &txn))
     return lmdb_error(rc, "begin").in(path);

@@ -1,8 +1,13 @@
 #include "storage/ring.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "crypto/sha256.h"
+#include "storage/ring_db.h"
 #include "storage/store_reader.h"
 #include "tests/unit/store_fixture.h"
 
@@ -184,7 +189,7 @@ TEST_CASE("ring: full without receipts refuses and keeps everything; a receipt m
 TEST_CASE("ring: many laps with frames of mixed sizes never run out of pages") {
   Store s;
   std::mt19937 random(11);
-  std::uint64_t bytes = 0, next_ack = 0;
+  std::uint64_t bytes = 0;
   const std::uint64_t laps = 6;
   int frames = 0;
   while (bytes < laps * kMap) {
@@ -209,12 +214,12 @@ TEST_CASE("ring: many laps with frames of mixed sizes never run out of pages") {
       if (segment.state != SegmentState::sealed) continue;
       if (s.ring->size() - segment.end < 1000 && segments.size() < 6) break;
       REQUIRE(s.ring->acknowledge(segment.number, "receipt").ok());
-      ++next_ack;
       break;
     }
   }
   const auto usage = s.ring->usage();
   CHECK(usage.first_index > 0);
+  CHECK(usage.map_full == 0);  // the budget in pages was right every time: no fallback was needed
   CHECK(usage.used_bytes > usage.map_bytes * 6 / 10);
   CHECK(usage.used_bytes < usage.map_bytes);
   CHECK(std::filesystem::file_size(s.dir / "store/ring.lmdb") == kMap);
@@ -345,4 +350,84 @@ TEST_CASE("store reader: sees ring and journal as one, without the writer") {
   CHECK((*reader)->entries(want.size(), 1).error().kind == ErrorKind::missing);
   for (std::uint64_t size : {0, 1, 255, 256, 300, 541})
     CHECK((*reader)->range_at(size)->root() == (size ? s.log.root_at(size) : empty_root()));
+}
+
+TEST_CASE("ring: a file that was cut short is refused with words, by writer and reader") {
+  Store s;
+  s.must_append(3, 100);
+  s.ring.reset();
+  for (std::uint64_t size : {std::uint64_t{8192}, std::uint64_t{12288}, std::uint64_t{1} << 20, kMap - 1}) {
+    std::filesystem::resize_file(s.dir / "store/ring.lmdb", size);
+    auto opened = Ring::open({s.dir / "store"});
+    REQUIRE_FALSE(opened.ok());
+    CHECK(opened.error().kind == ErrorKind::fatal);
+    CHECK_THAT(opened.error().message, Catch::Matchers::Contains("it was cut short"));
+    CHECK_FALSE(StoreReader::open(s.dir / "store").ok());
+  }
+}
+
+// One record of one sector each: the half ends exactly where the last one does.
+TEST_CASE("ring: a journal half that is exactly full goes on after a reopen") {
+  Store s;
+  for (std::uint64_t i = 1; i < kJournalHalfBytes / kJournalSectorBytes; ++i) s.must_append(1, 100);
+  CHECK(s.ring->usage().moves == 0);
+  SECTION("stopped") { REQUIRE(s.ring->move().ok()); }
+  SECTION("killed") {}
+  s.reopen();
+  s.must_append(1, 100);
+  s.check_all();
+  s.reopen();
+  s.must_append(3, 100);
+  s.check_all();
+}
+
+// Payloads lie in the journal as they are. Whoever may publish must not be able to write something that is later taken
+// for a record.
+TEST_CASE("ring: payloads that look like journal records do no harm") {
+  Store s;
+  s.must_append(1, 100);
+  // The bytes of a real record of this very store, at every alignment.
+  std::ifstream in(s.dir / "store/journal", std::ios::binary);
+  const Bytes journal(std::istreambuf_iterator<char>(in), {});
+  Bytes record = journal.substr(4096 + 512, 512);
+  record.replace(12, 8, Bytes("\x7f\0\0\0\0\0\0\1", 8));  // a sequence far ahead
+  // ... with the checksum that anybody can compute who does not know the salt.
+  const std::size_t body = 4 + 4 + 4 + 8 + 16;
+  const std::uint32_t length = get_u32(record.data() + 8);
+  const Hash sum = sha256({ByteView(record).substr(0, 20), ByteView(record).substr(body, length)});
+  record.replace(20, 16, Bytes(view(sum).substr(0, 16)));
+  for (int lap = 0; lap < 3; ++lap)
+    for (std::size_t shift = 0; shift < 512; shift += 64) {
+      Bytes payload(shift, 'x');
+      while (payload.size() + record.size() < 45000) payload += record;
+      const auto step = s.log.frame_of({payload});
+      REQUIRE(s.ring->append(step.frame, step.range, step.nodes).ok());
+    }
+  s.reopen();
+  s.must_append(1, 10);
+  s.reopen();
+  s.check_all();
+}
+
+// A reader that was killed, as `sealring verify` by Ctrl-C, pins the pages of its snapshot until somebody clears it.
+TEST_CASE("ring: a killed reader does not fill the ring") {
+  Store s;
+  const auto segment = [&] {
+    for (int i = 0; i < 20; ++i) s.must_append(100, 1000);
+    REQUIRE(s.ring->close_segment(0).ok());
+    const auto all = s.ring->segments();
+    REQUIRE(s.ring->acknowledge(all[all.size() - 2].number, "receipt").ok());
+  };
+  while (s.ring->usage().first_index == 0) segment();  // in steady state: every append releases
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto db = RingDb::open(s.dir / "store/ring.lmdb", RingDb::Mode::read, 0);
+    auto reader = db ? (*db)->read() : Result<RingDb::Reader>(fatal_error("x"));
+    ::_exit(reader && reader->state() ? 0 : 1);  // without giving the slot back
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(status == 0);
+  for (int i = 0; i < 20; ++i) segment();
+  s.check_all();
 }
