@@ -19,6 +19,7 @@ enum class ErrorKind {
   reject,   // the input is wrong and stays wrong: refuse it, go on with the next
   fatal,    // the process may not go on: damage, a commit of unknown outcome, a broken invariant
   full,     // the ring has no room until a receipt arrives
+  busy,     // another process has it
   missing,  // the thing that was named does not exist (only where absence is an error)
 };
 

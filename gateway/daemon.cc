@@ -19,7 +19,8 @@ DaemonExit refuse(DaemonExit code, const Error& error) {
 }
 
 DaemonExit refuse_store(const Error& error) {
-  if (error.kind == ErrorKind::retry) return refuse(DaemonExit::busy, error);
+  if (error.kind == ErrorKind::busy) return refuse(DaemonExit::busy, error);
+  if (error.kind == ErrorKind::retry || error.kind == ErrorKind::full) return refuse(DaemonExit::system, error);
   if (error.kind == ErrorKind::missing) return refuse(DaemonExit::config, error);
   return refuse(DaemonExit::damaged, error);
 }

@@ -12,6 +12,7 @@ enum class DaemonExit : int {
   damaged = 3,  // store
   busy = 4,     // another instance has the store
   unknown = 5,  // a commit of unknown outcome: the next start finds out
+  system = 6,   // no permission, disk full, no memory: nothing is damaged
 };
 
 // Serves until SIGTERM or SIGINT. To be called with both blocked in the only thread there is.

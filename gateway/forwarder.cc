@@ -114,14 +114,23 @@ Result<ReceivedReceipt> Forwarder::forward(const Segment& segment) {
   SEALRING_TRY(register_at_mirror(segment));
   SEALRING_ASSIGN(const auto mirrored, upload(segment));
   SEALRING_ASSIGN(Note note, Note::parse(segment.note));
-  note.signatures.insert(note.signatures.end(), witnessed.begin(), witnessed.end());
-  note.signatures.insert(note.signatures.end(), mirrored.begin(), mirrored.end());
+  // Lines of keys that the policy does not name prove nothing and could be any number.
+  for (const auto* lines : {&witnessed, &mirrored})
+    for (const NoteSignature& line : *lines)
+      if (in_policy(line)) note.signatures.push_back(line);
+  if (note.signatures.size() > kMaxNoteSignatures) return retry_error("collector's receipt has too many signatures");
   auto verdict = config_.policy.evaluate(note);
   if (!verdict) return retry_error("collector's receipt does not verify: " + verdict.error().message);
   if (verdict->cosigned_by.count(config_.mirror) == 0)
     return retry_error("collector's receipt has no cosignature of the mirror " + config_.mirror);
   if (!verdict->quorum_met) return retry_error("collector's receipt does not meet the policy's quorum");
   return ReceivedReceipt{segment.number, note.encode()};
+}
+
+bool Forwarder::in_policy(const NoteSignature& line) const {
+  for (const Policy::Witness& witness : config_.policy.witnesses)
+    if (witness.key.name == line.name && witness.key.id() == line.key_id) return true;
+  return false;
 }
 
 Result<Proof> Forwarder::proof(std::uint64_t start, std::uint64_t end, std::uint64_t size) const {

@@ -57,6 +57,7 @@ class Forwarder {
   Result<std::vector<NoteSignature>> upload(const Segment& segment);
   Result<Bytes> upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket, std::uint64_t& to) const;
   Result<HttpResponse> add_checkpoint(const std::string& endpoint, const Segment& segment, std::uint64_t& known_size);
+  bool in_policy(const NoteSignature& line) const;
   Result<Proof> proof(std::uint64_t start, std::uint64_t end, std::uint64_t size) const;
   void report(const Status& outcome);
 

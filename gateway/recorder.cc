@@ -98,7 +98,8 @@ Status Recorder::sign_closed_segments() {
     if (segment.state != SegmentState::sealed || !segment.note.empty()) continue;
     SEALRING_ASSIGN(const Hash root, subtree_hash_at(segment.end));
     SEALRING_ASSIGN(const Note note, sign_checkpoint({origin_, segment.end, root}, identity_));
-    SEALRING_TRY(ring_.attach_note(segment.number, note.encode()));
+    const Bytes encoded = note.encode();
+    SEALRING_TRY(when_room([&] { return ring_.attach_note(segment.number, encoded); }));
     if (on_segments_) on_segments_();
   }
   return {};
@@ -188,6 +189,20 @@ Status Recorder::append_when_room(const Frame& frame, const CompactRange& range,
   }
 }
 
+// The reserve keeps room for these, unless a reader of the store (a `verify` beside the daemon) holds pages that were
+// released. It ends some time; until then nothing goes on and nothing is lost.
+Status Recorder::when_room(const std::function<Status()>& change) {
+  for (;;) {
+    Status status = change();
+    if (status.ok() || status.error().kind != ErrorKind::full || closed_) return status;
+    set_waiting_for_room(true);
+    RecordQueue::Batch batch = queue_.take_receipts(steady_clock::now() + kRoomPoll);
+    closed_ = closed_ || batch.closed;
+    for (ReceivedReceipt& receipt : batch.receipts) queue_.put_receipt(std::move(receipt));  // for later, in order
+    set_waiting_for_room(false);
+  }
+}
+
 void Recorder::set_waiting_for_room(bool waiting) {
   std::lock_guard<std::mutex> lock(stats_mutex_);
   stats_.waiting_for_room = waiting;
@@ -195,7 +210,7 @@ void Recorder::set_waiting_for_room(bool waiting) {
 
 Status Recorder::take_receipts(std::vector<ReceivedReceipt>&& receipts) {
   for (ReceivedReceipt& receipt : receipts) {
-    SEALRING_TRY(ring_.acknowledge(receipt.segment, receipt.note));
+    SEALRING_TRY(when_room([&] { return ring_.acknowledge(receipt.segment, receipt.note); }));
     receipts_to_log_.push_back(std::move(receipt.note));
     std::lock_guard<std::mutex> lock(stats_mutex_);
     ++stats_.receipts;
@@ -236,7 +251,7 @@ Status Recorder::seal() {
 }
 
 Status Recorder::close_and_sign() {
-  SEALRING_TRY(ring_.close_segment(clock_.now().wall_ns));
+  SEALRING_TRY(when_room([&] { return ring_.close_segment(clock_.now().wall_ns); }));
   SEALRING_TRY(epochs_.erase(epoch_));
   ++epoch_;
   segment_bytes_ = 0;
@@ -298,21 +313,22 @@ Status Recorder::run() {
     SEALRING_TRY(status);
   }
   SEALRING_TRY(add_event(EventCode::stop, {}));
-  SEALRING_TRY(commit());
+  const Status last = commit();
+  if (!last.ok() && last.error().kind != ErrorKind::full) return last;
   return ring_.move();
 }
 
 // Lets more come into the frame, for flash that would rather be written seldom. Ends early when the frame is large.
 void Recorder::gather(RecordQueue::Batch& batch) {
   const auto until = steady_clock::now() + config_.commit_interval;
-  while (steady_clock::now() < until && !closed_) {
+  std::size_t bytes = 0, counted = 0;
+  for (;;) {
+    for (; counted < batch.items.size(); ++counted) bytes += batch.items[counted].memory_bytes();
+    if (bytes >= kFrameTargetBytes || steady_clock::now() >= until || closed_) return;
     RecordQueue::Batch more = queue_.take(until);
     closed_ = more.closed;
     std::move(more.items.begin(), more.items.end(), std::back_inserter(batch.items));
     std::move(more.receipts.begin(), more.receipts.end(), std::back_inserter(batch.receipts));
-    std::size_t bytes = 0;
-    for (const SourceItem& item : batch.items) bytes += item.payload.size();
-    if (bytes >= kFrameTargetBytes) return;
   }
 }
 

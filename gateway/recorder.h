@@ -94,6 +94,7 @@ class Recorder {
 
   Status commit();
   void release_acknowledgements();
+  Status when_room(const std::function<Status()>& change);
   void set_waiting_for_room(bool waiting);
   Status append_when_room(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes);
   Status take_receipts(std::vector<ReceivedReceipt>&& receipts);

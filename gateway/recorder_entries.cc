@@ -116,8 +116,11 @@ Status Recorder::take_item(SourceItem&& item) {
 Status Recorder::take_connected(const SourceItem& item) {
   SEALRING_TRY(commit());  // the tail must be in the log before it is compared with what comes
   auto lost = redelivery_.connected(item.session_present);
-  if (!lost.empty()) SEALRING_TRY(add_all(std::move(lost)));
-  SEALRING_TRY(commit());
+  if (!lost.empty()) {
+    SEALRING_TRY(add_all(std::move(lost)));
+    SEALRING_TRY(commit());
+    (void)redelivery_.connected(false);  // they belong to the session that is gone, not to the tail of this one
+  }
   connection_index_ = 0;
   received_ = last_tag_ = 0;
   draft_.connection = item.connection;

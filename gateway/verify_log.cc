@@ -239,6 +239,11 @@ void LogPass::check_claims(std::vector<Claim> claims) {
       find(Verdict::forked, claim->where, "the identity has signed two roots at size " + number(claim->size));
     if (claim->must_reach)
       reach = claim->size, by = claim->where;
+    else if (claim->refused)
+      find(
+          Verdict::unproven, claim->where,
+          "the identity has signed size " + number(claim->size) +
+              ", which the collector refused because it was not proven to extend this log: there may be two histories");
     else
       find(Verdict::named, claim->where,
            "entries " + range_text(report_.size, claim->size) +

@@ -107,6 +107,7 @@ struct Claim {
   Hash root{};
   std::string where;
   bool must_reach = false;  // the log has to have that many entries
+  bool refused = false;     // by the collector, as not extending this log
 };
 
 // The note of a sealed segment: a checkpoint of this log with the identity's line and, when `alone`, no other.

@@ -112,7 +112,7 @@ std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust,
     if (ref.role == NoteRef::Role::witness) check_witness(*note, ref.where, trust, report);
     if (ref.role == NoteRef::Role::pending) ++report.pending;
     claims.push_back({note->checkpoint.size, note->checkpoint.root, role_name(ref.role) + (" " + ref.where),
-                      ref.role == NoteRef::Role::receipt});
+                      ref.role == NoteRef::Role::receipt, ref.role == NoteRef::Role::refused});
   }
   return claims;
 }
@@ -131,7 +131,7 @@ std::vector<Claim> check_logged_notes(const std::vector<EntryChecker::LoggedNote
     }
     if (trust.policy_key && !evaluate(note->note, where, trust, report)) continue;
     ++report.logged_receipts;
-    claims.push_back({note->checkpoint.size, note->checkpoint.root, where, true});
+    claims.push_back({note->checkpoint.size, note->checkpoint.root, where, true, false});
   }
   return claims;
 }

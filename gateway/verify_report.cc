@@ -23,8 +23,22 @@ std::string utc(std::uint64_t time_s) {
 
 constexpr std::size_t kWidth = 108, kUnwrapped = std::string::npos;
 
+// File names and texts from evidence must not forge a line of the report, nor speak to the terminal.
+std::string without_controls(const std::string& text) {
+  std::string out;
+  for (char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f)
+      out += "\\x" + hex(ByteView(&c, 1));
+    else
+      out += c;
+  }
+  return out;
+}
+
 // "label      text", text wrapped at word ends under itself.
-void row(std::string& out, const std::string& label, const std::string& text, std::size_t width = kWidth) {
+void row(std::string& out, const std::string& label, const std::string& raw, std::size_t width = kWidth) {
+  const std::string text = without_controls(raw);
   constexpr std::size_t kLabel = 12;
   std::size_t from = 0;
   bool first = true;

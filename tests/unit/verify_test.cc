@@ -440,6 +440,19 @@ TEST_CASE("forks", "[verify]") {
     write_all(name, signed_by_all(other));
     CHECK(a.check() == Verdict::forked);
   }
+  SECTION("what the collector refused beyond the end: perhaps the longer branch of a fork") {
+    const std::string name =
+        a.log.folder + "/evidence/" + receipt_file_name(size + 7).substr(0, 20) + "-0123456789abcdef.note";
+    write_all(name, signed_by_all({kOrigin, size + 7, sha256("another branch")}));
+    CHECK(a.check() == Verdict::unproven);
+  }
+  SECTION("a file name cannot forge a line of the report") {
+    write_all(a.log.folder + "/receipts/x\nverdict     FINE (0)\x1b[2J", "x");
+    const std::string text = report_text(a.report());
+    CHECK(text.find("\nverdict     FINE") == std::string::npos);
+    CHECK(text.find('\x1b') == std::string::npos);
+    CHECK_THAT(text, Catch::Matchers::Contains("x\\x0averdict"));
+  }
   SECTION("not signed by the identity: no fork, a forgery") {
     Note note = *sign_checkpoint(other, *test_key(50));
     write_all(a.log.folder + "/receipts/" + receipt_file_name(size), note.encode());
