@@ -136,7 +136,11 @@ Status LogArchive::prepare() {
   if (!names.ok()) return std::move(names).error();
   for (const std::string& name : *names)
     if (is_temporary(name)) remove_leftover(directory_ + "/" + name);
-  return {};
+  // What an earlier run renamed may not be on disk yet: it may have died, or failed, before the folder was synced. From
+  // here on it is taken for durable, and receipts are signed on it.
+  for (const char* folder : {kSegments, kReceipts, kPending, kStaging, kEvidence})
+    SEALRING_TRY(sync_directory(path(folder, "")));
+  return sync_directory(directory_);
 }
 
 // A foreign file that is not one of our temporary names was put there by someone: it stays, but not unsaid.

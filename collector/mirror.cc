@@ -53,7 +53,6 @@ std::string words(const EntryRange& range) {
 
 Status Mirror::load() {
   SEALRING_TRY(load_segments());
-  SEALRING_TRY(load_receipt());
   SEALRING_TRY(load_pending());
   return load_parts();
 }

@@ -36,6 +36,8 @@ class Mirror {
       : archive_(archive), log_(log), cosigner_(cosigner) {}
   // fatal: the directory contradicts itself, in words that name the file.
   Status load();
+  // After load() and pin_genesis(): the receipt of what is archived; signs it where an earlier run did not come to it.
+  Status load_receipt();
   // Also checks the archive's own entry 0, when there is one: fatal when it is another.
   Status pin_genesis(const Hash& genesis);
 
@@ -62,7 +64,6 @@ class Mirror {
     std::uint64_t packages = 0;
   };
   Status load_segments();
-  Status load_receipt();
   Status load_pending();
   Status load_parts();
   const Checkpoint* target(std::uint64_t upload_end) const;

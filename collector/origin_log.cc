@@ -21,6 +21,7 @@ Status OriginLog::load() {
   SEALRING_TRY(archive_.prepare());
   SEALRING_TRY(mirror_.load());
   SEALRING_TRY(load_anchor());
+  SEALRING_TRY(mirror_.load_receipt());  // may have to sign one: only once the anchor was compared
   return load_witness();
 }
 
@@ -103,6 +104,7 @@ Result<std::optional<HttpResponse>> OriginLog::refuse(const AddCheckpoint& reque
   Hash root = latest == nullptr ? empty_root() : latest->checkpoint.root;
   SEALRING_ASSIGN(std::optional<SignedCheckpoint> fork, find_fork(checkpoint));
   if (fork) keep_evidence(*fork, checkpoint, "two roots for one size");
+  if (!fork && offered.size < size) SEALRING_TRY(note_rollback(*latest, checkpoint));
   if (request.old_size > offered.size) {
     refusal = sentence(400, "The old size is above the size of the checkpoint.");
   } else if (request.old_size != size) {
@@ -128,6 +130,14 @@ Result<std::optional<SignedCheckpoint>> OriginLog::find_fork(const SignedCheckpo
   SEALRING_ASSIGN(std::optional<SignedCheckpoint> known, mirror_.find(offered.size));
   if (known && known->checkpoint.root != offered.root) return known;
   return none;
+}
+
+// A log that signs below what it has signed before: its store is an old copy, or somebody else has its key. A known
+// checkpoint that is sent once more says nothing.
+Status OriginLog::note_rollback(const SignedCheckpoint& latest, const SignedCheckpoint& offered) {
+  SEALRING_ASSIGN(const auto known, mirror_.find(offered.checkpoint.size));
+  if (!known) keep_evidence(latest, offered, "the second is below the first: an old copy of the log's store?");
+  return {};
 }
 
 void OriginLog::keep_evidence(const SignedCheckpoint& known, const SignedCheckpoint& other, const std::string& what) {

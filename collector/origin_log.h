@@ -46,6 +46,7 @@ class OriginLog {
   Result<std::optional<HttpResponse>> refuse(const AddCheckpoint& request, const SignedCheckpoint& checkpoint,
                                              const SignedCheckpoint* latest);
   Result<std::optional<SignedCheckpoint>> find_fork(const SignedCheckpoint& checkpoint) const;
+  Status note_rollback(const SignedCheckpoint& latest, const SignedCheckpoint& offered);
   void keep_evidence(const SignedCheckpoint& known, const SignedCheckpoint& other, const std::string& what);
 
   std::mutex mutex_;

@@ -64,8 +64,12 @@ TEST_CASE_METHOD(WitnessTest, "witness: another old size is answered by the size
   REQUIRE(collector.witness(log.add_checkpoint(0, 100)).status == 200);
   require_size_conflict(collector.witness(log.add_checkpoint(0, 200)), "100");
   require_size_conflict(collector.witness(log.add_checkpoint(99, 200)), "100");
-  require_size_conflict(collector.witness(log.add_checkpoint(0, 50)), "100");  // a rollback
   CHECK(names_in(collector.directory(log) + "/evidence").empty());
+  require_size_conflict(collector.witness(log.add_checkpoint(0, 100)), "100");  // what is known says nothing
+  CHECK(names_in(collector.directory(log) + "/evidence").empty());
+  require_size_conflict(collector.witness(log.add_checkpoint(0, 50)), "100");  // a rollback: both are kept, once
+  require_size_conflict(collector.witness(log.add_checkpoint(0, 50)), "100");
+  CHECK(names_in(collector.directory(log) + "/evidence").size() == 2);
 }
 
 TEST_CASE_METHOD(WitnessTest, "witness: remembers over a restart what it has signed") {
