@@ -334,6 +334,8 @@ class World:
             print(f"--- {process.name}: the last of {len(lines)} lines", file=sys.stderr)
             for line in lines[-SHOWN_LINES:]:
                 print("    " + line, file=sys.stderr)
+            if isinstance(process, Gateway) and process.child:
+                print(f"    status: {json.dumps(process.status())}", file=sys.stderr)
 
     def close(self):
         for thing in reversed(self.closers):
