@@ -1,4 +1,5 @@
-// The files of the epoch secrets (LOG.md §3): one small file for each epoch and a copy of it, in the store's folder.
+// The files of the epoch secrets (docs/log.md §3): one small file for each epoch and a copy of it, in the store's
+// folder.
 //
 //     <store>/epoch-<k>.key, <store>/epoch-<k>.key.copy      mode 0600
 //         "sealring/epoch-key/v1\n"

@@ -1,6 +1,6 @@
 // The forwarder: takes sealed segments to the collector, one by one in ascending order, and brings receipts back.
 //
-// Per segment (LOG.md §5): the witness cosigns the sealed checkpoint; the mirror registers it (add-checkpoint) and
+// Per segment (docs/log.md §5): the witness cosigns the sealed checkpoint; the mirror registers it (add-checkpoint) and
 // takes the entries in packages of 256 (add-entries), resumable at any package; its cosignature means "durably stored".
 // Only when the policy's quorum is met and the mirror's cosignature is there does the recorder hear of it, and only
 // when the recorder has recorded it does the next segment go: so the collector is never ahead of what a crash here

@@ -1,5 +1,5 @@
-// Exactly once into the log (LOG.md §8): which of the messages that a broker sends again after a reconnect are in the
-// log already.
+// Exactly once into the log (docs/log.md §8): which of the messages that a broker sends again after a reconnect are in
+// the log already.
 //
 // After a reconnect *with* session the broker first redelivers, in order and with the same packet ids, what it has no
 // acknowledgement for. Acknowledgements go out in order and only for what is durable, so what is both in the log and

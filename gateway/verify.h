@@ -2,7 +2,7 @@
 //
 // It shares no code with recorder, ring or collector beyond the primitives that have vectors of their own (hashes,
 // signatures, notes, the entry decoder): the tree is computed anew from every leaf, and nothing that the evidence says
-// about itself is believed before it was recomputed. It only reads. LOG.md §10 is the rule for what it may say.
+// about itself is believed before it was recomputed. It only reads. docs/log.md §10 is the rule for what it may say.
 //
 // Fail closed: whatever cannot be read, parsed or checked becomes a finding, and a finding never lets the verdict be
 // fine. Memory: one segment at a time, and about a hundred bytes for each segment and note.
@@ -35,7 +35,7 @@ struct Finding {
   std::string what;
 };
 
-// What a verifier must know beforehand: the identity's vkey and the leaf hash of entry 0 (LOG.md §1).
+// What a verifier must know beforehand: the identity's vkey and the leaf hash of entry 0 (docs/log.md §1).
 struct Anchor {
   VerifierKey key;  // type ed25519, named as the origin
   Hash genesis{};

@@ -108,7 +108,7 @@ struct Event {
   std::vector<Detail> details;  // encoded in canonical order of the names; decoded in that order
 };
 
-// Last entry of an epoch (LOG.md §3). `size` is c: the entries before this one; `root` their root.
+// Last entry of an epoch (docs/log.md §3). `size` is c: the entries before this one; `root` their root.
 struct Handover {
   std::uint64_t epoch = 0;  // k, the epoch that ends
   std::uint64_t size = 0;

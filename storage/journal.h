@@ -53,7 +53,7 @@ class Journal {
   bool fits(std::size_t entries_bytes) const;  // in what is left of the current half
   // Durable when it returns ok. fatal: the outcome is unknown.
   Status append(const Frame& frame);
-  // Written, not yet durable: sync() before the ring's next commit (LOG.md §4).
+  // Written, not yet durable: sync() before the ring's next commit (docs/log.md §4).
   Status mark(const FrameHeader& header);
   Status sync();  // what mark() wrote; no cost when there is nothing
   void switch_half();

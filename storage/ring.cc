@@ -333,7 +333,7 @@ Status RingStore::release(RingDb::Writer& writer, RingState& next, std::vector<S
     SEALRING_TRY(writer.erase_segment(segments.front().number));
     segments.erase(segments.begin());
   }
-  // A tile is kept while its end index is above the minimum index; its hashes go with it (LOG.md §5).
+  // A tile is kept while its end index is above the minimum index; its hashes go with it (docs/log.md §5).
   for (int level = kStoredNodeLevel;; ++level) {
     const int span = 8 * (level / 8 + 1);  // log2 of the entries under the tile that the node is in
     if (span >= 64 || (before >> span) == (next.first_index >> span)) break;
@@ -343,7 +343,7 @@ Status RingStore::release(RingDb::Writer& writer, RingState& next, std::vector<S
 }
 
 Status RingStore::commit(const Change& change) {
-  // What says that the last direct frame is durable must exist twice before the next meta page (LOG.md §4).
+  // What says that the last direct frame is durable must exist twice before the next meta page (docs/log.md §4).
   SEALRING_TRY(journal_->sync());
   SEALRING_ASSIGN(auto writer, db_->write());
   RingState next = state_;

@@ -1,4 +1,4 @@
-// The store of one log: journal and ring behind one seam (DESIGN.md §6; FORMAT.md has the bytes).
+// The store of one log: journal and ring behind one seam (storage/FORMAT.md has the bytes).
 //
 // A frame of less than kJournalFrameBytes becomes durable by one write and one sync of the journal. When a journal half
 // is full, at a seal, a stop, or before a larger frame, all frames in it move into LMDB in one transaction and writing
@@ -71,7 +71,7 @@ class Ring {
   // is a store already.
   static Status create(const Options& options, const std::string& origin, const Frame& genesis);
   // Single instance (lock file); replays the journal. reject: another process has it, or it is not a store of this
-  // version and word size; fatal: journal and ring contradict each other (LOG.md §4), with both sizes and roots.
+  // version and word size; fatal: journal and ring contradict each other (docs/log.md §4), with both sizes and roots.
   static Result<std::unique_ptr<Ring>> open(const Options& options);
   virtual ~Ring() = default;  // does not move: like a kill. Call move() for an orderly stop
 
