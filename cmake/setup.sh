@@ -15,7 +15,7 @@ PACKAGES=(
   libpaho-mqttpp-dev libpaho-mqtt-dev libssl-dev libmbedtls-dev nettle-dev liblmdb-dev libsodium-dev libboost1.81-dev
   libcbor-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev zlib1g-dev
   # tests and demonstration
-  catch2 clang-format mosquitto mosquitto-clients openssl python3 python3-paho-mqtt
+  catch2 clang-format curl mosquitto mosquitto-clients openssl python3 python3-paho-mqtt
 )
 LONG_PACKAGES=(clang-tidy)
 
@@ -59,9 +59,9 @@ install_as_root() {
   export DEBIAN_FRONTEND=noninteractive
   apt-get -q -o DPkg::Lock::Timeout=300 update || die "apt-get update failed: is the network there?"
   apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "$@" || die "apt-get install failed"
-  if [ "$had_broker" = no ] && installed mosquitto && command -v systemctl >/dev/null; then
+  if [ "$had_broker" = no ] && installed mosquitto; then
     # It came as a tool of the tests: it should not listen on 1883 after the next boot either.
-    systemctl disable mosquitto.service >/dev/null 2>&1 || say "could not disable mosquitto.service; it starts at boot"
+    deb-systemd-helper disable mosquitto.service >/dev/null || say "mosquitto.service could not be disabled"
   fi
 }
 
