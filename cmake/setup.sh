@@ -59,9 +59,9 @@ install_as_root() {
   export DEBIAN_FRONTEND=noninteractive
   apt-get -q -o DPkg::Lock::Timeout=300 update || die "apt-get update failed: is the network there?"
   apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "$@" || die "apt-get install failed"
-  if [ "$had_broker" = no ] && installed mosquitto; then
+  if [ "$had_broker" = no ] && installed mosquitto && command -v systemctl >/dev/null; then
     # It came as a tool of the tests: it should not listen on 1883 after the next boot either.
-    deb-systemd-helper disable mosquitto.service >/dev/null || say "mosquitto.service could not be disabled"
+    systemctl disable mosquitto.service >/dev/null 2>&1 || say "mosquitto.service could not be disabled"
   fi
 }
 
