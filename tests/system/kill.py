@@ -51,6 +51,7 @@ def killed(world, mode, protocol, qos, inflight, window):
     gateway.start()
     gateway.wait_subscribed()
     load = world.closing(Load(broker.port, qos, window))
+    load.taken = 0
 
     suppressed = in_flight = not_ready = 0
     for _ in range(kills):
@@ -61,6 +62,7 @@ def killed(world, mode, protocol, qos, inflight, window):
         if status:
             suppressed += status["recorder"]["suppressed_redeliveries"]
             in_flight += status["broker"]["acks_held"] > 0
+            load.taken = status["size"]
         else:
             not_ready += 1
         load.check()

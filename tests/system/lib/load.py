@@ -73,11 +73,17 @@ def user_properties(*pairs, **others):
 
 class Load:
     """Publishers at work on threads of their own until stop(): unique messages, and a third of all, by count, that are
-    byte for byte the same on one topic."""
+    byte for byte the same on one topic.
+
+    `pace`: (messages, seconds of rest after them). `taken`, kept up to date by whoever wants it: how many messages the
+    gateway has taken; publishing rests while it is more than MAX_BACKLOG behind. Mosquitto gives packet ids to what it
+    queues: from 65 536 on two messages have the same, and it loses track of which one was acknowledged.
+    """
     SAME = ("plant/line1/temp", b"21.0")
+    MAX_BACKLOG = 20000
 
     def __init__(self, port, qos, window=20, name="load", pace=None, size=0):
-        self.qos, self.pace, self.size, self.failure = qos, pace, size, None
+        self.qos, self.pace, self.size, self.failure, self.taken = qos, pace, size, None, None
         self.stopping = threading.Event()
         self.publishers = [Publisher(port, f"{name}-{i}", window) for i in range(2)]
         self.threads = [threading.Thread(target=self.work, args=(i, p), daemon=True)
@@ -89,6 +95,9 @@ class Load:
         n = 0
         try:
             while not self.stopping.is_set():
+                if self.taken is not None and self.published() - self.taken > self.MAX_BACKLOG:
+                    self.stopping.wait(0.01)
+                    continue
                 if n % 3 == 2:
                     publisher.publish(*self.SAME, qos=self.qos)
                 else:
