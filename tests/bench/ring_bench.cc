@@ -120,7 +120,7 @@ class Lapper {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::uint64_t laps = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 8;
+  const std::uint64_t laps = std::max(1ull, argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 8ull);
   const std::string folder = argc > 2 ? argv[2] : "/var/tmp/sealring-ring-bench-" + std::to_string(::getpid());
   {
     Lapper lapper(folder);
@@ -130,7 +130,7 @@ int main(int argc, char** argv) {
     lapper.run("0.3-1.8 KB, few 1 MB", small_and_few_large, 1);
     lapper.run("0.1 KB to 1 MB", everything, laps);
     lapper.run("20 KB to 1 MB", twenty_kb_to_a_mb, laps);
-    lapper.run("0.1 KB to 1 MB again", everything, laps / 2);
+    lapper.run("0.1 KB to 1 MB again", everything, (laps + 1) / 2);
   }
   std::filesystem::remove_all(folder);
   return 0;
