@@ -199,7 +199,7 @@ Status Client::connect() {
     if (tls->failure() == TlsStream::Failure::broken) tls->socket().linger();
     return done;
   }
-  connection_.emplace();
+  connection_.emplace(Connection{});
   connection_->tls = std::move(tls);
   return {};
 }

@@ -122,7 +122,8 @@ Result<GatewayConfig> read(TomlTable root) {
     read_broker(broker, config.origin, config.broker);
   }
   config.broker.max_payload_bytes = config.recorder.max_payload;
-  if (auto upstream = root.table("upstream")) read_upstream(*upstream, config.upstream.emplace());
+  if (auto upstream = root.table("upstream"))
+    read_upstream(*upstream, config.upstream.emplace(GatewayConfig::Upstream{}));
   SEALRING_TRY(root.finish());
   return config;
 }

@@ -4,8 +4,10 @@
 
 #include "gateway/daemon.h"
 
-int main(int argc, char** argv) {
-  using sealring::DaemonExit;
+namespace sealring {
+namespace {
+
+int run(int argc, char** argv) {
   CLI::App app("sealringd: records MQTT traffic in a signed, tamper-evident log and forwards it");
   std::string config_path;
   app.add_option("--config", config_path, "configuration file, see `sealring init`")->required();
@@ -23,10 +25,22 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
 
-  auto config = sealring::GatewayConfig::load(config_path);
+  auto config = GatewayConfig::load(config_path);
   if (!config) {
-    sealring::diag(sealring::DiagLevel::error, config.error().message);
+    diag(DiagLevel::error, config.error().message);
     return static_cast<int>(DaemonExit::config);
   }
-  return static_cast<int>(sealring::run_daemon(*config));
+  return static_cast<int>(run_daemon(*config));
+}
+
+}  // namespace
+}  // namespace sealring
+
+int main(int argc, char** argv) {
+  try {
+    return sealring::run(argc, argv);
+  } catch (const std::exception& error) {  // out of memory, say: what is durable, the next start finds out
+    sealring::diag(sealring::DiagLevel::error, error.what());
+    return static_cast<int>(sealring::DaemonExit::unknown);
+  }
 }

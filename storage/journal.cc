@@ -67,8 +67,9 @@ bool read_record(ByteView bytes, ByteView salt, JournalRecord& record, std::size
   record.mark = type == kMarkType;
   if (type == kFrameType) {
     auto frame = decode_frame(body);
-    if (frame) record.frame = std::move(frame).value();
-    return frame.ok();
+    if (!frame) return false;
+    record.frame = std::move(frame).value();
+    return true;
   }
   std::size_t entries_bytes = 0;
   auto header = decode_frame_header(body, entries_bytes);

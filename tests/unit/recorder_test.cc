@@ -386,11 +386,10 @@ TEST_CASE("recorder: held redeliveries hold back the watermark until they are re
   g.connect(true);
   g.message("t", "v3", 3, true);  // held: 4 should follow
   // QoS 0 is recorded meanwhile. When the second frame is there, what the first one released has been released.
-  for (int i = 0; i < 2; ++i) {
+  for (std::uint64_t recorded = 1; recorded <= 2; ++recorded) {
     const std::uint64_t size = g.ring->size();
     g.message("t", "zero");
-    g.wait_for(
-        [&] { return g.ring->size() > size && g.recorder->stats().messages == static_cast<std::uint64_t>(i + 1); });
+    g.wait_for([&] { return g.ring->size() > size && g.recorder->stats().messages == recorded; });
   }
   CHECK(g.released == 0);
   g.message("t", "new", 9);  // 4 does not come: 3 is recorded, flagged
