@@ -7,6 +7,7 @@ As a library:
     relay.port            # connect here
     relay.cut()           # every connection is reset, new ones are refused
     relay.cut_after(n)    # the same, once n more bytes have gone towards the target
+    relay.swallow_after(n)  # no cut then, but nothing arrives at the target any more, until restore() after a cut()
     relay.restore()
     relay.close()
 
@@ -27,7 +28,8 @@ class Relay:
         self._target = (target_host, target_port)
         self._lock = threading.Lock()
         self._pairs = set()  # of (client socket, target socket)
-        self._budget = None  # bytes towards the target until the cut; None: no cut is planned
+        self._budget = None  # bytes towards the target until the cut, or from which they get lost; None: all pass
+        self._swallows = False
         self._listener = None
         self.bytes_up = 0
         self.port = 0
@@ -61,7 +63,11 @@ class Relay:
 
     def cut_after(self, count):
         with self._lock:
-            self._budget = count
+            self._budget, self._swallows = count, False
+
+    def swallow_after(self, count):
+        with self._lock:
+            self._budget, self._swallows = count, True
 
     def _accept(self, listener):
         while True:
@@ -117,7 +123,7 @@ class Relay:
             with self._lock:
                 self.bytes_up += len(data)
                 if self._budget is not None:
-                    due = len(data) >= self._budget
+                    due = len(data) >= self._budget and not self._swallows
                     data = data[: self._budget]
                     self._budget -= len(data)
         sink.sendall(data)
