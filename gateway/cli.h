@@ -1,0 +1,30 @@
+// The `sealring` command: one file for each of its commands, cli_<command>.cc. Everything they do lies in the library;
+// there are only options, files named by options, and what is printed where.
+#pragma once
+
+#include <string>
+
+#include "crypto/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace sealring {
+
+// Exit codes of every command; `verify` has more, see verify.h.
+constexpr int kDone = 0, kFailed = 1, kUsage = 2;
+constexpr const char* kDefaultConfig = "/etc/sealring/sealring.toml";
+
+// "sealring: <message>" to stderr; returns `code`.
+int fail(const Error& error, int code = kFailed);
+// Whoever asked must get the whole answer: false, and said, when the disk is full or the pipe closed.
+bool print(const std::string& text);
+
+// Each adds its subcommand, which leaves its exit code in `code` when it was run. `code` outlives the App.
+void add_init(CLI::App& app, int& code);
+void add_status(CLI::App& app, int& code);
+void add_verify(CLI::App& app, int& code);
+void add_key(CLI::App& app, int& code);
+
+}  // namespace sealring

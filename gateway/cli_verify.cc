@@ -1,0 +1,88 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "drivers/file.h"
+#include "gateway/cli.h"
+#include "gateway/verify.h"
+
+namespace sealring {
+namespace {
+
+struct VerifyArguments {
+  std::string path, policy, anchor;
+  std::uint64_t min_size = 0;
+  bool json = false;
+};
+
+Result<std::vector<Anchor>> read_anchors(const std::string& argument) {
+  if (Result<Anchor> line = Anchor::parse(argument)) return std::vector<Anchor>{std::move(*line)};
+  Result<Bytes> text = read_file(argument, 16u << 20);
+  // Whoever meant a line should hear what is wrong with the line.
+  if (!text && argument.find('+') != std::string::npos) return Anchor::parse(argument).error();
+  if (!text) return std::move(text).error();
+  Result<std::vector<Anchor>> anchors = parse_anchors(*text);
+  if (!anchors) return std::move(anchors).error().in(argument);
+  return anchors;
+}
+
+Result<Policy> read_policy(const std::string& path) {
+  SEALRING_ASSIGN(const Bytes text, read_file(path, 16u << 20));
+  Result<Policy> policy = Policy::parse(text);
+  if (!policy) return std::move(policy).error().in(path);
+  return policy;
+}
+
+int run_verify(const VerifyArguments& arguments) {
+  VerifyOptions options;
+  options.path = arguments.path;
+  options.min_size = arguments.min_size;
+  if (!arguments.anchor.empty()) {
+    Result<std::vector<Anchor>> anchors = read_anchors(arguments.anchor);
+    if (!anchors) return fail(std::move(anchors).error().in("--anchor"), kUsage);
+    options.anchors = std::move(*anchors);
+  }
+  if (!arguments.policy.empty()) {
+    Result<Policy> policy = read_policy(arguments.policy);
+    if (!policy) return fail(std::move(policy).error().in("--policy"), kUsage);
+    options.policy = std::move(*policy);
+  }
+  try {
+    const VerifyReport report = verify(options);
+    const bool printed = print(arguments.json ? report_json(report) : report_text(report));
+    if (!printed && report.verdict == Verdict::fine) return kFailed;
+    return static_cast<int>(report.verdict);
+  } catch (const std::exception& error) {
+    // Out of memory, say: never to be taken for an answer.
+    return fail(reject_error(error.what()), static_cast<int>(Verdict::unreadable));
+  }
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, int& code) {
+  auto arguments = std::make_shared<VerifyArguments>();
+  VerifyArguments& a = *arguments;
+  CLI::App* sub = app.add_subcommand("verify", "check a log from its bytes alone: an archive, or a gateway's store");
+  sub->add_option("PATH", a.path, "archive, one log's folder in it, or a store")->required();
+  sub->add_option("--policy", a.policy, "C2SP tlog-policy file: whose cosignatures make a receipt");
+  sub->add_option("--anchor", a.anchor, "the line that `sealring init` printed, or a file of such lines");
+  sub->add_option("--min-size", a.min_size, "the log must have at least so many entries");
+  sub->add_flag("--json", a.json, "for programs");
+  sub->footer(
+      "What may be concluded depends on what you bring: without an anchor a log can only be found consistent with\n"
+      "itself; without receipts (and a policy that says whose), or a minimum size, its end may have been cut off.\n\n"
+      "Exit codes:\n"
+      "   0  fine: all that was asked for is proven\n"
+      "  10  fine, but with breaks, losses or oddities, which are named\n"
+      "  11  unproven: nothing is wrong, but the evidence is too weak\n"
+      "  20  tampered or damaged\n"
+      "  21  truncated: entries that provably existed are not here\n"
+      "  22  forked: two histories under one key\n"
+      "  30  unreadable\n"
+      "   2  wrong usage\n\n"
+      "Example:\n"
+      "  sealring verify /srv/archive --policy policy --anchor anchor");
+  sub->callback([arguments, &code] { code = run_verify(*arguments); });
+}
+
+}  // namespace sealring
