@@ -157,7 +157,7 @@ Result<Bytes> read_file(const std::string& path, std::size_t max_bytes) {
   return read_all(fd.get(), path, max_bytes);
 }
 
-Result<Bytes> read_secret_file(const std::string& path, std::size_t max_bytes) {
+Result<Bytes> read_secret_file(const std::string& path, std::size_t max_bytes, const char* what) {
   // O_NONBLOCK: opening a FIFO must not wait for its writer. The checks are of what was opened, not of a name.
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.ok()) return open_failure(path, errno);
@@ -165,14 +165,14 @@ Result<Bytes> read_secret_file(const std::string& path, std::size_t max_bytes) {
   if (fstat(fd.get(), &s) != 0) return system_failure("look at", path, errno);
   if (!S_ISREG(s.st_mode)) return reject_error(path + " is not a regular file");
   if (s.st_uid != geteuid() && s.st_uid != 0) {
-    return reject_error("private key " + path + " belongs to user " + std::to_string(s.st_uid) +
+    return reject_error(what + (" " + path) + " belongs to user " + std::to_string(s.st_uid) +
                         ", who could change it: chown " + std::to_string(geteuid()) + " " + path);
   }
   unsigned mode = s.st_mode & 07777;
   if (mode != 0600 && mode != 0400) {
     char octal[8];
     std::snprintf(octal, sizeof octal, "%04o", mode);
-    return reject_error("private key " + path + " has mode " + octal +
+    return reject_error(what + (" " + path) + " has mode " + octal +
                         ", but only its owner may have access: chmod 600 " + path);
   }
   return read_all(fd.get(), path, max_bytes);

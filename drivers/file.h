@@ -12,7 +12,9 @@ namespace sealring {
 Result<Bytes> read_file(const std::string& path, std::size_t max_bytes = 64u << 20);
 // As read_file, for private keys: reject also when it is not a regular file, belongs to anyone but this process' user
 // or root, or is open to others (mode other than 0600 and 0400), with the command that mends it. The caller wipes it.
-Result<Bytes> read_secret_file(const std::string& path, std::size_t max_bytes = 1u << 20);
+// `what` it is, for the words.
+Result<Bytes> read_secret_file(const std::string& path, std::size_t max_bytes = 1u << 20,
+                               const char* what = "private key");
 // Replaces or creates: temporary name in the same directory, write, fsync, rename, fsync of the directory. When it
 // returns an error the old file, or none, is there; never half of one. Except fatal: only the last step, the sync of
 // the directory, failed; the new file is there and whole, but a crash may bring the old one back. A crash may leave a

@@ -536,6 +536,8 @@ std::size_t SourceItem::memory_bytes() const {
 
 Result<std::unique_ptr<MqttSource>> MqttSource::create(Config config, SourceSink& sink) {
   SEALRING_TRY(check(config));
+  // Never plain text where TLS was asked for.
+  if (config.tls) return reject_error("TLS to the broker is not there yet");
   // With one of these set, even empty, Paho goes to the proxy instead of to the gate.
   for (const char* name : {"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
     (void)unsetenv(name);

@@ -27,6 +27,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,13 @@ struct Subscription {
   int qos = 1;
 };
 
+// TLS to the broker. PEM files, read again at each connection.
+struct BrokerTls {
+  std::string ca_file;              // whom to trust
+  std::string server_name;          // that the broker's certificate must have
+  std::string cert_file, key_file;  // our own; both empty: none
+};
+
 class MqttSource {
  public:
   struct Config {
@@ -93,6 +101,7 @@ class MqttSource {
     std::uint16_t port = 1883;
     std::string client_id;
     std::string username, password;  // empty: none
+    std::optional<BrokerTls> tls;    // none: plain TCP
     int protocol = 0;                // 5 or 4 (3.1.1); 0: 5, and 3.1.1 when the broker refuses 5
     std::uint16_t receive_maximum = 1000;
     std::uint16_t keepalive_s = 30;

@@ -78,6 +78,7 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
 struct TomlTable::Node {
   const toml::table* table = nullptr;
   std::string prefix;  // for messages: "recorder."
+  std::string place;   // as prefix, but with the number of each table of an array: "broker.0."
   std::set<std::string> asked;
 };
 
@@ -93,9 +94,10 @@ struct TomlTable::Document {
   toml::table root;
   std::vector<std::unique_ptr<Node>> visited;
   std::vector<Problem> problems;
+  std::map<std::string, std::string> settings;
 
-  Node* visit(const toml::table& table, std::string prefix) {
-    visited.push_back(std::make_unique<Node>(Node{&table, std::move(prefix), {}}));
+  Node* visit(const toml::table& table, std::string prefix, std::string place) {
+    visited.push_back(std::make_unique<Node>(Node{&table, std::move(prefix), std::move(place), {}}));
     return visited.back().get();
   }
   static std::uint32_t line_of(const toml::node& node) {
@@ -165,7 +167,7 @@ Result<TomlTable> TomlTable::parse(std::string_view text, const std::string& pat
   auto document = std::make_shared<Document>();
   document->path = path;
   document->root = std::move(parsed).table();
-  Node* root = document->visit(document->root, "");
+  Node* root = document->visit(document->root, "", "");
   return TomlTable(std::move(document), root);
 }
 
@@ -174,9 +176,17 @@ bool TomlTable::has(const std::string& key) {
   return node_->table->get(key) != nullptr;
 }
 
+const std::map<std::string, std::string>& TomlTable::settings() const { return document_->settings; }
+
+void TomlTable::set(const std::string& key, std::string value) {
+  document_->settings[node_->place + key] = std::move(value);
+}
+
 std::string TomlTable::string(const std::string& key, const std::string& fallback) {
   const auto* value = document_->get<toml::value<std::string>>(*node_, key, "a string");
-  return value == nullptr ? fallback : value->get();
+  std::string out = value == nullptr ? fallback : value->get();
+  set(key, out);
+  return out;
 }
 
 std::string TomlTable::required_string(const std::string& key) {
@@ -189,7 +199,9 @@ std::string TomlTable::required_string(const std::string& key) {
 std::string TomlTable::path(const std::string& key, const std::string& fallback) {
   std::string value = string(key, fallback);
   if (value.find('\0') != std::string::npos) fail(key, "must not have a zero byte");
-  return value.empty() || value.front() == '/' ? value : folder_of(document_->path) + value;
+  if (!value.empty() && value.front() != '/') value = folder_of(document_->path) + value;
+  set(key, value);
+  return value;
 }
 
 std::string TomlTable::required_path(const std::string& key) {
@@ -199,6 +211,7 @@ std::string TomlTable::required_path(const std::string& key) {
 
 std::string TomlTable::choice(const std::string& key, const std::string& fallback,
                               std::initializer_list<const char*> choices) {
+  set(key, fallback);
   if (!has(key)) return fallback;
   std::string value = string(key, fallback), listed;
   for (const char* one : choices) {
@@ -211,35 +224,49 @@ std::string TomlTable::choice(const std::string& key, const std::string& fallbac
 
 bool TomlTable::boolean(const std::string& key, bool fallback) {
   const auto* value = document_->get<toml::value<bool>>(*node_, key, "true or false");
-  return value == nullptr ? fallback : value->get();
+  const bool out = value == nullptr ? fallback : value->get();
+  set(key, out ? "true" : "false");
+  return out;
 }
 
 std::uint64_t TomlTable::integer(const std::string& key, std::uint64_t fallback, std::uint64_t min, std::uint64_t max) {
+  set(key, std::to_string(fallback));
   const auto* value = document_->get<toml::value<std::int64_t>>(*node_, key, "a whole number");
   if (value == nullptr) return fallback;
   std::int64_t number = value->get();
-  if (number >= 0 && min <= std::uint64_t(number) && std::uint64_t(number) <= max) return std::uint64_t(number);
+  if (number >= 0 && min <= std::uint64_t(number) && std::uint64_t(number) <= max) {
+    set(key, std::to_string(number));
+    return std::uint64_t(number);
+  }
   fail(key, range_words(min, max, ""));
   return fallback;
 }
 
 std::uint64_t TomlTable::size(const std::string& key, std::uint64_t fallback, std::uint64_t min, std::uint64_t max) {
+  set(key, std::to_string(fallback));
   if (!has(key)) return fallback;
   if (node_->table->get(key)->is_integer()) return integer(key, fallback, min, max);
   const auto* text = document_->get<toml::value<std::string>>(*node_, key, "a size such as 4096 or \"4MiB\"");
   if (text == nullptr) return fallback;
   Result<std::uint64_t> bytes = parse_size(text->get());
-  if (bytes.ok() && min <= *bytes && *bytes <= max) return *bytes;
+  if (bytes.ok() && min <= *bytes && *bytes <= max) {
+    set(key, std::to_string(*bytes));
+    return *bytes;
+  }
   fail(key, bytes.ok() ? range_words(min, max, " bytes") : "= " + bytes.error().message);
   return fallback;
 }
 
 std::chrono::milliseconds TomlTable::duration(const std::string& key, std::chrono::milliseconds fallback,
                                               std::chrono::milliseconds min, std::chrono::milliseconds max) {
+  set(key, std::to_string(fallback.count()));
   const auto* text = document_->get<toml::value<std::string>>(*node_, key, "a duration such as \"250ms\" or \"10min\"");
   if (text == nullptr) return fallback;
   Result<std::chrono::milliseconds> value = parse_duration(text->get());
-  if (value.ok() && min <= *value && *value <= max) return *value;
+  if (value.ok() && min <= *value && *value <= max) {
+    set(key, std::to_string(value->count()));
+    return *value;
+  }
   fail(key, value.ok() ? range_words(std::uint64_t(min.count()), std::uint64_t(max.count()), "ms")
                        : "= " + value.error().message);
   return fallback;
@@ -248,7 +275,7 @@ std::chrono::milliseconds TomlTable::duration(const std::string& key, std::chron
 std::optional<TomlTable> TomlTable::table(const std::string& key) {
   const auto* table = document_->get<toml::table>(*node_, key, "a table");
   if (table == nullptr) return std::nullopt;
-  return TomlTable(document_, document_->visit(*table, node_->prefix + key + "."));
+  return TomlTable(document_, document_->visit(*table, node_->prefix + key + ".", node_->place + key + "."));
 }
 
 std::vector<TomlTable> TomlTable::tables(const std::string& key) {
@@ -256,8 +283,9 @@ std::vector<TomlTable> TomlTable::tables(const std::string& key) {
   const auto* array = document_->get<toml::array>(*node_, key, "an array of tables");
   if (array == nullptr) return result;
   for (const toml::node& element : *array) {
+    const std::string place = node_->place + key + "." + std::to_string(result.size()) + ".";
     if (const toml::table* table = element.as_table())
-      result.push_back(TomlTable(document_, document_->visit(*table, node_->prefix + key + ".")));
+      result.push_back(TomlTable(document_, document_->visit(*table, node_->prefix + key + ".", place)));
     else
       document_->bad_value(*node_, key, element, "must hold tables only");
   }

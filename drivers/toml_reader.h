@@ -18,6 +18,7 @@
 
 #include <chrono>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,6 +56,11 @@ class TomlTable {
   // The tables of [[key]] or key = [ { ... }, ... ]; none when it is absent.
   std::vector<TomlTable> tables(const std::string& key);
 
+  // What the file says of every key that was asked for, defaults filled in: "recorder.queue_bytes" -> "4194304",
+  // "broker.0.port" -> "1883"; durations in ms, paths with their folder. Two files with the same settings mean the
+  // same.
+  const std::map<std::string, std::string>& settings() const;
+
   // The caller's own check of `key` failed; `message` says what is wrong with the value. An absent key is reported at
   // the line of its table.
   void fail(const std::string& key, const std::string& message);
@@ -66,6 +72,7 @@ class TomlTable {
   struct Document;
   struct Node;
   TomlTable(std::shared_ptr<Document> document, Node* node) : document_(std::move(document)), node_(node) {}
+  void set(const std::string& key, std::string value);
   std::shared_ptr<Document> document_;
   Node* node_;  // lives in the document
 };

@@ -2,6 +2,7 @@
 
 #include "crypto/checkpoint.h"
 #include "crypto/sha256.h"
+#include "drivers/file.h"
 #include "drivers/http.h"
 #include "drivers/toml_reader.h"
 #include "storage/limits.h"
@@ -19,6 +20,11 @@ constexpr std::uint64_t kMaxQueueBytes = 256u << 20;
 constexpr std::uint64_t kMaxSegmentBytes = 48u << 20;
 constexpr std::uint64_t kMinSegmentBytes = 64u << 10;  // below, more is signed and receipted than recorded
 constexpr std::uint64_t kMaxSegmentEntries = 10'000'000;
+constexpr std::size_t kMaxBrokers = 64;      // each has threads and sockets of its own
+constexpr std::size_t kMaxBrokerName = 255;  // it is repeated in every event of the broker
+constexpr std::size_t kMaxMqttString = 65535;
+constexpr std::size_t kMaxFileBytes = 1u << 20;
+constexpr std::string_view kCredential = "credential:";
 
 std::vector<std::string_view> levels(std::string_view filter) {
   std::vector<std::string_view> out;
@@ -67,20 +73,90 @@ void read_subscriptions(TomlTable& broker, std::vector<Subscription>& out) {
   if (out.empty()) broker.fail("subscriptions", "must name at least one filter, or there is nothing to record");
 }
 
-void read_broker(TomlTable& table, const std::string& origin, MqttSource::Config& b) {
+Status check_broker_name(std::string_view name) {
+  if (name.empty()) return reject_error("must not be empty; leave it out for host:port");
+  if (name.size() > kMaxBrokerName) return reject_error("has more than 255 bytes");
+  for (const char c : name)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return reject_error("has control characters");
+  return {};
+}
+
+std::string endpoint(const std::string& host, std::uint16_t port) {
+  return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(port);
+}
+
+void read_broker_tls(TomlTable& table, MqttSource::Config& b) {
+  BrokerTls& tls = b.tls.emplace();
+  tls.ca_file = table.required_path("ca");
+  tls.server_name = table.string("server_name", b.host);
+  if (tls.server_name.empty()) table.fail("server_name", "must not be empty; leave it out for the broker's host");
+  tls.cert_file = table.path("cert", "");
+  tls.key_file = table.path("key", "");
+  if (tls.cert_file.empty() != tls.key_file.empty())
+    table.fail(tls.cert_file.empty() ? "key" : "cert",
+               "stands alone: a client certificate needs both cert and key, or neither");
+}
+
+void read_login(TomlTable& table, GatewayConfig::Broker& broker) {
+  broker.source.username = table.string("username", "");
+  if (broker.source.username.size() > kMaxMqttString || broker.source.username.find('\0') != std::string::npos)
+    table.fail("username", "must have at most 65535 bytes and no zero byte");
+  const std::string file = table.string("password_file", "");
+  const bool credential = file.rfind(kCredential, 0) == 0;
+  broker.password_file = credential ? file : table.path("password_file", "");
+  const std::string name = credential ? file.substr(kCredential.size()) : "";
+  if (credential && (name.empty() || name.find('/') != std::string::npos || name[0] == '.'))
+    table.fail("password_file", "must be credential:NAME with the plain name of a file");
+  if (!file.empty() && broker.source.username.empty())
+    table.fail("password_file", "needs a username: MQTT 3.1.1 has no password without one");
+}
+
+// `first`: of the file's brokers.
+void read_broker(TomlTable& table, const GatewayConfig& config, bool first, GatewayConfig::Broker& broker) {
+  MqttSource::Config& b = broker.source;
   b.host = table.string("host", "127.0.0.1");
   if (b.host.empty()) table.fail("host", "must not be empty");
-  b.port = static_cast<std::uint16_t>(table.integer("port", 1883, 1, 65535));
-  b.client_id = table.string("client_id", default_client_id(origin));
+  std::optional<TomlTable> tls = table.table("tls");
+  b.port = static_cast<std::uint16_t>(table.integer("port", tls ? 8883 : 1883, 1, 65535));
+  broker.name = table.string("name", endpoint(b.host, b.port));
+  if (Status status = check_broker_name(broker.name); !status) table.fail("name", status.error().message);
+  b.client_id = table.string("client_id",
+                             first ? default_client_id(config.origin) : default_client_id(config.origin, broker.name));
   // Without an id of its own a client has no session, and without a session an unacknowledged message is lost.
-  if (b.client_id.empty() || b.client_id.size() > 65535) table.fail("client_id", "must have 1 to 65535 bytes");
+  if (b.client_id.empty() || b.client_id.size() > kMaxMqttString) table.fail("client_id", "must have 1 to 65535 bytes");
+  read_login(table, broker);
   const std::string protocol = table.choice("protocol", "auto", {"auto", "5", "3.1.1"});
   b.protocol = protocol == "5" ? 5 : protocol == "3.1.1" ? 4 : 0;
   b.receive_maximum = static_cast<std::uint16_t>(table.integer("receive_maximum", 1000, 1, 65535));
   const auto keepalive = table.duration("keepalive", seconds(30), seconds(2), seconds(65535));
   if (keepalive % seconds(1) != milliseconds(0)) table.fail("keepalive", "must be whole seconds");
   b.keepalive_s = static_cast<std::uint16_t>(keepalive / seconds(1));
+  broker.watch_drops = table.boolean("watch_drops", true);
   read_subscriptions(table, b.subscriptions);
+  if (tls) read_broker_tls(*tls, b);
+  b.max_payload_bytes = config.recorder.max_payload;
+}
+
+void read_brokers(TomlTable& root, GatewayConfig& config) {
+  std::vector<TomlTable> tables = root.tables("broker");
+  if (tables.empty()) root.fail("broker", "one [[broker]] is needed: where the messages come from");
+  if (tables.size() > kMaxBrokers)
+    root.fail("broker", "may be there " + std::to_string(kMaxBrokers) + " times at most");
+  for (TomlTable& table : tables) {
+    GatewayConfig::Broker broker;
+    read_broker(table, config, config.brokers.empty(), broker);
+    for (const GatewayConfig::Broker& other : config.brokers) {
+      const MqttSource::Config &a = broker.source, &b = other.source;
+      const std::string where = endpoint(a.host, a.port);
+      if (broker.name == other.name)
+        table.fail("name", "= " + quoted(broker.name) +
+                               " has another [[broker]], too: give each a name of its own, it is what the log says");
+      if (a.host == b.host && a.port == b.port && a.client_id == b.client_id)
+        table.fail("client_id", "= " + quoted(a.client_id) + " is used at " + where +
+                                    " by another [[broker]], too: the two would throw each other out");
+    }
+    config.brokers.push_back(std::move(broker));
+  }
 }
 
 void read_upstream(TomlTable& table, GatewayConfig::Upstream& u) {
@@ -100,6 +176,23 @@ void read_upstream(TomlTable& table, GatewayConfig::Upstream& u) {
   if (u.retry_max < u.retry_min) table.fail("retry_max", "must not be below retry_min");
 }
 
+// "broker.0.port" -> "broker[NAME].port": the order of the brokers in the file means nothing.
+std::map<std::string, std::string> named_settings(const TomlTable& root,
+                                                  const std::vector<GatewayConfig::Broker>& all) {
+  std::map<std::string, std::string> out;
+  const std::string broker = "broker.";
+  for (const auto& [key, value] : root.settings()) {
+    if (key.rfind(broker, 0) != 0) {
+      out[key] = value;
+      continue;
+    }
+    const std::size_t end = key.find('.', broker.size());
+    const Result<std::uint64_t> index = from_decimal(std::string_view(key).substr(broker.size(), end - broker.size()));
+    if (index && *index < all.size()) out["broker[" + all[*index].name + "]" + key.substr(end)] = value;
+  }
+  return out;
+}
+
 Result<GatewayConfig> read(TomlTable root) {
   GatewayConfig config;
   config.origin = root.required_string("origin");
@@ -110,27 +203,44 @@ Result<GatewayConfig> read(TomlTable root) {
   config.identity_key = root.path("identity_key", config.identity_key);
   if (config.identity_key.empty()) root.fail("identity_key", "must not be empty");
   config.socket = root.path("socket", config.socket);
+  config.socket_group = root.string("socket_group", "");
   config.diag_level = diag_level(root.choice("diag_level", "info", {"error", "warning", "notice", "info", "debug"}));
   if (auto recorder = root.table("recorder")) read_recorder(*recorder, config.recorder);
-  std::vector<TomlTable> brokers = root.tables("broker");
-  if (brokers.empty()) root.fail("broker", "one [[broker]] is needed: where the messages come from");
-  if (brokers.size() > 1)
-    root.fail("broker", "there are " + std::to_string(brokers.size()) +
-                            " [[broker]]; this version records from exactly one. Run one gateway for each");
-  for (TomlTable& broker : brokers) {
-    config.broker = {};
-    read_broker(broker, config.origin, config.broker);
-  }
-  config.broker.max_payload_bytes = config.recorder.max_payload;
+  read_brokers(root, config);
   if (auto upstream = root.table("upstream"))
     read_upstream(*upstream, config.upstream.emplace(GatewayConfig::Upstream{}));
   SEALRING_TRY(root.finish());
+  config.settings = named_settings(root, config.brokers);
   return config;
+}
+
+// One line. What a credential is guarded by is the folder, which the service manager makes; its files may have ACLs.
+Result<std::string> read_password(const std::string& file, const std::string& credentials) {
+  const bool credential = file.rfind(kCredential, 0) == 0;
+  if (credential && credentials.empty())
+    return reject_error(quoted(file) +
+                        " needs $CREDENTIALS_DIRECTORY, which a service manager sets (LoadCredential=); there is none");
+  const std::string path = credential ? credentials + "/" + file.substr(kCredential.size()) : file;
+  Result<Bytes> text =
+      credential ? read_file(path, kMaxMqttString + 2) : read_secret_file(path, kMaxMqttString + 2, "password file");
+  if (!text) return std::move(text).error();
+  std::string password = std::move(*text);
+  if (!password.empty() && password.back() == '\n') password.pop_back();
+  if (!password.empty() && password.back() == '\r') password.pop_back();
+  if (password.empty()) return reject_error(path + " has no password in it");
+  if (password.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
+    return reject_error(path + " must hold the password in one line and nothing else");
+  if (password.size() > kMaxMqttString) return reject_error(path + ": a password has at most 65535 bytes");
+  return password;
 }
 
 }  // namespace
 
 std::string default_client_id(std::string_view origin) { return "sealring-" + hex(view(sha256(origin))).substr(0, 12); }
+
+std::string default_client_id(std::string_view origin, std::string_view broker) {
+  return default_client_id(std::string(origin) + "\n" + std::string(broker));
+}
 
 bool filters_overlap(std::string_view a, std::string_view b) {
   const auto left = levels(a), right = levels(b);
@@ -170,14 +280,26 @@ Status GatewayConfig::check_ring(std::uint64_t map_bytes) const {
                       " bytes): the ring would be full before segments can be sent and released");
 }
 
+Status GatewayConfig::load_secrets(const std::string& credentials) {
+  for (Broker& broker : brokers) {
+    if (broker.password_file.empty()) continue;
+    Result<std::string> password = read_password(broker.password_file, credentials);
+    if (!password) return std::move(password).error().in("password_file of broker " + quoted(broker.name));
+    broker.source.password = std::move(*password);
+  }
+  return {};
+}
+
 Result<GatewayConfig> GatewayConfig::load(const std::string& path) {
-  SEALRING_ASSIGN(TomlTable root, TomlTable::load(path));
-  return read(std::move(root));
+  SEALRING_ASSIGN(const Bytes text, read_file(path, kMaxFileBytes));
+  return parse(text, path);
 }
 
 Result<GatewayConfig> GatewayConfig::parse(std::string_view text, const std::string& path) {
   SEALRING_ASSIGN(TomlTable root, TomlTable::parse(text, path));
-  return read(std::move(root));
+  SEALRING_ASSIGN(GatewayConfig config, read(std::move(root)));
+  config.file_sha256 = sha256(text);
+  return config;
 }
 
 }  // namespace sealring

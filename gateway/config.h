@@ -3,7 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <optional>
+#include <vector>
 
 #include "drivers/diag.h"
 #include "drivers/mqtt_source.h"
@@ -12,9 +14,10 @@ namespace sealring {
 
 struct GatewayConfig {
   std::string origin;
-  std::string store = "store";
-  std::string identity_key = "identity.key";
-  std::string socket = "sealring.sock";  // empty: none
+  std::string store = "/var/lib/sealring/store";
+  std::string identity_key = "/var/lib/sealring/identity.key";
+  std::string socket = "/run/sealring/sock";  // empty: none
+  std::string socket_group;                   // empty: `sealring` where that group exists
   DiagLevel diag_level = DiagLevel::info;
 
   struct Recorder {
@@ -27,7 +30,13 @@ struct GatewayConfig {
     std::uint64_t max_payload = 1u << 20;
   } recorder;
 
-  MqttSource::Config broker;  // max_payload_bytes is recorder.max_payload
+  struct Broker {
+    std::string name;           // unique; in events and status
+    MqttSource::Config source;  // max_payload_bytes is recorder.max_payload; the password comes by load_secrets()
+    std::string password_file;  // a path, or "credential:NAME"; empty: no password
+    bool watch_drops = true;    // $SYS/broker/publish/messages/dropped
+  };
+  std::vector<Broker> brokers;  // at least one; no two with one name, or with one host, port and client_id
 
   struct Upstream {
     std::string url;
@@ -40,10 +49,20 @@ struct GatewayConfig {
   };
   std::optional<Upstream> upstream;
 
+  // Every key with the value that it has, given or by default, see TomlTable::settings(). A broker's are
+  // "broker[NAME].port". No secret is among them: a password is in a file of its own.
+  std::map<std::string, std::string> settings;
+  Hash file_sha256{};  // of the text
+
   // Errors begin "FILE:LINE: " where a line is to blame. Paths come out relative to the file's folder.
   static Result<GatewayConfig> load(const std::string& path);
   // The same from a text; `path` is what errors name and relative paths start from.
   static Result<GatewayConfig> parse(std::string_view text, const std::string& path);
+
+  // Reads the brokers' password files into their sources. Apart from load(), because whoever only asks the daemon may
+  // not, and need not, read them. `credentials`: the folder of "credential:NAME", $CREDENTIALS_DIRECTORY; empty: none.
+  // Errors name key and file.
+  Status load_secrets(const std::string& credentials);
 
   // What can only be judged beside the store, whose size was fixed when it was made: a segment must be small enough
   // that several fit, or the ring would be full before the first one is sealed.
@@ -52,6 +71,8 @@ struct GatewayConfig {
 
 // "sealring-" and the first 12 hex digits of SHA-256(origin): unlike the origin short enough for any broker.
 std::string default_client_id(std::string_view origin);
+// Of a second and further broker: of SHA-256(origin, newline, name).
+std::string default_client_id(std::string_view origin, std::string_view broker);
 
 // Whether a topic can match both filters: a broker may then deliver a message twice, and a log must not guess.
 bool filters_overlap(std::string_view a, std::string_view b);

@@ -106,6 +106,8 @@ void keep_secrets() {
 DaemonExit run_daemon(const GatewayConfig& config) {
   keep_secrets();
   set_diag_level(config.diag_level);
+  if (config.brokers.size() != 1)
+    return refuse(DaemonExit::config, reject_error("this version records from exactly one [[broker]]"));
   SystemClock clock;
   auto ring = Ring::open({config.store});
   if (!ring) return refuse_store(ring.error());
@@ -124,7 +126,7 @@ DaemonExit run_daemon(const GatewayConfig& config) {
   if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
   auto uplink = make_uplink(config, identity->signer->public_key(), **ring, queue);
   if (!uplink) return refuse(DaemonExit::config, uplink.error());
-  auto source = MqttSource::create(config.broker, queue);
+  auto source = MqttSource::create(config.brokers[0].source, queue);
   if (!source) return refuse(DaemonExit::config, source.error());
   recorder.set_release([&](std::uint64_t connection, std::uint64_t tag) { (*source)->release(connection, tag); });
   queue.set_on_room([&] { (*source)->wake(); });
@@ -147,8 +149,8 @@ DaemonExit run_daemon(const GatewayConfig& config) {
   if (forwarder != nullptr) forwarder->start();
   const Status started = (*source)->start();
   if (started.ok())
-    diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + config.broker.host + ":" +
-                                std::to_string(config.broker.port) + " at size " + std::to_string((*ring)->size()));
+    diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + config.brokers[0].name + " at size " +
+                                std::to_string((*ring)->size()));
 
   sigset_t signals;
   sigemptyset(&signals);

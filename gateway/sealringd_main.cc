@@ -1,6 +1,7 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 
 #include "gateway/daemon.h"
 
@@ -28,6 +29,11 @@ int run(int argc, char** argv) {
   auto config = GatewayConfig::load(config_path);
   if (!config) {
     diag(DiagLevel::error, config.error().message);
+    return static_cast<int>(DaemonExit::config);
+  }
+  const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
+  if (Status s = config->load_secrets(credentials == nullptr ? "" : credentials); !s) {
+    diag(DiagLevel::error, s.error().message);
     return static_cast<int>(DaemonExit::config);
   }
   return static_cast<int>(run_daemon(*config));

@@ -279,7 +279,7 @@ def configuration(world):
     refused("../tls/ca.pem", "../tls/gateway.key", "is not a CA certificate")
     refused('origin = "example.com/site7/gw-0042"', 'origin = "example.com/elsewhere"', "example.com/elsewhere",
             "example.com/site7/gw-0042")
-    refused('origin = ', 'store = "no-such-store"\norigin = ', "no-such-store")
+    refused('store = "store"', 'store = "no-such-store"', "no-such-store")
 
     os.chmod(gateway.folder + "/identity.key", 0o644)
     refused_start(gateway, CONFIG, "identity.key", "0644", "chmod")

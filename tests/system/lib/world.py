@@ -317,7 +317,7 @@ class World:
         collector = self.add(Collector(self)).configure()
         gateway = self.add(Gateway(self))
         gateway.source = broker
-        gateway.top = {"origin": ORIGIN}
+        gateway.top = {"origin": ORIGIN, "store": "store", "identity_key": "identity.key", "socket": "sealring.sock"}
         gateway.recorder = {"segment_age": "1s"}
         gateway.broker = {"host": "127.0.0.1", "port": broker.port}
         gateway.upstream = {"url": f"https://127.0.0.1:{upstream_port or collector.port}", "ca": "../tls/ca.pem",
