@@ -27,6 +27,11 @@ struct HttpResponse {
   unsigned status = 0;
   std::string content_type;
   Bytes body;
+  // A server's answer only; the client does not read these.
+  std::string content_encoding = {};  // what the body is packed by already
+  std::string cache_control = {};
+  std::string vary = {};
+  std::shared_ptr<void> until_sent = {};  // let go of when the answer is out, or its client is gone
 };
 
 // One server, one kept-alive connection, opened when needed and reopened when the server has closed it. One thread at
@@ -68,6 +73,7 @@ struct HttpRequest {
   std::string target;
   std::string content_type;
   Bytes body;                          // decompressed
+  std::string accept_encoding;         // see accepts_gzip()
   std::vector<std::string> peer_uris;  // SAN URIs of the verified client certificate
   std::string peer_subject;
 };

@@ -1,11 +1,10 @@
-#include <zlib.h>
-
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <optional>
 
+#include "drivers/gzip.h"
 #include "drivers/http.h"
 #include "drivers/tls_stream.h"
 
@@ -69,24 +68,6 @@ class ClientStream {
   std::size_t received_ = 0;
   std::string failure_words_;
 };
-
-Result<Bytes> gzip_bytes(ByteView body) {
-  z_stream z{};
-  constexpr int kGzip = 15 + 16;  // largest window, gzip header
-  if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kGzip, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-    return retry_error("no memory to compress");
-  }
-  Bytes out(deflateBound(&z, body.size()), '\0');
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body.data()));
-  z.avail_in = static_cast<uInt>(body.size());
-  z.next_out = reinterpret_cast<Bytef*>(out.data());
-  z.avail_out = static_cast<uInt>(out.size());
-  int code = deflate(&z, Z_FINISH);
-  out.resize(z.total_out);
-  deflateEnd(&z);
-  if (code != Z_STREAM_END) return retry_error("cannot compress: zlib says " + std::to_string(code));
-  return out;
-}
 
 std::string duration_words(std::chrono::milliseconds time) {
   if (time.count() % 1000 != 0) return std::to_string(time.count()) + " ms";
@@ -161,7 +142,7 @@ Result<HttpResponse> Client::call(const Request& request) {
   std::string where = request.method + " https://" + authority_ + request.target;
   Bytes compressed;
   if (request.gzip && !request.content_type.empty()) {
-    SEALRING_ASSIGN(compressed, gzip_bytes(request.body));
+    SEALRING_ASSIGN(compressed, gzip(request.body));
   }
   WireRequest wire = to_wire(request, request.gzip ? ByteView(compressed) : ByteView(request.body));
   deadline_ = deadline_in(config_.timeout);

@@ -1,5 +1,3 @@
-#include <zlib.h>
-
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -8,8 +6,9 @@
 #include <list>
 #include <thread>
 
-#include "drivers/diag.h"
+#include "drivers/gzip.h"
 #include "drivers/http.h"
+#include "drivers/limited_diag.h"
 #include "drivers/tls_stream.h"
 
 namespace sealring {
@@ -72,60 +71,6 @@ class ServerStream {
 HttpResponse plain(unsigned status, const std::string& text) {
   return {status, "text/plain; charset=utf-8", text + "\n"};
 }
-
-// --- gzip ---
-
-enum class Gunzip { done, too_large, damaged };
-
-// All members, nothing behind them. Memory stays within `max_bytes`, however well the bytes were packed.
-Gunzip gunzip(ByteView packed, std::size_t max_bytes, Bytes& out) {
-  struct Inflater {
-    z_stream z{};
-    bool ok;
-    Inflater() : ok(inflateInit2(&z, 15 + 16) == Z_OK) {}
-    ~Inflater() {
-      if (ok) inflateEnd(&z);
-    }
-  } inflater;
-  if (!inflater.ok || packed.empty()) return Gunzip::damaged;
-  z_stream& z = inflater.z;
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
-  z.avail_in = static_cast<uInt>(packed.size());
-  char piece[16 << 10];
-  for (;;) {
-    z.next_out = reinterpret_cast<Bytef*>(piece);
-    z.avail_out = sizeof piece;
-    int code = inflate(&z, Z_NO_FLUSH);
-    std::size_t made = sizeof piece - z.avail_out;
-    if (made > max_bytes - out.size()) return Gunzip::too_large;
-    out.append(piece, made);
-    if (code == Z_STREAM_END && z.avail_in == 0) return Gunzip::done;
-    if (code == Z_STREAM_END) code = inflateReset(&z);  // the next member
-    if (code != Z_OK || (made == 0 && z.avail_in == 0)) return Gunzip::damaged;
-  }
-}
-
-// Refused connections are worth a line, but whoever can connect must not be able to fill the journal.
-class LimitedDiag {
- public:
-  void report(DiagLevel level, const std::string& message) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    auto now = steady_clock::now();
-    if (now < next_) {
-      ++hidden_;
-      return;
-    }
-    std::string more = hidden_ != 0 ? " (and " + std::to_string(hidden_) + " more since the last such line)" : "";
-    next_ = now + std::chrono::seconds(1);
-    hidden_ = 0;
-    diag(level, message + more);
-  }
-
- private:
-  std::mutex mutex_;
-  Deadline next_{};
-  std::uint64_t hidden_ = 0;
-};
 
 // What all connections share.
 struct Shared {
@@ -279,6 +224,9 @@ bool Connection::serve_one() {
   request.method = std::string(message.method_string());
   request.target = std::string(message.target());
   request.content_type = std::string(message[http::field::content_type]);
+  auto codings = message.equal_range(http::field::accept_encoding);  // a header that comes twice is one list
+  for (auto it = codings.first; it != codings.second; ++it)
+    request.accept_encoding += (request.accept_encoding.empty() ? "" : ",") + std::string(it->value());
   request.peer_uris = tls_->peer_uris();
   request.peer_subject = tls_->peer_subject();
   HttpResponse response;
@@ -297,6 +245,9 @@ bool Connection::answer(const HttpResponse& response, bool keep_alive, bool head
   wire.version(11);
   wire.result(response.status);
   if (!response.content_type.empty()) wire.set(http::field::content_type, response.content_type);
+  if (!response.content_encoding.empty()) wire.set(http::field::content_encoding, response.content_encoding);
+  if (!response.cache_control.empty()) wire.set(http::field::cache_control, response.cache_control);
+  if (!response.vary.empty()) wire.set(http::field::vary, response.vary);
   wire.keep_alive(keep_alive && !stop);
   if (!head) wire.body() = beast::span<const char>(response.body.data(), response.body.size());
   wire.prepare_payload();
