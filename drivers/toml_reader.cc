@@ -272,8 +272,11 @@ std::chrono::milliseconds TomlTable::duration(const std::string& key, std::chron
   return fallback;
 }
 
-std::optional<TomlTable> TomlTable::table(const std::string& key) {
+std::optional<TomlTable> TomlTable::table(const std::string& key, Absent absent) {
+  static const toml::table empty;
+  const bool there = has(key);
   const auto* table = document_->get<toml::table>(*node_, key, "a table");
+  if (!there && absent == Absent::as_empty) table = &empty;
   if (table == nullptr) return std::nullopt;
   return TomlTable(document_, document_->visit(*table, node_->prefix + key + ".", node_->place + key + "."));
 }

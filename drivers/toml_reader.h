@@ -52,7 +52,8 @@ class TomlTable {
   std::chrono::milliseconds duration(const std::string& key, std::chrono::milliseconds fallback,
                                      std::chrono::milliseconds min, std::chrono::milliseconds max);
 
-  std::optional<TomlTable> table(const std::string& key);  // [key] or key = { ... }
+  enum class Absent { none, as_empty };
+  std::optional<TomlTable> table(const std::string& key, Absent absent = Absent::none);  // [key] or key = { ... }
   // The tables of [[key]] or key = [ { ... }, ... ]; none when it is absent.
   std::vector<TomlTable> tables(const std::string& key);
 

@@ -57,7 +57,12 @@ void read_recorder(TomlTable& table, GatewayConfig::Recorder& r) {
 }
 
 void read_subscriptions(TomlTable& broker, std::vector<Subscription>& out) {
-  for (TomlTable& table : broker.tables("subscriptions")) {
+  std::vector<TomlTable> tables = broker.tables("subscriptions");
+  if (!broker.has("subscriptions"))
+    out.push_back({"#", 1});
+  else if (tables.empty())
+    broker.fail("subscriptions", "must name at least one filter, or there is nothing to record");
+  for (TomlTable& table : tables) {
     Subscription s;
     s.filter = table.required_string("filter");
     s.qos = static_cast<int>(table.integer("qos", 1, 0, 2));
@@ -69,8 +74,6 @@ void read_subscriptions(TomlTable& broker, std::vector<Subscription>& out) {
                                  ": the broker may deliver one message twice, and each would be recorded");
     out.push_back(std::move(s));
   }
-  if (!broker.has("subscriptions")) out.push_back({"#", 1});
-  if (out.empty()) broker.fail("subscriptions", "must name at least one filter, or there is nothing to record");
 }
 
 Status check_broker_name(std::string_view name) {
@@ -176,7 +179,8 @@ void read_upstream(TomlTable& table, GatewayConfig::Upstream& u) {
   if (u.retry_max < u.retry_min) table.fail("retry_max", "must not be below retry_min");
 }
 
-// "broker.0.port" -> "broker[NAME].port": the order of the brokers in the file means nothing.
+// "broker.0.port" -> "broker[NAME].port": the order of the brokers in the file means nothing. The subscriptions of a
+// broker are one setting.
 std::map<std::string, std::string> named_settings(const TomlTable& root,
                                                   const std::vector<GatewayConfig::Broker>& all) {
   std::map<std::string, std::string> out;
@@ -188,7 +192,12 @@ std::map<std::string, std::string> named_settings(const TomlTable& root,
     }
     const std::size_t end = key.find('.', broker.size());
     const Result<std::uint64_t> index = from_decimal(std::string_view(key).substr(broker.size(), end - broker.size()));
-    if (index && *index < all.size()) out["broker[" + all[*index].name + "]" + key.substr(end)] = value;
+    if (!index || *index >= all.size() || key.find(".subscriptions.", end) == end) continue;
+    out["broker[" + all[*index].name + "]" + key.substr(end)] = value;
+  }
+  for (const GatewayConfig::Broker& one : all) {
+    std::string& listed = out["broker[" + one.name + "].subscriptions"];
+    for (const Subscription& s : one.source.subscriptions) listed += std::to_string(s.qos) + " " + s.filter + "\n";
   }
   return out;
 }
@@ -205,7 +214,7 @@ Result<GatewayConfig> read(TomlTable root) {
   config.socket = root.path("socket", config.socket);
   config.socket_group = root.string("socket_group", "");
   config.diag_level = diag_level(root.choice("diag_level", "info", {"error", "warning", "notice", "info", "debug"}));
-  if (auto recorder = root.table("recorder")) read_recorder(*recorder, config.recorder);
+  if (auto recorder = root.table("recorder", TomlTable::Absent::as_empty)) read_recorder(*recorder, config.recorder);
   read_brokers(root, config);
   if (auto upstream = root.table("upstream"))
     read_upstream(*upstream, config.upstream.emplace(GatewayConfig::Upstream{}));

@@ -33,12 +33,22 @@ Error unexpected(const std::string& endpoint, const HttpResponse& response) {
 }  // namespace
 
 Forwarder::Forwarder(Config config, const Ring& ring, HttpClient& client, RecordQueue& queue)
-    : config_(std::move(config)), ring_(ring), client_(client), queue_(queue) {}
+    : config_(std::move(config)),
+      ring_(ring),
+      client_(client),
+      queue_(queue),
+      retry_min_(config_.retry_min),
+      retry_max_(config_.retry_max) {}
 
 Forwarder::~Forwarder() { stop(); }
 
 void Forwarder::start() {
   thread_ = std::thread([this] { loop(); });
+}
+
+void Forwarder::set_retry(std::chrono::milliseconds min, std::chrono::milliseconds max) {
+  retry_min_ = min;
+  retry_max_ = max;
 }
 
 void Forwarder::wake() { monitor_.wake(); }
@@ -71,7 +81,7 @@ void Forwarder::report(const Status& outcome) {
 
 void Forwarder::loop() {
   std::minstd_rand random(std::random_device{}());
-  auto backoff = config_.retry_min;
+  std::chrono::milliseconds backoff = retry_min_;
   std::optional<std::uint64_t> handed_over;  // segment whose receipt the recorder has not recorded yet
   while (!stopping_) {
     const std::vector<Segment> segments = ring_.segments();
@@ -85,7 +95,7 @@ void Forwarder::loop() {
     report(receipt ? Status() : Status(receipt.error()));
     if (receipt) {
       handed_over = next->number;
-      backoff = config_.retry_min;
+      backoff = retry_min_;
       {
         std::lock_guard<std::mutex> lock(stats_mutex_);
         ++stats_.segments;
@@ -95,17 +105,18 @@ void Forwarder::loop() {
       continue;
     }
     // Between half and all of the backoff: gateways that lost their collector together do not come back together.
+    backoff = std::min(backoff, retry_max_.load());  // it may have changed
     const auto half = backoff / 2;
     const auto wait = half + std::chrono::milliseconds(random() % static_cast<unsigned long>(half.count() + 1));
     const auto until = std::chrono::steady_clock::now() + wait;
     for (auto left = wait; left.count() > 0 && !stopping_;) {
       // A newly sealed segment is no reason to try earlier; a link that came up is.
       const auto event = monitor_.wait(left, true);
-      if (event == LinkMonitor::Event::link) backoff = config_.retry_min;
+      if (event == LinkMonitor::Event::link) backoff = retry_min_;
       if (event != LinkMonitor::Event::woken) break;
       left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
     }
-    backoff = std::min(backoff * 2, config_.retry_max);
+    backoff = std::min(backoff * 2, retry_max_.load());
   }
 }
 

@@ -32,7 +32,7 @@ class Forwarder {
     std::string path;    // of the collector's URL; endpoints are below path/witness and path/mirror
     std::string mirror;  // name in the policy
     Policy policy;
-    std::chrono::milliseconds retry_min{500}, retry_max{60000};
+    std::chrono::milliseconds retry_min{500}, retry_max{60000};  // set_retry() changes them
   };
   Forwarder(Config config, const Ring& ring, HttpClient& client, RecordQueue& queue);
   ~Forwarder();  // stops
@@ -40,6 +40,8 @@ class Forwarder {
   void start();
   void wake();  // a segment was sealed or acknowledged. Any thread
   void stop();  // returns when the thread has ended
+  // From the next failure on. Any thread.
+  void set_retry(std::chrono::milliseconds min, std::chrono::milliseconds max);
 
   struct Stats {
     std::uint64_t segments = 0;  // receipted since start
@@ -68,6 +70,7 @@ class Forwarder {
   LinkMonitor monitor_;
   std::thread thread_;
   std::atomic<bool> stopping_{false};
+  std::atomic<std::chrono::milliseconds> retry_min_, retry_max_;
   // Sizes that the other side told; 0 is always a good question.
   std::uint64_t witness_size_ = 0, mirror_size_ = 0;
   std::uint64_t mirror_next_ = 0;  // where the mirror wants the next upload to begin

@@ -6,7 +6,7 @@
 #include "crypto/merkle.h"
 #include "drivers/file.h"
 #include "drivers/key_file.h"
-#include "gateway/config.h"
+#include "gateway/config_keys.h"
 #include "gateway/epoch_key.h"
 #include "storage/entry.h"
 #include "storage/ring.h"
@@ -15,16 +15,6 @@ namespace sealring {
 namespace {
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
-
-// An origin is printable ASCII, which may hold what TOML's strings give a meaning.
-std::string toml_string(std::string_view text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
 
 Result<std::unique_ptr<SoftwareSigner>> identity_key(const std::string& path, const std::string& origin,
                                                      bool& resumed) {
@@ -110,61 +100,8 @@ Result<InitResult> init_gateway(const InitOptions& options, const Clock& clock) 
       has_store ? take_over_store(options, store, *identity) : create_store(options, store, *identity, clock);
   if (!genesis) return std::move(genesis).error();
   result.anchor = {VerifierKey{options.origin, KeyType::ed25519, identity->public_key()}, *genesis};
-  SEALRING_TRY(create_file(config, config_template(options.origin), 0640));
+  SEALRING_TRY(create_file(config, config_template(options.origin, {"store", "identity.key", "sealring.sock"}), 0640));
   return result;
-}
-
-std::string config_template(const std::string& origin) {
-  return "# Configuration of a sealring gateway. Paths are relative to this file's folder; sizes are bytes or\n"
-         "# \"64KiB\", \"4MiB\"; durations \"250ms\", \"10s\", \"10min\", \"1h\". Lines that begin with # show the\n"
-         "# default, or an example where there is none. An unknown key is refused.\n"
-         "\n"
-         "# The name of this log, for ever: it is in every signature.\n"
-         "origin = " +
-         toml_string(origin) +
-         "\n"
-         "\n"
-         "store = \"store\"                # where the log lies, and the present epoch key\n"
-         "identity_key = \"identity.key\"  # signs sealed segments. Whoever has it can speak for this gateway\n"
-         "socket = \"sealring.sock\"       # where `sealring status` asks; \"\" for none\n"
-         "# diag_level = \"info\"          # error, warning, notice, info, debug\n"
-         "\n"
-         "[recorder]\n"
-         "# queue_bytes = \"4MiB\"         # messages waiting for a commit. Full: the broker is not read, nothing is "
-         "lost\n"
-         "# commit_interval = \"0ms\"      # raise to spare flash; acknowledgements wait as long\n"
-         "# segment_bytes = \"4MiB\"       # a segment is sealed, signed and sent at this size,\n"
-         "# segment_entries = 100000     # or at this many entries,\n"
-         "# segment_age = \"10min\"        # or at this age\n"
-         "# heartbeat = \"60s\"            # an event when nothing else was recorded for so long\n"
-         "# max_payload = \"1MiB\"         # above: the message's size and hash are recorded, not its content\n"
-         "\n"
-         "# Where the messages come from. The broker must hold messages for us while we are away or slow:\n"
-         "# for Mosquitto set max_queued_messages high enough, it drops silently beyond.\n"
-         "[[broker]]\n"
-         "host = \"127.0.0.1\"\n"
-         "port = 1883\n"
-         "# client_id = " +
-         toml_string(default_client_id(origin)) +
-         "\n"
-         "# protocol = \"auto\"            # auto, 5, 3.1.1\n"
-         "# receive_maximum = 1000       # messages under way unacknowledged (MQTT 5)\n"
-         "# keepalive = \"30s\"\n"
-         "subscriptions = [ { filter = \"#\", qos = 1 } ]  # filters must not overlap\n"
-         "\n"
-         "# The collector that stores the log and signs receipts. Without it nothing is forwarded, and when the\n"
-         "# store is full the gateway stops reading from the broker.\n"
-         "# [upstream]\n"
-         "# url = \"https://collector.example:8443\"\n"
-         "# server_name = \"collector.example\"  # in its certificate; default: host of the url\n"
-         "# ca = \"tls/ca.pem\"\n"
-         "# cert = \"tls/gateway.pem\"\n"
-         "# key = \"tls/gateway.key\"\n"
-         "# policy = \"policy\"            # whose cosignatures make a receipt, see `sealring verify --help`\n"
-         "# mirror = \"mirror\"            # name in the policy: the cosigner whose signature means \"stored\"\n"
-         "# retry_min = \"500ms\"\n"
-         "# retry_max = \"60s\"\n"
-         "# timeout = \"20s\"\n";
 }
 
 }  // namespace sealring

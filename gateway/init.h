@@ -28,7 +28,4 @@ struct InitResult {
 // reject: `directory` has a gateway already, or something of another one; says what. Else errors of files and store.
 Result<InitResult> init_gateway(const InitOptions& options, const Clock& clock);
 
-// The commented sealring.toml of a new gateway.
-std::string config_template(const std::string& origin);
-
 }  // namespace sealring

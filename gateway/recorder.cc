@@ -182,6 +182,7 @@ Status Recorder::append_when_room(const Frame& frame, const CompactRange& range,
       diag(DiagLevel::warning, status.error().message + ": acknowledging stops until the collector has receipted more");
       waiting = true;
     }
+    ++turns_;
     RecordQueue::Batch batch = queue_.take_receipts(steady_clock::now() + kRoomPoll);
     closed_ = closed_ || batch.closed;
     SEALRING_TRY(take_receipts(std::move(batch.receipts)));
@@ -196,6 +197,7 @@ Status Recorder::when_room(const std::function<Status()>& change) {
     Status status = change();
     if (status.ok() || status.error().kind != ErrorKind::full || closed_) return status;
     set_waiting_for_room(true);
+    ++turns_;
     RecordQueue::Batch batch = queue_.take_receipts(steady_clock::now() + kRoomPoll);
     closed_ = closed_ || batch.closed;
     for (ReceivedReceipt& receipt : batch.receipts) queue_.put_receipt(std::move(receipt));  // for later, in order
@@ -294,14 +296,48 @@ Status Recorder::check_clock() {
                                       {"synchronised", std::uint64_t{now.synchronised}}});
 }
 
+void Recorder::change(Change change) {
+  {
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    changes_.push_back(std::move(change));
+  }
+  queue_.poke();
+}
+
+// Where a segment ends changes for the open one, too: tick() judges it by the new settings.
+Status Recorder::take_changes() {
+  std::vector<Change> changes;
+  {
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    changes.swap(changes_);
+  }
+  for (const Change& change : changes) {
+    if (change.config) config_ = *change.config;
+    std::vector<Detail> details;
+    for (const auto& [name, value] : change.details) {
+      Detail detail{name, std::uint64_t{0}};
+      if (const auto* number = std::get_if<std::uint64_t>(&value)) detail.value = *number;
+      if (const auto* text = std::get_if<std::string>(&value)) detail.value = ByteView(*text);
+      if (const auto* hash = std::get_if<Hash>(&value)) detail.value = *hash;
+      details.push_back(std::move(detail));
+    }
+    SEALRING_TRY(add_event(EventCode::config_changed, std::move(details)));
+  }
+  return {};
+}
+
 Status Recorder::run() {
-  SEALRING_TRY(add_event(EventCode::start, {{"software", ByteView("sealring " SEALRING_VERSION)}}));
+  std::vector<Detail> start = {{"software", ByteView("sealring " SEALRING_VERSION)}};
+  if (config_.file_sha256) start.push_back({"config-sha256", *config_.file_sha256});
+  SEALRING_TRY(add_event(EventCode::start, std::move(start)));
   SEALRING_TRY(commit());
   while (!closed_) {
     RecordQueue::Batch batch = queue_.take(next_deadline());
+    ++turns_;
     closed_ = closed_ || batch.closed;
     if (!closed_ && !batch.items.empty() && config_.commit_interval.count() > 0) gather(batch);
     SEALRING_TRY(check_clock());
+    SEALRING_TRY(take_changes());
     Status status = take_receipts(std::move(batch.receipts));
     if (status.ok()) status = take_items(std::move(batch.items));
     if (status.ok()) status = log_receipts();
@@ -312,6 +348,7 @@ Status Recorder::run() {
     }
     SEALRING_TRY(status);
   }
+  SEALRING_TRY(take_changes());
   SEALRING_TRY(add_event(EventCode::stop, {}));
   const Status last = commit();
   if (!last.ok() && last.error().kind != ErrorKind::full) return last;
@@ -326,6 +363,7 @@ void Recorder::gather(RecordQueue::Batch& batch) {
     for (; counted < batch.items.size(); ++counted) bytes += batch.items[counted].memory_bytes();
     if (bytes >= kFrameTargetBytes || steady_clock::now() >= until || closed_) return;
     RecordQueue::Batch more = queue_.take(until);
+    ++turns_;
     closed_ = more.closed;
     std::move(more.items.begin(), more.items.end(), std::back_inserter(batch.items));
     std::move(more.receipts.begin(), more.receipts.end(), std::back_inserter(batch.receipts));

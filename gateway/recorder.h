@@ -11,6 +11,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
+#include <variant>
 
 #include "crypto/ed25519.h"
 #include "drivers/clock.h"
@@ -30,6 +32,7 @@ class Recorder {
     std::uint64_t segment_entries = 100000;
     std::chrono::milliseconds segment_age{600000};
     std::chrono::milliseconds heartbeat{60000};
+    std::optional<Hash> file_sha256;  // of the configuration; in the start event
   };
   // All referenced objects must outlive the recorder.
   Recorder(Config config, Ring& ring, Signer& identity, EpochKeys& epochs, const Clock& clock, RecordQueue& queue);
@@ -44,6 +47,19 @@ class Recorder {
   }
   // Called on the recorder's thread when a segment was sealed and signed, or acknowledged.
   void set_on_segments(std::function<void()> on_segments) { on_segments_ = std::move(on_segments); }
+
+  // For a configuration that was read again. Any thread: what is given here is taken at the next turn of run(), the
+  // settings and the event config-changed about them together. Texts of the details are UTF-8.
+  struct Change {
+    std::optional<Config> config;  // none: the settings stay as they are
+    using Value = std::variant<std::uint64_t, std::string, Hash>;
+    std::vector<std::pair<std::string, Value>> details;
+  };
+  void change(Change change);
+
+  // How often run() has come round: it does at least once after each poke() of the queue, and once a second while it
+  // waits for room, unless it hangs. Any thread.
+  std::uint64_t turns() const { return turns_; }
 
   // Until the queue is closed; then records "stop" and moves the journal into the ring. An error is fatal.
   Status run();
@@ -104,9 +120,10 @@ class Recorder {
   bool seal_is_due() const;
   Status tick();
   Status check_clock();
+  Status take_changes();
   std::chrono::steady_clock::time_point next_deadline() const;
 
-  const Config config_;
+  Config config_;  // changes on the recorder's thread only
   Ring& ring_;
   Signer& identity_;
   EpochKeys& epochs_;
@@ -136,8 +153,10 @@ class Recorder {
   std::vector<Bytes> receipts_to_log_;
   bool closed_ = false;
 
+  std::atomic<std::uint64_t> turns_{0};
   mutable std::mutex stats_mutex_;
   Stats stats_;
+  std::vector<Change> changes_;  // stats_mutex_
 };
 
 }  // namespace sealring
