@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,8 +20,8 @@ namespace {
 constexpr std::size_t kIndexDigits = 20;
 constexpr std::size_t kMaxSegmentFileBytes = kMaxSegmentBytes + (1u << 20);  // with header and note
 constexpr char kSegments[] = "segments", kReceipts[] = "receipts", kPending[] = "pending", kStaging[] = "staging",
-               kEvidence[] = "evidence";
-constexpr char kSegmentSuffix[] = ".seg", kNoteSuffix[] = ".note", kPartSuffix[] = ".part";
+               kEvidence[] = "evidence", kIndex[] = "index";
+constexpr char kSegmentSuffix[] = ".seg", kNoteSuffix[] = ".note", kPartSuffix[] = ".part", kIndexSuffix[] = ".idx";
 
 std::string padded(std::uint64_t index) {
   std::string digits = std::to_string(index);
@@ -53,6 +54,24 @@ std::optional<std::uint64_t> parse_size_name(std::string_view name) {
   if (!has_suffix(name, kNoteSuffix)) return std::nullopt;
   return from_padded(name.substr(0, name.size() - (sizeof kNoteSuffix - 1)));
 }
+
+// For reading a part of a segment.
+struct OpenFile {
+  int fd = -1;
+  static Result<OpenFile> open(const std::string& path) {
+    OpenFile file;
+    file.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file.fd >= 0) return file;
+    std::string words = "cannot open " + path + ": " + std::strerror(errno);
+    return errno == ENOENT ? fatal_error(words) : retry_error(words);
+  }
+  OpenFile() = default;
+  OpenFile(OpenFile&& other) noexcept : fd(std::exchange(other.fd, -1)) {}
+  OpenFile& operator=(OpenFile&&) = delete;
+  ~OpenFile() {
+    if (fd >= 0) ::close(fd);
+  }
+};
 
 std::string part_name(const EntryRange& range) { return padded(range.start) + "-" + padded(range.end) + kPartSuffix; }
 
@@ -115,6 +134,10 @@ Result<std::unique_ptr<ArchiveLock>> ArchiveLock::acquire(const std::string& arc
 
 ArchiveLock::~ArchiveLock() { ::close(fd_); }
 
+std::string segment_index_name(const EntryRange& range) {
+  return padded(range.start) + "-" + padded(range.end) + kIndexSuffix;
+}
+
 std::string origin_hash(std::string_view origin) { return hex(view(sha256(origin))); }
 
 LogArchive::LogArchive(const std::string& archive, std::string_view origin)
@@ -125,20 +148,21 @@ std::string LogArchive::path(const char* folder, const std::string& name) const 
 }
 
 Status LogArchive::prepare() {
-  for (const char* folder : {kSegments, kReceipts, kPending, kStaging, kEvidence})
+  for (const char* folder : {kSegments, kReceipts, kPending, kStaging, kEvidence, kIndex})
     SEALRING_TRY(make_directories(path(folder, "")));
   SEALRING_TRY(clean(kSegments, kSegmentSuffix));
   SEALRING_TRY(clean(kReceipts, kNoteSuffix));
   SEALRING_TRY(clean(kPending, kNoteSuffix));
   SEALRING_TRY(clean(kStaging, kPartSuffix));
   SEALRING_TRY(clean(kEvidence, kNoteSuffix));
+  SEALRING_TRY(clean(kIndex, kIndexSuffix));
   Result<std::vector<std::string>> names = list_directory(directory_);
   if (!names.ok()) return std::move(names).error();
   for (const std::string& name : *names)
     if (is_temporary(name)) remove_leftover(directory_ + "/" + name);
   // What an earlier run renamed may not be on disk yet: it may have died, or failed, before the folder was synced. From
   // here on it is taken for durable, and receipts are signed on it.
-  for (const char* folder : {kSegments, kReceipts, kPending, kStaging, kEvidence})
+  for (const char* folder : {kSegments, kReceipts, kPending, kStaging, kEvidence, kIndex})
     SEALRING_TRY(sync_directory(path(folder, "")));
   return sync_directory(directory_);
 }
@@ -185,6 +209,37 @@ Result<SegmentFile> LogArchive::segment(const EntryRange& range) const {
 Status LogArchive::put_segment(const SegmentFile& segment) {
   Bytes bytes = encode_segment_header(segment) + segment.entries;
   return create_once(path(kSegments, ""), path(kSegments, segment_file_name(segment.start, segment.end)), bytes);
+}
+
+Result<Bytes> LogArchive::segment_bytes(const EntryRange& range, std::uint64_t offset, std::uint64_t size) const {
+  std::string file = path(kSegments, segment_file_name(range.start, range.end));
+  Result<OpenFile> opened = OpenFile::open(file);
+  if (!opened.ok()) return std::move(opened).error();
+  Bytes bytes(size, '\0');
+  for (std::size_t done = 0; done < bytes.size();) {
+    ssize_t n = ::pread(opened->fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return retry_error("cannot read " + file + ": " + std::strerror(errno));
+    if (n == 0) return fatal_error(file + " is shorter than it was when it was archived");
+    done += static_cast<std::size_t>(n);
+  }
+  return bytes;
+}
+
+Result<std::uint64_t> LogArchive::segment_length(const EntryRange& range) const {
+  std::string file = path(kSegments, segment_file_name(range.start, range.end));
+  Result<OpenFile> opened = OpenFile::open(file);
+  if (!opened.ok()) return std::move(opened).error();
+  struct stat s {};
+  if (::fstat(opened->fd, &s) != 0) return retry_error("cannot look at " + file + ": " + std::strerror(errno));
+  return static_cast<std::uint64_t>(s.st_size);
+}
+
+Result<Bytes> LogArchive::index(const EntryRange& range) const {
+  return read_file(path(kIndex, segment_index_name(range)));
+}
+Status LogArchive::put_index(const EntryRange& range, ByteView bytes) {
+  return replace_file(path(kIndex, segment_index_name(range)), bytes);
 }
 
 Result<std::vector<std::uint64_t>> LogArchive::receipts() const { return list_sizes(path(kReceipts, "")); }

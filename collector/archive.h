@@ -10,6 +10,7 @@
 //         pending/<size>.note              removed when a receipt covers it
 //         staging/<start>-<end>.part       sha256(entries) || entries; removed when a segment covers it
 //         evidence/<size>-<16 hex>.note    checkpoints that contradict each other
+//         index/<start>-<end>.idx          made from the segment, see segment_index.h
 //
 // A file is written under a temporary name and renamed, so a file with a proper name is whole. What a kill leaves under
 // other names is removed by prepare().
@@ -22,7 +23,7 @@
 #include <string>
 #include <vector>
 
-#include "storage/segment_file.h"
+#include "collector/segment_index.h"
 
 namespace sealring {
 
@@ -43,10 +44,6 @@ class ArchiveLock {
 // The directory name of a log, and its name in the monitoring URLs.
 std::string origin_hash(std::string_view origin);
 
-struct EntryRange {
-  std::uint64_t start = 0, end = 0;
-};
-
 // One log's directory. One thread at a time.
 class LogArchive {
  public:
@@ -63,6 +60,12 @@ class LogArchive {
   Result<SegmentFile> segment(const EntryRange& range) const;
   // The same bytes again are fine; other bytes under the same name are fatal.
   Status put_segment(const SegmentFile& segment);
+  // Any thread. `size` bytes of the file from `offset` on, and its length; fatal: it is shorter, or gone.
+  Result<Bytes> segment_bytes(const EntryRange& range, std::uint64_t offset, std::uint64_t size) const;
+  Result<std::uint64_t> segment_length(const EntryRange& range) const;
+
+  Result<Bytes> index(const EntryRange& range) const;
+  Status put_index(const EntryRange& range, ByteView bytes);  // replaces
 
   Result<std::vector<std::uint64_t>> receipts() const;  // sizes, ascending
   Result<Bytes> receipt(std::uint64_t size) const;
@@ -90,6 +93,8 @@ class LogArchive {
   Status clean(const char* folder, const char* suffix) const;
   std::string directory_;
 };
+
+std::string segment_index_name(const EntryRange& range);  // "<start>-<end>.idx"
 
 constexpr std::size_t kMaxEvidence = 1000;  // a log that lies a thousand times has made its point
 // What one segment may have: it is put together in memory, and the readers of archives read a segment as a whole.

@@ -85,7 +85,7 @@ Status Mirror::load_segments() {
       return fatal_error(context + ": the entries do not have the root that the log has signed");
     head_ = std::move(end).value();
   }
-  return {};
+  return tiles_.load(segments_, range_);
 }
 
 Status Mirror::load_receipt() {
@@ -263,14 +263,16 @@ std::optional<HttpResponse> Mirror::take_package(const EntryPackage& package, st
   std::size_t before = leaves.size();
   for (ByteView entry : package.entries) leaves.push_back(leaf_hash(entry));
   if (range.start == 0 && genesis_ && leaves.front() != *genesis_) {
-    diag(DiagLevel::warning, log_.name + ": refused an upload whose entry 0 is not the one that was pinned");
+    refusals_.report(DiagLevel::warning,
+                     log_.name + ": refused an upload whose entry 0 is not the one that was pinned");
     return sentence(422, "Entry 0 has the hash " + hex(view(leaves.front())) + ", but the anchor pinned here says " +
                              hex(view(*genesis_)) + ": this is another history.");
   }
   Status proven = verify_subtree(range.aligned, range.end, end.size, package.proof, root_of(leaves), end.root);
   if (!proven.ok()) {
-    diag(DiagLevel::warning, log_.name + ": refused entries " + words({range.start, range.end}) +
-                                 ", which are not in the pending checkpoint of size " + std::to_string(end.size));
+    refusals_.report(DiagLevel::warning, log_.name + ": refused entries " + words({range.start, range.end}) +
+                                             ", which are not in the pending checkpoint of size " +
+                                             std::to_string(end.size));
     return sentence(422, "The entries " + words({range.start, range.end}) +
                              " are not proven to be in the checkpoint of size " + std::to_string(end.size) + ": " +
                              proven.error().message + ".");
@@ -315,23 +317,27 @@ Result<bool> Mirror::archive_segment(const SignedCheckpoint& checkpoint) {
   std::vector<Hash> tail = tail_;
   Result<Bytes> entries = staged_entries(range.end);
   if (!entries.ok() && !staging_damaged(entries.error())) return std::move(entries).error();
-  Status replayed = !entries.ok() ? Status(entries.error())
-                                  : for_each_entry(*entries, range, [&](std::uint64_t index, ByteView entry) {
-                                      Hash leaf = leaf_hash(entry);
-                                      after.append(leaf);
-                                      push_leaf(tail, index, leaf);
-                                    });
+  SegmentFile segment{range.start, range.end, range_.hashes(), checkpoint.note.encode(), ""};
+  SegmentIndexer indexer(range, encode_segment_header(segment).size());
+  auto replay = [&](std::uint64_t index, ByteView entry) {
+    Hash leaf = leaf_hash(entry);
+    indexer.entry(index, entry.size());
+    after.append(leaf, [&](int level, std::uint64_t, const Hash& hash) { indexer.node(level, hash); });
+    push_leaf(tail, index, leaf);
+  };
+  Status replayed = !entries.ok() ? Status(entries.error()) : for_each_entry(*entries, range, replay);
   if (!replayed.ok() || after.root() != checkpoint.checkpoint.root) {
     drop_staging(replayed.ok() ? "their root is not the one that was proven" : replayed.error().message);
     return false;
   }
-  SegmentFile segment{range.start, range.end, range_.hashes(), checkpoint.note.encode(), std::move(entries).value()};
+  segment.entries = std::move(entries).value();
   SEALRING_TRY(archive_.put_segment(segment));
   // From here on the segment is what the archive has, with or without its receipt: no other one may begin at its start.
   head_ = checkpoint;
   range_ = std::move(after);
   tail_ = std::move(tail);
   segments_.push_back(range);
+  tiles_.add(indexer.finish());
   return true;
 }
 

@@ -14,6 +14,7 @@
 //   2. staging/ part of a request, then its 202.             Before: the client sends those packages again.
 //   3. segments/<A>-<P>.seg.                                 Before: the parts are there, the client's next upload
 //                                                            ends in 3 again.
+//      index/<A>-<P>.idx.                                    Before: load() makes it; it is never needed for a promise.
 //   4. the receipt is signed, receipts/<P>.note.             Before: load() signs it, by the same function.
 //   5. pending and parts up to P are removed.                Before: load() removes them.
 //   6. the 200 with the receipt.                             Before: the client asks again and is given it.
@@ -26,6 +27,8 @@
 #include "collector/answer.h"
 #include "collector/archive.h"
 #include "collector/signed_checkpoint.h"
+#include "collector/tiles.h"
+#include "drivers/limited_diag.h"
 
 namespace sealring {
 
@@ -33,7 +36,7 @@ class Mirror {
  public:
   // All three must outlive the mirror. `genesis`: what entry 0's leaf hash must be, when it is pinned.
   Mirror(LogArchive& archive, const VerifierKey& log, Cosigner& cosigner)
-      : archive_(archive), log_(log), cosigner_(cosigner) {}
+      : archive_(archive), log_(log), cosigner_(cosigner), tiles_(archive) {}
   // fatal: the directory contradicts itself, in words that name the file.
   Status load();
   // After load() and pin_genesis(): the receipt of what is archived; signs it where an earlier run did not come to it.
@@ -53,6 +56,7 @@ class Mirror {
 
   std::uint64_t archived() const { return range_.size(); }
   std::uint64_t next_entry() const { return next_; }
+  const Tiles& tiles() const { return tiles_; }      // of [0, A); any thread
   const Bytes& receipt() const { return receipt_; }  // the note; empty: nothing is archived
 
  private:
@@ -85,6 +89,8 @@ class Mirror {
   const VerifierKey& log_;
   Cosigner& cosigner_;
   std::optional<Hash> genesis_;
+  Tiles tiles_;
+  mutable LimitedDiag refusals_;
 
   std::vector<EntryRange> segments_;
   CompactRange range_;                                 // of [0, A)

@@ -14,6 +14,7 @@ Result<std::unique_ptr<OriginLog>> OriginLog::open(const std::string& archive, L
                                                    Cosigner& mirror) {
   std::unique_ptr<OriginLog> log(new OriginLog(archive, std::move(identity), witness, mirror));
   SEALRING_TRY(log->load());
+  log->publish();
   return log;
 }
 
@@ -69,6 +70,7 @@ Result<HttpResponse> OriginLog::witness_checkpoint(const AddCheckpoint& request,
   SEALRING_TRY(archive_.put_witness(encoded));  // a crash before: the client asks again; after: it may have the line
   witnessed_ = checkpoint;
   witness_note_ = std::move(encoded);
+  publish();
   return signature_lines(line.line());
 }
 
@@ -82,17 +84,25 @@ Result<HttpResponse> OriginLog::mirror_checkpoint(const AddCheckpoint& request, 
 
 Result<HttpResponse> OriginLog::add_entries(AddEntriesReader& upload) {
   std::lock_guard<std::mutex> lock(mutex_);
-  return mirror_.add_entries(upload);
+  Result<HttpResponse> answer = mirror_.add_entries(upload);
+  publish();
+  return answer;
 }
 
-Bytes OriginLog::witness_note() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return witness_note_;
+void OriginLog::publish() {
+  std::lock_guard<std::mutex> lock(published_mutex_);
+  published_witness_ = witness_note_;
+  published_mirror_ = mirror_.receipt();
 }
 
-Bytes OriginLog::mirror_note() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return mirror_.receipt();
+Bytes OriginLog::witness_note() const {
+  std::lock_guard<std::mutex> lock(published_mutex_);
+  return published_witness_;
+}
+
+Bytes OriginLog::mirror_note() const {
+  std::lock_guard<std::mutex> lock(published_mutex_);
+  return published_mirror_;
 }
 
 // The checks of tlog-witness, in its order. nullopt: `checkpoint` extends `latest` (or is it).
@@ -141,10 +151,10 @@ Status OriginLog::note_rollback(const SignedCheckpoint& latest, const SignedChec
 }
 
 void OriginLog::keep_evidence(const SignedCheckpoint& known, const SignedCheckpoint& other, const std::string& what) {
-  diag(DiagLevel::warning, identity_.key.name + ": FORK? refused a signed checkpoint of size " +
-                               std::to_string(other.checkpoint.size) + " beside the known one of size " +
-                               std::to_string(known.checkpoint.size) + ": " + what + "; both are in " +
-                               archive_.directory() + "/evidence");
+  forks_.report(DiagLevel::warning, identity_.key.name + ": FORK? refused a signed checkpoint of size " +
+                                        std::to_string(other.checkpoint.size) + " beside the known one of size " +
+                                        std::to_string(known.checkpoint.size) + ": " + what + "; both are in " +
+                                        archive_.directory() + "/evidence");
   for (const SignedCheckpoint* one : {&known, &other}) {
     Status kept = archive_.put_evidence(one->checkpoint.size, one->note.encode());
     if (!kept.ok()) diag(DiagLevel::warning, "evidence was not kept: " + kept.error().message);

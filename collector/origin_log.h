@@ -34,9 +34,11 @@ class OriginLog {
   Result<HttpResponse> mirror_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint);
   Result<HttpResponse> add_entries(AddEntriesReader& upload);
 
-  // The latest cosigned checkpoint, as a note; empty: none yet.
-  Bytes witness_note();
-  Bytes mirror_note();
+  // What is read by others. None of it waits for an upload under way.
+  // The latest cosigned checkpoint, as a note; empty: none yet. All that the mirror's covers has tiles already.
+  Bytes witness_note() const;
+  Bytes mirror_note() const;
+  const Tiles& tiles() const { return mirror_.tiles(); }
 
  private:
   OriginLog(const std::string& archive, LogIdentity identity, Cosigner& witness, Cosigner& mirror);
@@ -49,6 +51,8 @@ class OriginLog {
   Status note_rollback(const SignedCheckpoint& latest, const SignedCheckpoint& offered);
   void keep_evidence(const SignedCheckpoint& known, const SignedCheckpoint& other, const std::string& what);
 
+  void publish();
+
   std::mutex mutex_;
   LogIdentity identity_;
   LogArchive archive_;
@@ -56,6 +60,10 @@ class OriginLog {
   Mirror mirror_;
   std::optional<SignedCheckpoint> witnessed_;
   Bytes witness_note_;
+  LimitedDiag forks_;
+
+  mutable std::mutex published_mutex_;
+  Bytes published_witness_, published_mirror_;
 };
 
 }  // namespace sealring

@@ -8,7 +8,7 @@ namespace sealring {
 
 namespace {
 
-constexpr std::string_view kWitnessPrefix = "/witness/", kMirrorPrefix = "/mirror/", kCheckpointSuffix = "/checkpoint";
+constexpr std::string_view kWitnessPrefix = "/witness/", kMirrorPrefix = "/mirror/";
 
 // A sentence from an error message: these are written to stand behind a file name or the like.
 std::string as_sentence(std::string words) {
@@ -25,16 +25,6 @@ bool empty_with_other_root(std::string_view text) {
   std::size_t origin = text.find('\n');
   return origin != std::string_view::npos && text.substr(origin + 1, 2) == "0\n" &&
          text.substr(origin + 3) != base64(view(empty_root())) + "\n";
-}
-
-std::optional<HttpResponse> refuse_peer(const HttpRequest& request, const LogIdentity& log) {
-  if (log.tls_uri.empty()) return std::nullopt;
-  const std::vector<std::string>& uris = request.peer_uris;
-  if (std::find(uris.begin(), uris.end(), log.tls_uri) != uris.end()) return std::nullopt;
-  diag(DiagLevel::warning, log.key.name + ": refused a request by " + quoted(request.peer_subject, 200) +
-                               ", whose certificate does not have the URI " + log.tls_uri);
-  return sentence(403,
-                  "The log " + quoted(log.key.name, 255) + " is bound to a certificate with another URI than yours.");
 }
 
 }  // namespace
@@ -63,7 +53,7 @@ Result<std::unique_ptr<CollectorService>> CollectorService::open(const std::stri
 
 HttpResponse CollectorService::handle(const HttpRequest& request) {
   if (failed_) return sentence(500, "The collector has met a fatal error and is stopping.");
-  bool post = request.method == "POST", get = request.method == "GET";
+  bool post = request.method == "POST", get = request.method == "GET" || request.method == "HEAD";
   const std::string& target = request.target;
   if (target == "/witness/add-checkpoint" || target == "/mirror/add-checkpoint") {
     if (!post) return sentence(405, "This endpoint takes POST.");
@@ -71,7 +61,7 @@ HttpResponse CollectorService::handle(const HttpRequest& request) {
   }
   if (target == "/mirror/add-entries") return post ? add_entries(request) : sentence(405, "This endpoint takes POST.");
   if (!get) return sentence(404, "There is no such endpoint.");
-  return get_checkpoint(target);
+  return read(request);
 }
 
 OriginLog* CollectorService::find(const std::string& origin) {
@@ -107,17 +97,28 @@ HttpResponse CollectorService::add_entries(const HttpRequest& request) {
   return answer(log->add_entries(*upload));
 }
 
-HttpResponse CollectorService::get_checkpoint(std::string_view target) {
+HttpResponse CollectorService::read(const HttpRequest& request) {
+  std::string_view target = request.target;
   bool witness = target.substr(0, kWitnessPrefix.size()) == kWitnessPrefix;
   bool mirror = target.substr(0, kMirrorPrefix.size()) == kMirrorPrefix;
   if (!witness && !mirror) return sentence(404, "There is no such endpoint.");
   target.remove_prefix(witness ? kWitnessPrefix.size() : kMirrorPrefix.size());
   std::size_t slash = target.find('/');
   auto log = by_hash_.find(std::string(target.substr(0, slash)));
-  if (slash == std::string_view::npos || target.substr(slash) != kCheckpointSuffix || log == by_hash_.end())
+  if (slash == std::string_view::npos || log == by_hash_.end())
     return sentence(404, "There is no such log or resource.");
-  Bytes note = witness ? log->second->witness_note() : log->second->mirror_note();
-  return note.empty() ? sentence(404, "There is no checkpoint of this log yet.") : note_answer(note);
+  return reading_.answer(*log->second, witness ? Reading::Of::witness : Reading::Of::mirror, target.substr(slash + 1),
+                         request.accept_encoding);
+}
+
+std::optional<HttpResponse> CollectorService::refuse_peer(const HttpRequest& request, const LogIdentity& log) {
+  if (log.tls_uri.empty()) return std::nullopt;
+  const std::vector<std::string>& uris = request.peer_uris;
+  if (std::find(uris.begin(), uris.end(), log.tls_uri) != uris.end()) return std::nullopt;
+  refusals_.report(DiagLevel::warning, log.key.name + ": refused a request by " + quoted(request.peer_subject, 200) +
+                                           ", whose certificate does not have the URI " + log.tls_uri);
+  return sentence(403,
+                  "The log " + quoted(log.key.name, 255) + " is bound to a certificate with another URI than yours.");
 }
 
 HttpResponse CollectorService::answer(Result<HttpResponse> result) {

@@ -3,8 +3,8 @@
 //     POST /witness/add-checkpoint         200 cosignature | 400 403 404 409 422
 //     POST /mirror/add-checkpoint          200 empty       | 400 403 404 409 422
 //     POST /mirror/add-entries             200 cosignature, 202 go on | 400 403 404 409 422
-//     GET  /witness/<hex sha256(origin)>/checkpoint    200 note | 404
-//     GET  /mirror/<hex sha256(origin)>/checkpoint     200 note | 404
+//     GET  /witness/<hex sha256(origin)>/...           checkpoint and tiles, see reading.h; HEAD as well
+//     GET  /mirror/<hex sha256(origin)>/...
 //
 // 500: the archive is damaged or its state is unknown; 503: it cannot be written now, the same request may succeed
 // later. Error bodies are sentences.
@@ -16,7 +16,7 @@
 #include <functional>
 #include <map>
 
-#include "collector/origin_log.h"
+#include "collector/reading.h"
 
 namespace sealring {
 
@@ -39,13 +39,16 @@ class CollectorService {
   enum class Role { witness, mirror };
   HttpResponse add_checkpoint(const HttpRequest& request, Role role);
   HttpResponse add_entries(const HttpRequest& request);
-  HttpResponse get_checkpoint(std::string_view target);
+  HttpResponse read(const HttpRequest& request);
+  std::optional<HttpResponse> refuse_peer(const HttpRequest& request, const LogIdentity& log);
   HttpResponse answer(Result<HttpResponse> result);
   OriginLog* find(const std::string& origin);
 
   Cosigner witness_, mirror_;
   std::map<std::string, std::unique_ptr<OriginLog>> logs_;  // by origin
   std::map<std::string, OriginLog*> by_hash_;               // by hex sha256(origin)
+  Reading reading_;
+  LimitedDiag refusals_;
   std::function<void(const Error&)> on_fatal_;
   std::atomic<bool> failed_{false};
 };

@@ -111,7 +111,7 @@ bool ArchiveSource::take_note(NoteRef::Role role, const std::string& where, std:
 
 Status ArchiveSource::open() {
   SEALRING_ASSIGN(const std::vector<std::string> names, list_directory(folder_));
-  static constexpr const char* kFolders[] = {"segments", "receipts", "pending", "staging", "evidence"};
+  static constexpr const char* kFolders[] = {"segments", "receipts", "pending", "staging", "evidence", "index"};
   for (const std::string& name : names) {
     const bool folder = std::find(std::begin(kFolders), std::end(kFolders), name) != std::end(kFolders);
     if (!folder && name != "log" && name != "witness") strangers_.push_back(name);

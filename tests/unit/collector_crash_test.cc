@@ -184,7 +184,7 @@ struct CrashTest : MirrorTest {
     HttpResponse mirror = collector.mirror(log.add_checkpoint(700, 700));
     std::uint64_t pending_size = mirror.status == 409 ? *decode_size(mirror.body) : 700;
     CHECK(pending_size >= promised.pending);
-    for (const char* folder : {"/segments", "/receipts", "/pending", "/staging", "/evidence", ""})
+    for (const char* folder : {"/segments", "/receipts", "/pending", "/staging", "/evidence", "/index", ""})
       for (const std::string& name : names_in(directory + folder)) CHECK(name[0] != '.');
     REQUIRE(drive([](const Promises&) {}));
     CHECK(check_archive(directory, log) == 700);
