@@ -5,16 +5,12 @@
 #include <string>
 
 #include "crypto/result.h"
-
-namespace CLI {
-class App;
-}
+#include "gateway/manual.h"
 
 namespace sealring {
 
 // Exit codes of every command; `verify` has more, see verify.h.
 constexpr int kDone = 0, kFailed = 1, kUsage = 2;
-constexpr const char* kDefaultConfig = "/etc/sealring/sealring.toml";
 
 // "sealring: <message>" to stderr; returns `code`.
 int fail(const Error& error, int code = kFailed);
@@ -26,5 +22,6 @@ void add_init(CLI::App& app, int& code);
 void add_status(CLI::App& app, int& code);
 void add_verify(CLI::App& app, int& code);
 void add_key(CLI::App& app, int& code);
+void add_manual(CLI::App& app, int& code);  // man, completion: of everything that is in `app`
 
 }  // namespace sealring

@@ -23,13 +23,15 @@ int run(int argc, char** argv) {
   CLI::App app("sealring: a signed, tamper-evident log of MQTT traffic");
   app.name("sealring");
   app.require_subcommand(1);
-  app.set_version_flag("--version", "sealring " SEALRING_VERSION);
+  app.set_help_flag("-h,--help", "print this help");  // before the commands, which take it over
+  app.set_version_flag("--version", "sealring " SEALRING_VERSION, "print the version");
   app.footer("`sealring COMMAND --help` has options and examples.");
   int code = kDone;
   add_init(app, code);
   add_status(app, code);
   add_verify(app, code);
   add_key(app, code);
+  add_manual(app, code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

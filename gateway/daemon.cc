@@ -8,6 +8,7 @@
 
 #include "drivers/file.h"
 #include "drivers/key_file.h"
+#include "gateway/reload.h"
 #include "gateway/status_report.h"
 
 namespace sealring {
@@ -84,16 +85,6 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identit
   return out;
 }
 
-Recorder::Config recorder_config(const GatewayConfig& config) {
-  Recorder::Config out;
-  out.commit_interval = config.recorder.commit_interval;
-  out.segment_bytes = config.recorder.segment_bytes;
-  out.segment_entries = config.recorder.segment_entries;
-  out.segment_age = config.recorder.segment_age;
-  out.heartbeat = config.recorder.heartbeat;
-  return out;
-}
-
 // Keys are in memory: no core dumps, no attaching.
 void keep_secrets() {
   const rlimit none{0, 0};
@@ -103,8 +94,9 @@ void keep_secrets() {
 
 }  // namespace
 
-DaemonExit run_daemon(const GatewayConfig& config) {
+DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& environment) {
   keep_secrets();
+  ServiceManager manager(environment.service);
   set_diag_level(config.diag_level);
   if (config.brokers.size() != 1)
     return refuse(DaemonExit::config, reject_error("this version records from exactly one [[broker]]"));
@@ -152,12 +144,12 @@ DaemonExit run_daemon(const GatewayConfig& config) {
     diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + config.brokers[0].name + " at size " +
                                 std::to_string((*ring)->size()));
 
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  int signal = 0;
-  if (started.ok()) sigwait(&signals, &signal);
+  if (started.ok()) {
+    Reload reload(environment.config_path, environment.credentials, config, (*ring)->usage().map_bytes, recorder,
+                  forwarder);
+    serve_signals(manager, reload, recorder, queue,
+                  [&] { return "recording " + config.origin + ", " + std::to_string((*ring)->size()) + " entries"; });
+  }
 
   // First the source, while the recorder still makes durable what it handed over and releases its acknowledgements;
   // then the forwarder, whose receipts the recorder may still take; then the recorder.

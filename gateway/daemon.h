@@ -1,6 +1,7 @@
 // sealringd: the graph of objects, and their order of start and stop.
 #pragma once
 
+#include "drivers/service_manager.h"
 #include "gateway/config.h"
 
 namespace sealring {
@@ -15,7 +16,14 @@ enum class DaemonExit : int {
   system = 6,   // no permission, disk full, no memory: nothing is damaged
 };
 
-// Serves until SIGTERM or SIGINT. To be called with both blocked in the only thread there is.
-DaemonExit run_daemon(const GatewayConfig& config);
+// What main found around it.
+struct DaemonEnvironment {
+  std::string config_path;  // for SIGHUP
+  std::string credentials;  // $CREDENTIALS_DIRECTORY, or empty
+  ServiceManager::Environment service;
+};
+
+// Serves until SIGTERM or SIGINT. To be called with both and SIGHUP blocked in the only thread there is.
+DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& environment);
 
 }  // namespace sealring

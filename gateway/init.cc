@@ -1,11 +1,19 @@
 #include "gateway/init.h"
 
+#include <grp.h>
+#include <pwd.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
 
 #include "crypto/checkpoint.h"
 #include "crypto/merkle.h"
 #include "drivers/file.h"
 #include "drivers/key_file.h"
+#include "gateway/config.h"
 #include "gateway/config_keys.h"
 #include "gateway/epoch_key.h"
 #include "storage/entry.h"
@@ -13,6 +21,31 @@
 
 namespace sealring {
 namespace {
+
+constexpr std::uint64_t kMiB = 1u << 20;
+constexpr std::uint64_t kMinRing = 64 * kMiB, kMaxChosenRing = 4096 * kMiB;
+constexpr std::uint64_t kBesideRing = 4 * kMiB;  // journal, keys, and what the file system wants
+constexpr const char* kUser = "sealring";
+
+struct Places {
+  std::string config_directory, data_directory;
+  TemplatePaths named;  // as the file says them
+  bool defaults = false;
+
+  std::string config() const { return config_directory + "/sealring.toml"; }
+  std::string identity() const { return data_directory + "/identity.key"; }
+  std::string store() const { return data_directory + "/store"; }
+};
+
+Places places(const InitOptions& options) {
+  if (!options.directory.empty())
+    return {options.directory, options.directory, {"store", "identity.key", "sealring.sock"}, false};
+  const GatewayConfig defaults;
+  return {options.root + "/etc/sealring",
+          options.root + "/var/lib/sealring",
+          {defaults.store, defaults.identity_key, defaults.socket},
+          true};
+}
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
@@ -85,22 +118,116 @@ Result<Hash> take_over_store(const InitOptions& options, const std::string& stor
 
 }  // namespace
 
+Result<DiskSpace> disk_space(const std::string& path) {
+  std::string place = path.empty() ? "." : path;
+  struct statvfs s {};
+  while (::statvfs(place.c_str(), &s) != 0) {
+    if (errno != ENOENT || place == "/" || place == ".")
+      return retry_error("cannot ask for the space at " + place + ": " + std::generic_category().message(errno));
+    const std::size_t slash = place.rfind('/');
+    place = slash == std::string::npos ? "." : slash == 0 ? "/" : place.substr(0, slash);
+  }
+  return DiskSpace{std::uint64_t{s.f_blocks} * s.f_frsize, std::uint64_t{s.f_bavail} * s.f_frsize};
+}
+
+std::string size_words(std::uint64_t bytes) {
+  const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  std::uint64_t rest = 0;
+  while (bytes >= 1024 && unit + 1 < std::size(units)) {
+    rest = bytes % 1024;
+    bytes /= 1024;
+    ++unit;
+  }
+  const std::uint64_t tenths = bytes < 10 && unit > 0 ? rest * 10 / 1024 : 0;
+  return std::to_string(bytes) + (tenths != 0 ? "." + std::to_string(tenths) : "") + " " + units[unit];
+}
+
+Result<std::uint64_t> choose_ring_size(const DiskSpace& space) {
+  const std::uint64_t wanted = std::clamp(space.total / 10, kMinRing, kMaxChosenRing);
+  const std::uint64_t size = std::min(wanted, space.available / 2) / kMiB * kMiB;
+  if (size >= kMinRing) return size;
+  return reject_error("only " + size_words(space.available) +
+                      " are free there, and a store of at least 64MiB should leave as much free again: make room, name "
+                      "a place on a larger disk, or say --ring-size 64MiB if you know that the rest is enough");
+}
+
+namespace {
+
+// Before anything is made. What an earlier init has made already is not asked for again.
+Result<std::uint64_t> ring_size(const InitOptions& options, const Places& at, std::string& why) {
+  auto space = disk_space(at.store());
+  if (!space) return std::move(space).error();
+  if (options.ring_bytes == 0) {
+    auto chosen = choose_ring_size(*space);
+    if (!chosen) return std::move(chosen).error().in(at.data_directory);
+    why = size_words(*chosen) + ": " +
+          (*chosen == kMaxChosenRing                   ? "the most that is chosen by itself"
+           : *chosen == kMinRing                       ? "the least"
+           : *chosen < space->total / 10 / kMiB * kMiB ? "half of what is free"
+                                                       : "a tenth of the file system") +
+          "; " + size_words(space->available) + " of " + size_words(space->total) + " are free. --ring-size sets it";
+    return chosen;
+  }
+  if (space->available < options.ring_bytes + kBesideRing)
+    return reject_error(at.data_directory + ": only " + size_words(space->available) + " are free there, not " +
+                        size_words(options.ring_bytes + kBesideRing) +
+                        " for the store and its journal: make room, or say a smaller --ring-size");
+  return options.ring_bytes;
+}
+
+Status make_folder(const std::string& path, unsigned mode) {
+  if (exists(path)) return {};
+  const std::size_t slash = path.rfind('/');
+  if (slash != std::string::npos && slash > 0) SEALRING_TRY(make_directories(path.substr(0, slash), 0755));
+  return make_directories(path, mode);
+}
+
+Status give(const std::string& path, uid_t user, gid_t group) {
+  if (::lchown(path.c_str(), user, group) == 0) return {};
+  return retry_error("cannot give " + path + " to the user " + kUser + ": " + std::generic_category().message(errno));
+}
+
+// In the default places root prepares for the service's user. Folders last: until then nobody else can go in.
+Status hand_over(const Places& at) {
+  if (::geteuid() != 0) return {};
+  const passwd* const user = ::getpwnam(kUser);
+  const group* const members = ::getgrnam(kUser);
+  if (members != nullptr) SEALRING_TRY(give(at.config(), 0, members->gr_gid));
+  if (user == nullptr) return {};
+  SEALRING_ASSIGN(const auto names, list_directory(at.store()));
+  for (const std::string& name : names) SEALRING_TRY(give(at.store() + "/" + name, user->pw_uid, user->pw_gid));
+  for (const std::string& path : {at.identity(), at.store(), at.data_directory})
+    SEALRING_TRY(give(path, user->pw_uid, user->pw_gid));
+  return {};
+}
+
+}  // namespace
+
 Result<InitResult> init_gateway(const InitOptions& options, const Clock& clock) {
   SEALRING_TRY(check_origin(options.origin));
-  const std::string config = options.directory + "/sealring.toml", store = options.directory + "/store";
-  if (exists(config))
-    return reject_error(config + " is there already: this folder has a gateway, and nothing in it was touched");
-  if (!exists(options.directory)) SEALRING_TRY(make_directories(options.directory, 0750));
+  const Places at = places(options);
   InitResult result;
-  SEALRING_ASSIGN(const auto identity,
-                  identity_key(options.directory + "/identity.key", options.origin, result.resumed));
-  const bool has_store = exists(store + "/ring.lmdb");
+  result.config_file = at.config();
+  result.store = at.store();
+  if (exists(at.config()))
+    return reject_error(at.config() + " is there already: this place has a gateway, and nothing in it was touched");
+  const bool has_store = exists(at.store() + "/ring.lmdb");
+  InitOptions sized = options;
+  if (!has_store) {
+    SEALRING_ASSIGN(sized.ring_bytes, ring_size(options, at, result.why_so_large));
+  }
+  result.ring_bytes = sized.ring_bytes;
+  SEALRING_TRY(make_folder(at.config_directory, at.defaults ? 0755 : 0750));
+  if (at.defaults) SEALRING_TRY(make_folder(at.data_directory, 0700));
+  SEALRING_ASSIGN(const auto identity, identity_key(at.identity(), options.origin, result.resumed));
   result.resumed = result.resumed || has_store;
   Result<Hash> genesis =
-      has_store ? take_over_store(options, store, *identity) : create_store(options, store, *identity, clock);
+      has_store ? take_over_store(sized, at.store(), *identity) : create_store(sized, at.store(), *identity, clock);
   if (!genesis) return std::move(genesis).error();
   result.anchor = {VerifierKey{options.origin, KeyType::ed25519, identity->public_key()}, *genesis};
-  SEALRING_TRY(create_file(config, config_template(options.origin, {"store", "identity.key", "sealring.sock"}), 0640));
+  SEALRING_TRY(create_file(at.config(), config_template(options.origin, at.named), 0640));
+  if (at.defaults) SEALRING_TRY(hand_over(at));
   return result;
 }
 

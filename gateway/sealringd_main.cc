@@ -4,39 +4,45 @@
 #include <cstdlib>
 
 #include "gateway/daemon.h"
+#include "gateway/manual.h"
 
 namespace sealring {
 namespace {
 
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+int refuse(const Error& error) {
+  diag(DiagLevel::error, error.message);
+  return static_cast<int>(DaemonExit::config);
+}
+
 int run(int argc, char** argv) {
-  CLI::App app("sealringd: records MQTT traffic in a signed, tamper-evident log and forwards it");
+  CLI::App app;
   std::string config_path;
-  app.add_option("--config", config_path, "configuration file, see `sealring init`")->required();
-  app.set_version_flag("--version", "sealringd " SEALRING_VERSION);
+  describe_sealringd(app, config_path);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : static_cast<int>(DaemonExit::config);
   }
-  // Before any thread is made, so that all inherit it and only sigwait() takes them.
+  // Before any thread is made, so that all inherit it and only the one that waits for signals takes them.
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
 
+  DaemonEnvironment around;
+  around.config_path = config_path;
+  around.credentials = environment("CREDENTIALS_DIRECTORY");
+  around.service = {environment("NOTIFY_SOCKET"), environment("WATCHDOG_USEC"), environment("WATCHDOG_PID")};
   auto config = GatewayConfig::load(config_path);
-  if (!config) {
-    diag(DiagLevel::error, config.error().message);
-    return static_cast<int>(DaemonExit::config);
-  }
-  const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
-  if (Status s = config->load_secrets(credentials == nullptr ? "" : credentials); !s) {
-    diag(DiagLevel::error, s.error().message);
-    return static_cast<int>(DaemonExit::config);
-  }
-  return static_cast<int>(run_daemon(*config));
+  if (!config) return refuse(config.error());
+  if (Status s = config->load_secrets(around.credentials); !s) return refuse(s.error());
+  return static_cast<int>(run_daemon(*config, around));
 }
 
 }  // namespace

@@ -324,7 +324,7 @@ def configuration(world):
 def command_line(world):
     _, _, gateway = world.enrol()
     for command, code, words in (
-            (("sealringd",), 2, "--config"), (("sealringd", "--config", "/nowhere"), 2, "/nowhere"),
+            (("sealringd", "--nonsense"), 2, "--nonsense"), (("sealringd", "--config", "/nowhere"), 2, "/nowhere"),
             (("sealring-collector", "--config", "/nowhere"), 2, "/nowhere"), (("sealring",), 2, "subcommand"),
             (("sealring", "verify"), 2, "PATH"), (("sealring", "verify", "/nowhere"), 30, "/nowhere"),
             (("sealring", "verify", world.folder, "--anchor", "rubbish"), 2, "rubbish"),

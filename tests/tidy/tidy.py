@@ -47,8 +47,8 @@ THIRD_PARTY = {
 
 # Headers of the C and C++ standards and of Linux, by name or prefix.
 SYSTEM = {
-    "arpa/", "dirent.h", "fcntl.h", "ifaddrs.h", "linux/", "net/", "netdb.h", "netinet/", "poll.h", "pthread.h",
-    "sched.h", "signal.h", "spawn.h", "stdlib.h", "sys/", "unistd.h",
+    "arpa/", "dirent.h", "fcntl.h", "grp.h", "ifaddrs.h", "linux/", "net/", "netdb.h", "netinet/", "poll.h",
+    "pthread.h", "pwd.h", "sched.h", "signal.h", "spawn.h", "stdlib.h", "sys/", "unistd.h",
 }
 STANDARD = re.compile(r"[a-z_0-9]+")
 
