@@ -29,6 +29,7 @@ int run(int argc, char** argv) {
   int code = kDone;
   add_init(app, code);
   add_status(app, code);
+  add_check(app, code);
   add_verify(app, code);
   add_key(app, code);
   add_manual(app, code);

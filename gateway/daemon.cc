@@ -8,6 +8,7 @@
 
 #include "drivers/file.h"
 #include "drivers/key_file.h"
+#include "gateway/check.h"
 #include "gateway/reload.h"
 #include "gateway/status_report.h"
 
@@ -45,21 +46,6 @@ struct Uplink {
   std::unique_ptr<HttpClient> client;
   std::unique_ptr<Forwarder> forwarder;
 };
-
-Result<Policy> load_policy(const GatewayConfig& config, const PublicKey& identity) {
-  const GatewayConfig::Upstream& up = *config.upstream;
-  SEALRING_ASSIGN(const Bytes text, read_file(up.policy));
-  auto policy = Policy::parse(text);
-  if (!policy) return std::move(policy).error().in(up.policy);
-  const Policy::Log* own = policy->find_log(config.origin);
-  if (own == nullptr || own->key.key != identity)
-    return reject_error(up.policy + ": has no `log` line with this gateway's own vkey " +
-                        VerifierKey{config.origin, KeyType::ed25519, identity}.encode());
-  if (policy->find_witness(up.mirror) == nullptr)
-    return reject_error(up.policy + ": has no `witness` line named " + quoted(up.mirror) +
-                        ", which the config names as mirror");
-  return policy;
-}
 
 Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identity, const Ring& ring,
                            RecordQueue& queue) {
@@ -126,6 +112,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   if (forwarder != nullptr) recorder.set_on_segments([forwarder] { forwarder->wake(); });
   std::unique_ptr<StatusServer> status;
   if (!config.socket.empty()) {
+    if (Status s = make_socket_folder(config.socket); !s.ok()) return refuse(DaemonExit::config, s.error());
     auto started = StatusServer::start(
         config.socket, [&] { return status_json(**ring, recorder, queue, **source, forwarder, clock); });
     if (!started) return refuse(DaemonExit::config, started.error());

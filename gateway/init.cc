@@ -169,6 +169,8 @@ Result<std::uint64_t> ring_size(const InitOptions& options, const Places& at, st
           "; " + size_words(space->available) + " of " + size_words(space->total) + " are free. --ring-size sets it";
     return chosen;
   }
+  if (options.ring_bytes < kMinRing || options.ring_bytes % kMiB != 0)
+    return reject_error("ring size " + std::to_string(options.ring_bytes) + ": must be whole MiB, at least 64MiB");
   if (space->available < options.ring_bytes + kBesideRing)
     return reject_error(at.data_directory + ": only " + size_words(space->available) + " are free there, not " +
                         size_words(options.ring_bytes + kBesideRing) +

@@ -68,7 +68,8 @@ def drain_by_sub(port, client, count):
 
 def drain_by_sealringd(build, folder, port, client, count):
     gateway = f"{folder}/gw"
-    subprocess.run([f"{build}/gateway/sealring", "init", gateway, "--origin", ORIGIN], check=True, capture_output=True)
+    subprocess.run([f"{build}/gateway/sealring", "init", gateway, "--origin", ORIGIN, "--ring-size", "256MiB"],
+                   check=True, capture_output=True)
     config = f"{gateway}/sealring.toml"
     with open(config, "w") as f:
         f.write(f'origin = "{ORIGIN}"\n[recorder]\nsegment_bytes = "16MiB"\nsegment_entries = 10000000\n[[broker]]\n'

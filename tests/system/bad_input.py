@@ -156,7 +156,7 @@ def upstream_answers(world):
 def upstream_strangers(world):
     """Real collectors that were enrolled wrongly, or are not the ones that the policy names."""
     up = Upstream(world)
-    world.run("sealring", "init", world.path("other"), "--origin", "example.com/other")
+    world.run("sealring", "init", world.path("other"), "--origin", "example.com/other", "--ring-size", "64MiB")
     other = world.run("sealring", "key", "generate", world.path("x.key"), "example.com/other")[0].strip()
     world.write("other-policy", f"log {other}\nquorum none\n")
 
@@ -288,7 +288,7 @@ def configuration(world):
     refused_start(gateway, CONFIG, "gateway.key", "0644", "chmod")
     os.chmod(world.path("tls/gateway.key"), 0o600)
 
-    world.run("sealring", "init", world.path("other"), "--origin", "example.com/other")
+    world.run("sealring", "init", world.path("other"), "--origin", "example.com/other", "--ring-size", "64MiB")
     gateway.top["identity_key"] = "../other/identity.key"
     gateway.configure()
     refused_start(gateway, CONFIG, "other/identity.key", "example.com/other")

@@ -295,11 +295,10 @@ class World:
         self.closers.append(thing)
         return thing
 
-    def enrol(self, ring_size=None, inflight=None, upstream_port=None):
+    def enrol(self, ring_size="256MiB", inflight=None, upstream_port=None):
         """Keys, certificates, policies, store and configs of one gateway with its collector and broker; none runs."""
         self.run("sh", os.path.join(HERE, "make_certs.sh"), self.path("tls"), TLS_URI)
-        size = ["--ring-size", ring_size] if ring_size else []
-        out, _ = self.run("sealring", "init", self.path("gateway"), "--origin", ORIGIN, *size)
+        out, _ = self.run("sealring", "init", self.path("gateway"), "--origin", ORIGIN, "--ring-size", ring_size)
         self.anchor = out.strip().splitlines()[-1]
         self.vkey = self.anchor.split(" ")[0]
         self.write("anchor", self.anchor + "\n")
