@@ -12,6 +12,7 @@
 #include <set>
 
 #include "tests/unit/collector_mirror_fixture.h"
+#include "tests/unit/tile_fixture.h"
 
 namespace {
 
@@ -172,12 +173,25 @@ struct CrashTest : MirrorTest {
     return last;
   }
 
+  // Every segment has its index again, and the tiles are those of the log.
+  void check_tiles(std::uint64_t archived) {
+    CHECK(names_in(directory + "/index").size() == names_in(directory + "/segments").size());
+    for (const NamedTile& tile : tiles_of_size(archived)) {
+      if (tile.level < 0) continue;
+      std::string name = tile_name(tile.level, tile.index, tile.width);
+      HttpResponse response = collector.send("GET", "/mirror/" + origin_hash(log.key().name) + "/" + name);
+      REQUIRE(response.status == 200);
+      REQUIRE(response.body == naive_tile(log.leaves, tile.level, tile.index, tile.width));
+    }
+  }
+
   // Opens what the child has left, and holds it to its promises.
   void check_promises(const Promises& promised) {
     collector.open();
     std::uint64_t archived = check_archive(directory, log);
     CHECK(archived >= promised.received);
     if (archived > 0) CHECK(names_in(directory + "/receipts").back() == receipt_file_name(archived));
+    check_tiles(archived);
     HttpResponse witness = collector.witness(log.add_checkpoint(700, 700));
     std::uint64_t witnessed = witness.status == 409 ? *decode_size(witness.body) : 700;
     CHECK(witnessed >= promised.witnessed);
@@ -188,6 +202,7 @@ struct CrashTest : MirrorTest {
       for (const std::string& name : names_in(directory + folder)) CHECK(name[0] != '.');
     REQUIRE(drive([](const Promises&) {}));
     CHECK(check_archive(directory, log) == 700);
+    check_tiles(700);
     CHECK(staged().empty());
     CHECK(pending().empty());
     CHECK(names_in(directory + "/evidence").empty());
