@@ -81,10 +81,13 @@ int serve(Inputs inputs, const sigset_t& stop_signals) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"Witness and mirror of transparency logs over mTLS."};
-  app.set_version_flag("--version", SEALRING_VERSION);
+  CLI::App app("sealring-collector: takes over, checks and archives the logs of gateways, and signs receipts");
+  app.name("sealring-collector");
+  app.set_help_flag("-h,--help", "print this help");
+  app.set_version_flag("--version", "sealring-collector " SEALRING_VERSION, "print the version");
   std::string config;
-  app.add_option("--config", config, "collector.toml")->required();
+  app.add_option("--config", config, "collector.toml, see docs/architecture.md")->type_name("FILE")->required();
+  app.footer("SIGTERM ends in order.\n\nExample:\n  sealring-collector --config /etc/sealring/collector.toml");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

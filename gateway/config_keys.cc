@@ -237,8 +237,8 @@ std::string config_keys_markdown() {
   std::string out;
   for (const ConfigTable& table : kTables) {
     const std::string header = table.header.empty() ? "At the top" : "`" + std::string(table.header) + "`";
-    out += "## " + header + "\n\n" + std::string(table.about) + (table.optional ? " Optional." : "") +
-           "\n\n| key | type | default | change | |\n|---|---|---|---|---|\n";
+    out += "## " + header + "\n\n" + wrapped(std::string(table.about) + (table.optional ? " Optional." : ""), "", 120) +
+           "\n| key | type | default | change | |\n|---|---|---|---|---|\n";
     for (const ConfigKey& key : kKeys) {
       if (key.table != table.name) continue;
       out += "| `" + std::string(key.name) + "` | " + std::string(key.type) + " | " + default_words(key) + " | " +

@@ -16,8 +16,10 @@ def make_ca(folder, name, subject):
             "keyUsage=critical,keyCertSign,cRLSign", cwd=folder)
 
 
-def make_leaf(folder, name, ca, subject, usage, san, expired=False):
-    """`expired`: valid for a day of 2020. Only `openssl ca` can date a certificate in this version."""
+def make_leaf(folder, name, ca, subject, usage, san, expired=False, dates=None):
+    """`expired`: valid for a day of 2020; `dates`: first and last, as YYMMDDHHMMSSZ.
+
+    Only `openssl ca` can date a certificate in this version."""
     openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key",
             "-out", f"{name}.csr", "-subj", f"/CN={subject}", cwd=folder)
     os.chmod(os.path.join(folder, f"{name}.key"), 0o600)
@@ -30,7 +32,8 @@ def make_leaf(folder, name, ca, subject, usage, san, expired=False):
     if not os.path.isdir(database):
         os.makedirs(database)
         open(os.path.join(database, "index"), "w", encoding="ascii").close()
-    dates = ("200101000000Z", "200102000000Z") if expired else ("200101000000Z", "491231000000Z")
+    if dates is None:
+        dates = ("200101000000Z", "200102000000Z" if expired else "491231000000Z")
     openssl("ca", "-batch", "-rand_serial", "-notext", "-config", f"{name}.cnf", "-extensions", "ext", "-cert",
             f"{ca}.pem", "-keyfile", f"{ca}.key", "-startdate", dates[0], "-enddate", dates[1], "-in", f"{name}.csr",
             "-out", f"{name}.pem", cwd=folder)

@@ -1,0 +1,176 @@
+#!/usr/bin/python3
+"""--help, the manual and the completions tell the same things, and all three are right about what the program takes."""
+import os
+import re
+import shutil
+import subprocess
+
+from lib.world import check, check_equal, main, program
+
+SHELLS = ("bash", "zsh", "fish")
+MARK = re.compile(r"\x1b\[[0-9;]*m|.\x08")
+
+
+def help_of(world, *path):
+    """(commands, options, arguments) of a command, from its --help."""
+    text, _ = world.run("sealring", *path, "--help")
+    section, found = "", {"Subcommands": [], "Options": [], "Positionals": []}
+    for line in text.splitlines():
+        if re.match(r"^[A-Z][a-z]+:", line):
+            section = line.split(":")[0]
+        elif section in found and re.match(r"^  \S", line):
+            found[section].append(line.strip().split("  ")[0])
+        elif line and not line.startswith(" "):
+            section = ""  # the footer
+    options = [name for line in found["Options"] for name in re.findall(r"(?:^|,)(--?[a-z][a-z-]*)", line)]
+    return [c.split()[0] for c in found["Subcommands"]], options, [a.split()[0] for a in found["Positionals"]]
+
+
+def tree(world, path=()):
+    """{path: (commands, options, arguments)} of the program and all its commands."""
+    here = help_of(world, *path)
+    out = {path: here}
+    for command in here[0]:
+        out.update(tree(world, path + (command,)))
+    return out
+
+
+def plain(page):
+    """A manual page as text, without bold and hyphenation."""
+    done = subprocess.run(["groff", "-man", "-Tascii", "-P-cbou", "-rHY=0", "-rLL=300n"], input=page,
+                          capture_output=True, text=True, check=True)
+    check_equal(done.stderr, "", "groff has something to say")
+    return MARK.sub("", done.stdout)
+
+
+def manual(world):
+    commands = tree(world)
+    check(("key", "generate") in commands and ("verify",) in commands, f"the commands were found: {list(commands)}")
+    page, _ = world.run("sealring", "man")
+    if shutil.which("groff"):
+        text = plain(page)
+    else:
+        print("    groff is not here: looking into the page's source", flush=True)
+        text = page.replace("\\-", "-").replace("\\fB", "").replace("\\fI", "").replace("\\fR", "")
+    parts = re.split(r"^(?:   |\.SS \")(sealring [a-z ]+?)\"?$", text, flags=re.M)
+    described = dict(zip(parts[1::2], parts[2::2]))
+    leaves = {"sealring " + " ".join(path): what for path, what in commands.items() if path and not what[0]}
+    check_equal(sorted(described), sorted(leaves), "the commands that the manual describes")
+    for name, (_, options, arguments) in leaves.items():
+        body = re.split(r"^\S", described[name], flags=re.M)[0]  # the next section begins at the margin
+        told = re.findall(r"^ *(?:\.TP\n)?((?:-{1,2}[a-z-]+(?:, )?)+)", body, re.M)
+        told = {option for group in told for option in group.split(", ") if option}
+        check_equal(told, set(options), f"options of {name} in the manual")
+        for argument in arguments:
+            check(argument in body or argument in ("PAGE", "SHELL"), f"{name}: {argument} is not in the manual")
+    for page_name, words in (("sealringd", ("--config", "SIGHUP", "NOTIFY_SOCKET", "EXIT STATUS")),
+                             ("sealring.toml", ("[[broker]]", "password_file", "needs a restart", "at SIGHUP"))):
+        page, _ = world.run("sealring", "man", page_name)
+        text = plain(page) if shutil.which("groff") else page
+        for word in words:
+            check(word in text, f"{page_name}: {word} is not in the manual")
+        if shutil.which("mandoc"):
+            lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning"], input=page, capture_output=True, text=True,
+                                  check=False)
+            check_equal(lint.stdout + lint.stderr, "", f"mandoc about {page_name}")
+    if not shutil.which("mandoc"):
+        print("    skipped: mandoc is not here", flush=True)
+    _, err = world.run("sealring", "man", "nothing", code=2)
+    check("sealring.toml" in err, err)
+    _, err = world.run("sealring", "completion", "csh", code=2)
+    check("zsh" in err, err)
+    world.run("sealring", "completion", code=2)
+
+
+def daemons(world):
+    for name in ("sealringd", "sealring-collector"):
+        out, _ = world.run(name, "--help")
+        check("--config" in out and "--version" in out, out)
+        check("sealring" in world.run(name, "--version")[0], "it has a version")
+    check("/etc/sealring/sealring.toml" in world.run("sealringd", "--help")[0], "the default is said")
+
+
+class Bash:
+    """Asks a real bash what it would offer."""
+
+    def __init__(self, world):
+        self.script = world.write("sealring.bash", world.run("sealring", "completion", "bash")[0])
+        self.folder = world.path("here")
+        os.makedirs(self.folder + "/some folder")
+        for name in ("archive", "a file"):
+            open(os.path.join(self.folder, name), "w", encoding="ascii").close()
+
+    def offers(self, *words):
+        """For the last of the words, which is being typed."""
+        ask = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sealring; '
+               '[ ${#COMPREPLY[@]} = 0 ] || printf "%s\\n" "${COMPREPLY[@]}"')
+        done = subprocess.run(["bash", "--norc", "-c", ask, "bash", self.script, "sealring", *words],
+                              capture_output=True, text=True, cwd=self.folder, check=True)
+        check_equal(done.stderr, "", f"bash about {words}")
+        return done.stdout.splitlines()
+
+
+def bash_completion(world):
+    bash = Bash(world)
+    for path, (commands, options, _) in tree(world).items():
+        check_equal(sorted(bash.offers(*path, "-")), sorted(options), f"options that bash offers for {path}")
+        for option in options:
+            check_equal(bash.offers(*path, option), [o for o in options if o.startswith(option)], f"{path} {option}")
+        if commands:
+            check_equal(sorted(bash.offers(*path, "")), sorted(commands), f"commands that bash offers for {path}")
+    check_equal(bash.offers("ver"), ["verify"], "sealring ver<TAB>")
+    check_equal(bash.offers("key", "gen"), ["generate"], "sealring key gen<TAB>")
+    check_equal(bash.offers("completion", ""), list(SHELLS), "sealring completion <TAB>")
+    check_equal(bash.offers("man", "sealring."), ["sealring.toml"], "sealring man sealring.<TAB>")
+    check_equal(sorted(bash.offers("check", "--config", "a")), ["a file", "archive"], "a file, with its space")
+    check_equal(sorted(bash.offers("verify", "a")), ["a file", "archive"], "sealring verify a<TAB>")
+    check_equal(bash.offers("init", "s"), ["some folder"], "only folders")
+    check_equal(bash.offers("init", "--ring-size", ""), [], "nobody knows the size")
+    check_equal(bash.offers("nonsense", ""), sorted(tree(world)[()][0], key=bash.offers("").index), "after nonsense")
+
+
+def other_shells(world):
+    """zsh and fish, where they are; elsewhere only that every command and option is in what is made for them."""
+    commands = tree(world)
+    for shell in ("zsh", "fish"):
+        text, _ = world.run("sealring", "completion", shell)
+        path = world.write("sealring." + shell, text)
+        for name, (_, options, _) in commands.items():
+            for word in (*name, *options):
+                shown = f"-l {word[2:]}" if shell == "fish" and word.startswith("--") else word.lstrip("-")
+                check(re.search(rf"\b{re.escape(shown)}\b" if shown[0] != "-" else re.escape(shown) + r"\b", text),
+                      f"{word} is not in the completion for {shell}")
+        if not shutil.which(shell):
+            print(f"    skipped: {shell} is not here", flush=True)
+            continue
+        world.run(shell, "-n", path)
+        if shell == "fish":
+            ask = lambda words: subprocess.run(  # noqa: E731
+                ["fish", "--no-config", "-c", f"source {path}; complete -C '{words}'"], capture_output=True, text=True,
+                check=True).stdout
+            for words, wanted in (("sealring ver", "verify"), ("sealring verify --pol", "--policy"),
+                                  ("sealring key gen", "generate"), ("sealring completion z", "zsh")):
+                offers = [line.split("\t")[0] for line in ask(words).splitlines()]
+                check(wanted in offers, f"fish, {words}: {offers}")
+            check("--ring-size" not in ask("sealring verify --"), "fish offers only the command's own options")
+
+
+def installed(world):
+    """The build makes the pages and completions that it installs, and they are these."""
+    build = os.path.dirname(os.path.dirname(program("sealring")))
+    for page in ("sealring.1", "sealringd.8", "sealring.toml.5"):
+        with open(os.path.join(build, "man", page), encoding="utf-8") as f:
+            check_equal(f.read(), world.run("sealring", "man", page[:-2])[0], page)
+    for shell in SHELLS:
+        with open(os.path.join(build, "completion", "sealring." + shell), encoding="utf-8") as f:
+            check_equal(f.read(), world.run("sealring", "completion", shell)[0], f"completion for {shell}")
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    with open(os.path.join(root, "docs", "configuration.md"), encoding="utf-8") as f:
+        text = f.read()
+    check(text.endswith(world.run("sealring", "man", "--keys-as-markdown")[0]),
+          "docs/configuration.md does not end with what `sealring man --keys-as-markdown` prints: put it there")
+
+
+if __name__ == "__main__":
+    main(("manual", manual), ("daemons", daemons), ("bash_completion", bash_completion),
+         ("other_shells", other_shells), ("installed", installed))
