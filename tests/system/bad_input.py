@@ -321,6 +321,52 @@ def configuration(world):
         refused_collector("in use")
 
 
+def broker_configuration(world):
+    """Keys of a broker, through the daemon: each refusal says where and what."""
+    _, _, gateway = world.enrol()
+    toml = gateway.folder + "/sealring.toml"
+
+    def refused(old, new, *words):
+        edit(toml, old, new)
+        refused_start(gateway, CONFIG, *words)
+        gateway.configure()
+    head, another = "[[broker]]\n", '[[broker]]\nname = "other"\nport = 1\n'
+    refused(head, another + another + head, "broker.name", "has another [[broker]]")
+    same = 'client_id = "c"\nport = 7\n'
+    refused(head, f'{head}name = "x"\n{same}{head}name = "y"\n{same}{head}', "broker.client_id", "throw each other out")
+    refused(head, head + 'name = ""\n', "broker.name must not be empty")
+    refused(head, head + "watch_drops = 1\n", "broker.watch_drops must be true or false")
+    refused(head, head + 'subscriptions = [ { filter = "a/#" }, { filter = "+/b" } ]\n', "overlaps with", "a/#")
+    refused(head, head + 'subscriptions = [ { filter = "a/#/b" } ]\n', "last level")
+    refused(head, head + 'subscriptions = [ { filter = "$share/g/a" } ]\n', "shared subscription")
+    refused(head, head + "subscriptions = []\n", "at least one filter")
+    refused(head, head + 'protocol = "4"\n', "broker.protocol must be one of auto, 5, 3.1.1")
+    refused(head, head + "receive_maximum = 0\n", "broker.receive_maximum")
+    refused(head, head + 'keepalive = "1500ms"\n', "broker.keepalive")
+    refused(head, head + 'client_id = ""\n', "broker.client_id")
+    refused("[upstream]", "[broker.tls]\n\n[upstream]", "the key broker.tls.ca is missing")
+    refused("[upstream]", '[broker.tls]\nca = "x"\ncert = "y"\n[upstream]', "needs both cert and key")
+    refused("[upstream]", '[broker.tls]\nca = "x"\nserver_name = ""\n[upstream]', "broker.tls.server_name")
+    refused("[upstream]", '[broker.tls]\nca = "x"\ninsecure = true\n[upstream]', "unknown key broker.tls.insecure")
+    refused('socket = "', 'socket = "no/such/', "no/such")
+
+    def password(name, text=None, mode=0o600):
+        if text is not None:
+            world.write(os.path.join(gateway.folder, name), text)
+            os.chmod(os.path.join(gateway.folder, name), mode)
+        return head + f'username = "u"\npassword_file = "{name}"\n'
+    refused(head, head + 'password_file = "pw"\n', "broker.password_file needs a username")
+    refused(head, password("nothing"), "password_file of broker", "nothing: No such file")
+    refused(head, password("pw", "secret\n", 0o640), "mode 0640", "chmod 600")
+    refused(head, password("pw", "secret\nmore\n"), "in one line")
+    refused(head, password("pw", "\n"), "has no password in it")
+    refused(head, password("credential:mqtt"), "LoadCredential=")
+    refused(head, password("credential:../pw"), "plain name")
+    os.mkfifo(os.path.join(gateway.folder, "fifo"))
+    refused(head, password("fifo"), "fifo is not a regular file")
+    check("secret" not in gateway.said(everything=True), "no password is shown")
+
+
 def command_line(world):
     _, _, gateway = world.enrol()
     for command, code, words in (
@@ -497,6 +543,7 @@ def status_socket(world):
 if __name__ == "__main__":
     main(("upstream_tls", upstream_tls), ("upstream_answers", upstream_answers),
          ("upstream_strangers", upstream_strangers), ("collector_is_poked", collector_is_poked),
-         ("configuration", configuration), ("command_line", command_line), ("second_instance", second_instance),
+         ("configuration", configuration), ("broker_configuration", broker_configuration),
+         ("command_line", command_line), ("second_instance", second_instance),
          ("rejected_messages", rejected_messages), ("odd_broker", odd_broker), ("stops_in_time", stops_in_time),
          ("status_socket", status_socket))

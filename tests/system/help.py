@@ -171,6 +171,24 @@ def installed(world):
           "docs/configuration.md does not end with what `sealring man --keys-as-markdown` prints: put it there")
 
 
+def unit(world):
+    """The service unit, as systemd reads it."""
+    build = os.path.dirname(os.path.dirname(program("sealring")))
+    with open(os.path.join(build, "sealringd.service"), encoding="utf-8") as f:
+        text = f.read()
+    line = re.search(r"^ExecStart=(.*)$", text, re.M).group(1)
+    check(line.startswith("/") and line.endswith("/bin/sealringd"), line)
+    if not shutil.which("systemd-analyze"):
+        print("    skipped: systemd-analyze is not here", flush=True)
+        return
+    path = world.write("sealringd.service", text.replace(line, program("sealringd")))
+    done = subprocess.run(["systemd-analyze", "verify", "--recursive-errors=no", path], capture_output=True, text=True,
+                          check=False)
+    # Its pages are found once they are installed.
+    said = [one for one in done.stderr.splitlines() if "Command 'man " not in one]
+    check_equal(said, [], "systemd-analyze verify")
+
+
 if __name__ == "__main__":
     main(("manual", manual), ("daemons", daemons), ("bash_completion", bash_completion),
-         ("other_shells", other_shells), ("installed", installed))
+         ("other_shells", other_shells), ("installed", installed), ("unit", unit))

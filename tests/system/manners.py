@@ -190,6 +190,30 @@ def watchdog(world):
     gateway.stop()
 
 
+def journal(world):
+    """Priorities where standard error is the journal, and only there: the variable alone may be inherited."""
+    broker, _, gateway = world.enrol()
+    broker.start()
+    gateway.start()
+    gateway.wait_said("notice: ready:")
+    gateway.stop()
+    log = os.stat(gateway.log_path)
+    with_environment(gateway, JOURNAL_STREAM=f"{log.st_dev}:{log.st_ino + 1}")
+    gateway.start()
+    gateway.wait_said("notice: ready:")
+    gateway.stop()
+    with_environment(gateway, JOURNAL_STREAM=f"{log.st_dev}:{log.st_ino}")
+    gateway.start()
+    gateway.wait_said("<5>ready:")
+    gateway.broker["port"] = 0
+    gateway.configure()
+    hang_up(gateway, "<3>configuration not taken")
+    gateway.broker.update({"port": broker.port, "keepalive": "9s"})
+    gateway.configure()
+    hang_up(gateway, "<4>configuration read again", "needs a restart")
+    gateway.stop()
+
+
 # --- SIGHUP ---
 
 
@@ -524,5 +548,5 @@ def damaged(world, scene):
 
 if __name__ == "__main__":
     main(("defaults", defaults), ("disk_budget", disk_budget), ("notify", notify), ("watchdog", watchdog),
-         ("reload", reload), ("reload_refused", reload_refused), ("stop_in_bad_moments", stop_in_bad_moments),
-         ("check_command", check_command), ("check_files", check_files))
+         ("journal", journal), ("reload", reload), ("reload_refused", reload_refused),
+         ("stop_in_bad_moments", stop_in_bad_moments), ("check_command", check_command), ("check_files", check_files))
