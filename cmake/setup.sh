@@ -15,7 +15,8 @@ PACKAGES=(
   libpaho-mqttpp-dev libpaho-mqtt-dev libssl-dev libmbedtls-dev nettle-dev liblmdb-dev libsodium-dev libboost1.81-dev
   libcbor-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev zlib1g-dev
   # tests and demonstration
-  catch2 clang-format curl mosquitto mosquitto-clients openssl python3 python3-paho-mqtt
+  catch2 clang-format curl golang-go golang-golang-x-mod-dev mosquitto mosquitto-clients openssl python3
+  python3-paho-mqtt
 )
 LONG_PACKAGES=(clang-tidy)
 
