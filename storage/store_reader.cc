@@ -102,4 +102,32 @@ Result<CompactRange> StoreReader::range_at(std::uint64_t size) const {
   return range;
 }
 
+Result<Hash> StoreReader::node(int level, std::uint64_t start) const {
+  SEALRING_ASSERT(level >= 0 && level < 63 && start % (1ull << level) == 0);
+  const std::uint64_t leaves = 1ull << level;
+  if (start > size() || leaves > size() - start)
+    return Error{ErrorKind::missing, "store: the subtree is not complete yet"};
+  if (level < kStoredNodeLevel) {
+    const std::uint64_t bundle = start / kBundleEntries, begin = bundle * kBundleEntries;
+    if (leaves_bundle_ != bundle) {
+      const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(kBundleEntries, size() - begin));
+      SEALRING_ASSIGN(const Bytes bytes, entries(begin, count));
+      SEALRING_ASSIGN(const auto split, split_entries(bytes, count));
+      leaves_.clear();
+      for (ByteView entry : split) leaves_.push_back(leaf_hash(entry));
+      leaves_bundle_ = bundle;
+    }
+    CompactRange range;
+    for (std::uint64_t i = start - begin; i < start - begin + leaves; ++i)
+      range.append(leaves_[static_cast<std::size_t>(i)]);
+    return range.root();
+  }
+  Result<Hash> stored = reader_.node(level, start >> level);
+  if (stored || stored.error().kind != ErrorKind::missing) return stored;
+  // Complete, but still in the journal.
+  SEALRING_ASSIGN(const Hash left, node(level - 1, start));
+  SEALRING_ASSIGN(const Hash right, node(level - 1, start + leaves / 2));
+  return node_hash(left, right);
+}
+
 }  // namespace sealring

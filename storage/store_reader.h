@@ -28,6 +28,8 @@ class StoreReader {
   Result<Bytes> entries(std::uint64_t first, std::size_t count) const;
   // Compact range of [0, size) for a `size` in [first_index, ring's size]: from stored nodes and entries.
   Result<CompactRange> range_at(std::uint64_t size) const;
+  // Hash of a complete subtree, as Ring::node(). missing: released, or not complete.
+  Result<Hash> node(int level, std::uint64_t start) const;
 
  private:
   StoreReader(std::unique_ptr<RingDb> db, RingDb::Reader reader) : db_(std::move(db)), reader_(std::move(reader)) {}
@@ -38,6 +40,8 @@ class StoreReader {
   RingState state_;
   std::vector<Segment> segments_;
   std::vector<JournalRecord> frames_;
+  mutable std::uint64_t leaves_bundle_ = UINT64_MAX;  // the last bundle that node() hashed: a proof asks it repeatedly
+  mutable std::vector<Hash> leaves_;
 };
 
 }  // namespace sealring
