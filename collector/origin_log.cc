@@ -1,7 +1,5 @@
 #include "collector/origin_log.h"
 
-#include "drivers/diag.h"
-
 namespace sealring {
 
 OriginLog::OriginLog(const std::string& archive, LogIdentity identity, Cosigner& witness, Cosigner& mirror)
@@ -157,7 +155,7 @@ void OriginLog::keep_evidence(const SignedCheckpoint& known, const SignedCheckpo
                                         archive_.directory() + "/evidence");
   for (const SignedCheckpoint* one : {&known, &other}) {
     Status kept = archive_.put_evidence(one->checkpoint.size, one->note.encode());
-    if (!kept.ok()) diag(DiagLevel::warning, "evidence was not kept: " + kept.error().message);
+    if (!kept.ok()) evidence_.report(DiagLevel::warning, "evidence was not kept: " + kept.error().message);
   }
 }
 

@@ -60,7 +60,7 @@ class OriginLog {
   Mirror mirror_;
   std::optional<SignedCheckpoint> witnessed_;
   Bytes witness_note_;
-  LimitedDiag forks_;
+  LimitedDiag forks_, evidence_;
 
   mutable std::mutex published_mutex_;
   Bytes published_witness_, published_mirror_;

@@ -149,7 +149,10 @@ Result<Bytes> Tiles::read_bundle(const TilePath& path) const {
   Bytes bytes;
   for (const Piece& piece : bundle.pieces) {
     SEALRING_ASSIGN(Bytes part, archive_.segment_bytes(piece.segment, piece.offset, piece.bytes));
-    bytes += part;
+    if (bytes.empty())
+      bytes = std::move(part);  // the usual case: a bundle in one segment
+    else
+      bytes += part;
   }
   std::string where = archive_.directory() + ": bundle " + std::to_string(path.index) + ", in " +
                       segment_file_name(bundle.pieces.front().segment.start, bundle.pieces.front().segment.end);

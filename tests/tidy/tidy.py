@@ -300,8 +300,8 @@ def check_dependencies(tree):
 
 
 def diagnostics(text):
-    """(offset, longest string literal) of each call of diag()."""
-    for match in re.finditer(r"\bdiag\(DiagLevel::", text):
+    """(offset, longest string literal) of each call of diag(), and of a LimitedDiag's report()."""
+    for match in re.finditer(r"\b(?:diag|report)\(DiagLevel::", text):
         end = text.index(";", match.end())
         while depth([text[match.start() : end]]) > 0:
             end = text.index(";", end + 1)
