@@ -8,6 +8,9 @@ function(sealring_test name)
   cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${T_SOURCES})
   target_link_libraries(${name} PRIVATE sealring_test_main ${T_LIBS})
+  # Each file is a list of examples with small helpers of the same names; what CMAKE_UNITY_BUILD is to show, that the
+  # parts of a program do not get in each other's way, shows in the programs.
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   add_test(NAME ${name} COMMAND ${name})
   set(timeout 300)
   if(SEALRING_SANITIZE)  # up to ten times slower

@@ -128,7 +128,7 @@ class Parser {
   std::set<PublicKey> log_keys_, witness_keys_;
 };
 
-Status check_characters(std::string_view line) {
+Status check_line_characters(std::string_view line) {
   for (std::size_t i = 0; i < line.size(); ++i) {
     const auto b = static_cast<std::uint8_t>(line[i]);
     if ((b < 0x20 && b != '\t') || b == 0x7f) {
@@ -160,7 +160,7 @@ Result<Policy> Policy::parse(std::string_view text) {
     // A file that was cut short may still read well, with another meaning.
     if (end == std::string_view::npos) return reject_error(here + ": does not end in a newline");
     const std::string_view line = text.substr(0, end);
-    if (auto status = check_characters(line); !status.ok()) return std::move(status).error().in(here);
+    if (auto status = check_line_characters(line); !status.ok()) return std::move(status).error().in(here);
     if (auto status = parser.line(line); !status.ok()) return std::move(status).error().in(here);
     text.remove_prefix(end + 1);
   }

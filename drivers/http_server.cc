@@ -21,8 +21,8 @@ using boost::system::error_code;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr std::size_t kMaxHeaderBytes = 16u << 10;
-constexpr milliseconds kLingerTimeout{2000};
+constexpr std::size_t kMaxRequestHeaderBytes = 16u << 10;
+constexpr milliseconds kServerLinger{2000};
 constexpr milliseconds kStopTimeout{5000};  // for an answer under way when the server stops
 constexpr milliseconds kAcceptPause{200};   // after an error such as "no descriptors left"
 
@@ -126,7 +126,7 @@ bool Connection::shake_hands() {
   if (tls_->failure() == TlsStream::Failure::stopped) return false;
   shared_.refusals.report(DiagLevel::notice, "connection from " + peer + " refused: " + done.error().message);
   // The alert that tells the peer why must reach it.
-  socket.set_deadline(deadline_in(kLingerTimeout));
+  socket.set_deadline(deadline_in(kServerLinger));
   socket.linger();
   return false;
 }
@@ -144,7 +144,7 @@ bool Connection::wait_for_request() {
 // The deadline covers header and body together, however slowly they drip.
 bool Connection::read_request(Parser& parser) {
   tls_->socket().set_deadline(deadline_in(shared_.config.request_timeout));
-  parser.header_limit(kMaxHeaderBytes);
+  parser.header_limit(kMaxRequestHeaderBytes);
   parser.body_limit(shared_.config.max_body_bytes);
   error_code ec;
   http::read_header(stream_, buffer_, parser, ec);
@@ -161,7 +161,7 @@ bool Connection::read_request(Parser& parser) {
 bool Connection::refuse_reading(error_code ec) {
   if (stopping()) return false;
   if (tls_->failure() == TlsStream::Failure::timeout) {
-    tls_->socket().set_deadline(deadline_in(kLingerTimeout));
+    tls_->socket().set_deadline(deadline_in(kServerLinger));
     return answer(plain(408, "the request took too long"), false, false);
   }
   if (tls_->failure() != TlsStream::Failure::none) return false;
@@ -171,7 +171,8 @@ bool Connection::refuse_reading(error_code ec) {
                   false, false);
   }
   if (ec == http::error::header_limit || ec == http::error::buffer_overflow) {
-    return answer(plain(431, "the header is larger than " + std::to_string(kMaxHeaderBytes) + " bytes"), false, false);
+    return answer(plain(431, "the header is larger than " + std::to_string(kMaxRequestHeaderBytes) + " bytes"), false,
+                  false);
   }
   return answer(plain(400, "not an HTTP/1.1 request: " + ec.message()), false, false);
 }
@@ -261,7 +262,7 @@ bool Connection::answer(const HttpResponse& response, bool keep_alive, bool head
 void Connection::leave() {
   if (cut_off_ || tls_->failure() == TlsStream::Failure::broken) return;
   TcpSocket& socket = tls_->socket();
-  socket.set_deadline(deadline_in(kLingerTimeout));
+  socket.set_deadline(deadline_in(kServerLinger));
   socket.set_wake(nullptr);
   tls_->close();
   socket.set_wake(&shared_.stop);

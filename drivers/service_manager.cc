@@ -17,7 +17,7 @@ namespace sealring {
 namespace {
 
 // A status is one line; what comes from outside must not add a line of its own, which would be another key.
-std::string one_line(std::string text) {
+std::string single_line(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   return text;
@@ -66,11 +66,11 @@ void ServiceManager::send(std::string text) {
   }
 }
 
-void ServiceManager::ready(const std::string& text) { send("READY=1\nSTATUS=" + one_line(text) + "\n"); }
-void ServiceManager::status(const std::string& text) { send("STATUS=" + one_line(text) + "\n"); }
+void ServiceManager::ready(const std::string& text) { send("READY=1\nSTATUS=" + single_line(text) + "\n"); }
+void ServiceManager::status(const std::string& text) { send("STATUS=" + single_line(text) + "\n"); }
 // The time tells a manager that asked for a reload that this one began after it.
 void ServiceManager::reloading() { send("RELOADING=1\nMONOTONIC_USEC=" + monotonic_usec() + "\n"); }
-void ServiceManager::stopping(const std::string& text) { send("STOPPING=1\nSTATUS=" + one_line(text) + "\n"); }
+void ServiceManager::stopping(const std::string& text) { send("STOPPING=1\nSTATUS=" + single_line(text) + "\n"); }
 void ServiceManager::watchdog() { send("WATCHDOG=1\n"); }
 
 }  // namespace sealring

@@ -191,7 +191,7 @@ Result<std::string> shell_completion(const CLI::App& app, const std::string& she
   if (shell == "bash") return bash(program);
   if (shell == "zsh") return zsh(program);
   if (shell == "fish") return fish(program);
-  return reject_error("no completion for " + quoted(shell) + "; there are bash, zsh and fish");
+  return reject_error("no completion for " + sealring::quoted(shell) + "; there are bash, zsh and fish");
 }
 
 }  // namespace sealring

@@ -70,7 +70,7 @@ void read_subscriptions(TomlTable& broker, std::vector<Subscription>& out) {
     if (Status status = check_filter(s.filter); !status) table.fail("filter", status.error().message);
     for (const Subscription& other : out)
       if (filters_overlap(s.filter, other.filter))
-        table.fail("filter", "overlaps with " + quoted(other.filter) +
+        table.fail("filter", "overlaps with " + sealring::quoted(other.filter) +
                                  ": the broker may deliver one message twice, and each would be recorded");
     out.push_back(std::move(s));
   }
@@ -152,10 +152,10 @@ void read_brokers(TomlTable& root, GatewayConfig& config) {
       const MqttSource::Config &a = broker.source, &b = other.source;
       const std::string where = endpoint(a.host, a.port);
       if (broker.name == other.name)
-        table.fail("name", "= " + quoted(broker.name) +
+        table.fail("name", "= " + sealring::quoted(broker.name) +
                                " has another [[broker]], too: give each a name of its own, it is what the log says");
       if (a.host == b.host && a.port == b.port && a.client_id == b.client_id)
-        table.fail("client_id", "= " + quoted(a.client_id) + " is used at " + where +
+        table.fail("client_id", "= " + sealring::quoted(a.client_id) + " is used at " + where +
                                     " by another [[broker]], too: the two would throw each other out");
     }
     config.brokers.push_back(std::move(broker));
@@ -227,7 +227,7 @@ Result<GatewayConfig> read(TomlTable root) {
 Result<std::string> read_password(const std::string& file, const std::string& credentials) {
   const bool credential = file.rfind(kCredential, 0) == 0;
   if (credential && credentials.empty())
-    return reject_error(quoted(file) +
+    return reject_error(sealring::quoted(file) +
                         " needs $CREDENTIALS_DIRECTORY, which a service manager sets (LoadCredential=); there is none");
   const std::string path = credential ? credentials + "/" + file.substr(kCredential.size()) : file;
   Result<Bytes> text =
@@ -277,7 +277,7 @@ Status check_filter(std::string_view filter) {
     const std::string_view level = parts[i];
     if (level == "#" && i + 1 != parts.size()) return reject_error("'#' may only be its last level");
     if (level.size() > 1 && level.find_first_of("#+") != std::string_view::npos)
-      return reject_error("'#' and '+' must be a whole level between slashes, not " + quoted(level));
+      return reject_error("'#' and '+' must be a whole level between slashes, not " + sealring::quoted(level));
   }
   return {};
 }
@@ -293,7 +293,7 @@ Status GatewayConfig::load_secrets(const std::string& credentials) {
   for (Broker& broker : brokers) {
     if (broker.password_file.empty()) continue;
     Result<std::string> password = read_password(broker.password_file, credentials);
-    if (!password) return std::move(password).error().in("password_file of broker " + quoted(broker.name));
+    if (!password) return std::move(password).error().in("password_file of broker " + sealring::quoted(broker.name));
     broker.source.password = std::move(*password);
   }
   return {};

@@ -4,7 +4,7 @@
 namespace sealring {
 namespace {
 
-std::string number(std::uint64_t n) { return std::to_string(n); }
+std::string decimal(std::uint64_t n) { return std::to_string(n); }
 
 const char* role_name(NoteRef::Role role) {
   switch (role) {
@@ -37,7 +37,7 @@ std::optional<SignedNote> check_signed_note(ByteView bytes, const std::string& w
   Result<Checkpoint> checkpoint = Checkpoint::parse(note->text);
   if (!checkpoint) return bad("is not a checkpoint: " + checkpoint.error().message);
   if (checkpoint->origin != identity.name)
-    return bad("is a checkpoint of " + quoted(checkpoint->origin, 255) + ", not of this log");
+    return bad("is a checkpoint of " + sealring::quoted(checkpoint->origin, 255) + ", not of this log");
   switch (check_note_signature(*note, identity)) {
     case SignatureState::absent:
       return bad("has no signature by the identity key " + identity.encode());
@@ -69,7 +69,7 @@ void check_receipt(const SignedNote& note, const std::string& where, const Trust
   if (!verdict) return;
   if (!verdict->quorum_met || verdict->cosigned_by.empty()) {
     std::string has;
-    for (const auto& [name, time] : verdict->cosigned_by) has += " " + quoted(name);
+    for (const auto& [name, time] : verdict->cosigned_by) has += " " + sealring::quoted(name);
     return report.find(Verdict::named, where,
                        "does not count: the policy's quorum is not met, cosigned by" + (has.empty() ? " nobody" : has));
   }
@@ -105,7 +105,7 @@ std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust,
     std::optional<SignedNote> note = check_signed_note(*bytes, ref.where, identity, report);
     if (!note) continue;
     if (ref.size && *ref.size != note->checkpoint.size) {
-      report.find(Verdict::tampered, ref.where, "is a checkpoint of size " + number(note->checkpoint.size));
+      report.find(Verdict::tampered, ref.where, "is a checkpoint of size " + decimal(note->checkpoint.size));
       continue;
     }
     if (ref.role == NoteRef::Role::receipt) check_receipt(*note, ref.where, trust, report);
@@ -126,7 +126,7 @@ std::vector<Claim> check_logged_notes(const std::vector<EntryChecker::LoggedNote
     if (!note) continue;
     if (note->checkpoint.size > logged.index) {
       report.find(Verdict::tampered, where,
-                  "is of size " + number(note->checkpoint.size) + ", which is not below its own index");
+                  "is of size " + decimal(note->checkpoint.size) + ", which is not below its own index");
       continue;
     }
     if (trust.policy_key && !evaluate(note->note, where, trust, report)) continue;

@@ -7,17 +7,17 @@
 namespace sealring {
 namespace {
 
-std::string number(std::uint64_t n) { return std::to_string(n); }
+std::string figure(std::uint64_t n) { return std::to_string(n); }
 
 std::string plural(std::uint64_t n, const char* one, const char* many) {
-  return number(n) + " " + (n == 1 ? one : many);
+  return figure(n) + " " + (n == 1 ? one : many);
 }
 
 std::string utc(std::uint64_t time_s) {
   const auto time = static_cast<std::time_t>(time_s);
   std::tm tm{};
   char text[32];
-  if (time_s > 253402300799 || !::gmtime_r(&time, &tm)) return number(time_s) + " s";  // after the year 9999
+  if (time_s > 253402300799 || !::gmtime_r(&time, &tm)) return figure(time_s) + " s";  // after the year 9999
   return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &tm));
 }
 
@@ -37,7 +37,7 @@ std::string without_controls(const std::string& text) {
 }
 
 // "label      text", text wrapped at word ends under itself.
-void row(std::string& out, const std::string& label, const std::string& raw, std::size_t width = kWidth) {
+void report_row(std::string& out, const std::string& label, const std::string& raw, std::size_t width = kWidth) {
   const std::string text = without_controls(raw);
   constexpr std::size_t kLabel = 12;
   std::size_t from = 0;
@@ -58,7 +58,7 @@ void row(std::string& out, const std::string& label, const std::string& raw, std
 
 std::string counts(const std::map<std::string, std::uint64_t>& map) {
   std::string out;
-  for (const auto& [name, n] : map) out += (out.empty() ? "" : ", ") + name + " " + number(n);
+  for (const auto& [name, n] : map) out += (out.empty() ? "" : ", ") + name + " " + figure(n);
   return out;
 }
 
@@ -66,14 +66,14 @@ std::string checked(const LogReport& log) {
   std::string out = plural(log.leaves, "leaf", "leaves") + " in " + plural(log.segments, "segment", "segments") + ", " +
                     plural(log.checkpoints, "sealed checkpoint", "sealed checkpoints") + ", " +
                     plural(log.handovers, "handover", "handovers") + ", " + plural(log.receipts, "receipt", "receipts");
-  if (log.receipts_counted > 0) out += " (" + number(log.receipts_counted) + " count under the policy)";
+  if (log.receipts_counted > 0) out += " (" + figure(log.receipts_counted) + " count under the policy)";
   if (log.logged_receipts > 0) out += ", " + plural(log.logged_receipts, "receipt", "receipts") + " within the log";
   if (log.epoch_signatures > 0) out += ", " + plural(log.epoch_signatures, "frame signature", "frame signatures");
   return out;
 }
 
 std::string receipt_text(const ReceiptSeen& receipt) {
-  std::string out = "up to size " + number(receipt.size);
+  std::string out = "up to size " + figure(receipt.size);
   for (const auto& [name, time] : receipt.cosigned_by) out += ", by " + sealring::quoted(name) + " at " + utc(time);
   return out;
 }
@@ -85,75 +85,77 @@ std::string finding_text(const Finding& finding) {
 std::string verdict_text(Verdict verdict) {
   std::string name = verdict_name(verdict);
   for (char& c : name) c = static_cast<char>(c - 'a' + 'A');
-  return name + " (" + number(static_cast<std::uint64_t>(verdict)) + "): " + verdict_meaning(verdict);
+  return name + " (" + figure(static_cast<std::uint64_t>(verdict)) + "): " + verdict_meaning(verdict);
 }
 
 void log_text(std::string& out, const LogReport& log) {
-  row(out, "log", log.origin.empty() ? "(not known)" : sealring::quoted(log.origin, 255));
-  row(out, "in", log.where);
-  row(out, "size", plural(log.size, "entry", "entries") + ", root " + base64(view(log.root)));
-  if (!log.anchor.empty()) row(out, log.anchor_matched ? "anchor" : "begins with", log.anchor, kUnwrapped);
-  row(out, "checked", checked(log));
-  if (!log.kinds.empty()) row(out, "entries", counts(log.kinds));
-  if (!log.events.empty()) row(out, "events", counts(log.events));
-  if (log.highest_receipt) row(out, "receipted", receipt_text(*log.highest_receipt));
-  if (log.witnessed) row(out, "witnessed", "size " + number(*log.witnessed));
-  if (log.pending > 0) row(out, "pending", plural(log.pending, "checkpoint", "checkpoints") + " registered ahead");
-  if (log.staged > 0) row(out, "staged", plural(log.staged, "file", "files") + " of uploads under way, not evidence");
-  for (const std::string& sentence : log.proven) row(out, "proven", sentence);
-  for (const std::string& sentence : log.open) row(out, "not proven", sentence);
-  for (const Finding& finding : log.findings) row(out, verdict_name(finding.verdict), finding_text(finding));
-  if (log.findings_beyond > 0) row(out, "", "and " + number(log.findings_beyond) + " more findings");
-  row(out, "verdict", verdict_text(log.verdict));
+  report_row(out, "log", log.origin.empty() ? "(not known)" : sealring::quoted(log.origin, 255));
+  report_row(out, "in", log.where);
+  report_row(out, "size", plural(log.size, "entry", "entries") + ", root " + base64(view(log.root)));
+  if (!log.anchor.empty()) report_row(out, log.anchor_matched ? "anchor" : "begins with", log.anchor, kUnwrapped);
+  report_row(out, "checked", checked(log));
+  if (!log.kinds.empty()) report_row(out, "entries", counts(log.kinds));
+  if (!log.events.empty()) report_row(out, "events", counts(log.events));
+  if (log.highest_receipt) report_row(out, "receipted", receipt_text(*log.highest_receipt));
+  if (log.witnessed) report_row(out, "witnessed", "size " + figure(*log.witnessed));
+  if (log.pending > 0)
+    report_row(out, "pending", plural(log.pending, "checkpoint", "checkpoints") + " registered ahead");
+  if (log.staged > 0)
+    report_row(out, "staged", plural(log.staged, "file", "files") + " of uploads under way, not evidence");
+  for (const std::string& sentence : log.proven) report_row(out, "proven", sentence);
+  for (const std::string& sentence : log.open) report_row(out, "not proven", sentence);
+  for (const Finding& finding : log.findings) report_row(out, verdict_name(finding.verdict), finding_text(finding));
+  if (log.findings_beyond > 0) report_row(out, "", "and " + figure(log.findings_beyond) + " more findings");
+  report_row(out, "verdict", verdict_text(log.verdict));
 }
 
-using Json = nlohmann::ordered_json;
+using ReportJson = nlohmann::ordered_json;
 
-Json finding_json(const Finding& finding) {
+ReportJson finding_json(const Finding& finding) {
   return {{"verdict", verdict_name(finding.verdict)}, {"where", finding.where}, {"what", finding.what}};
 }
 
-Json findings_json(const std::vector<Finding>& findings) {
-  Json list = Json::array();
+ReportJson findings_json(const std::vector<Finding>& findings) {
+  ReportJson list = ReportJson::array();
   for (const Finding& finding : findings) list.push_back(finding_json(finding));
   return list;
 }
 
-Json receipts_json(const LogReport& log) {
-  Json receipts = {{"found", log.receipts}, {"counted", log.receipts_counted}, {"logged", log.logged_receipts}};
+ReportJson receipts_json(const LogReport& log) {
+  ReportJson receipts = {{"found", log.receipts}, {"counted", log.receipts_counted}, {"logged", log.logged_receipts}};
   if (!log.highest_receipt) return receipts;
-  Json by = Json::object();
+  ReportJson by = ReportJson::object();
   for (const auto& [name, time] : log.highest_receipt->cosigned_by) by[name] = time;
   receipts["highest"] = {{"size", log.highest_receipt->size}, {"cosigned_by", by}};
   return receipts;
 }
 
-Json log_json(const LogReport& log) {
-  Json json = {{"verdict", verdict_name(log.verdict)},
-               {"exit_code", static_cast<int>(log.verdict)},
-               {"origin", log.origin},
-               {"where", log.where},
-               {"kind", log.is_store ? "store" : "archive"},
-               {"first", log.first},
-               {"size", log.size},
-               {"root", base64(view(log.root))},
-               {"anchor", log.anchor},
-               {"anchor_matched", log.anchor_matched},
-               {"segments", log.segments},
-               {"leaves", log.leaves},
-               {"sealed_checkpoints", log.checkpoints},
-               {"handovers", log.handovers},
-               {"epoch_signatures", log.epoch_signatures},
-               {"receipts", receipts_json(log)},
-               {"witnessed", nullptr},
-               {"pending", log.pending},
-               {"staged", log.staged},
-               {"entries", log.kinds},
-               {"events", log.events},
-               {"proven", log.proven},
-               {"not_proven", log.open},
-               {"findings", findings_json(log.findings)},
-               {"findings_beyond", log.findings_beyond}};
+ReportJson log_json(const LogReport& log) {
+  ReportJson json = {{"verdict", verdict_name(log.verdict)},
+                     {"exit_code", static_cast<int>(log.verdict)},
+                     {"origin", log.origin},
+                     {"where", log.where},
+                     {"kind", log.is_store ? "store" : "archive"},
+                     {"first", log.first},
+                     {"size", log.size},
+                     {"root", base64(view(log.root))},
+                     {"anchor", log.anchor},
+                     {"anchor_matched", log.anchor_matched},
+                     {"segments", log.segments},
+                     {"leaves", log.leaves},
+                     {"sealed_checkpoints", log.checkpoints},
+                     {"handovers", log.handovers},
+                     {"epoch_signatures", log.epoch_signatures},
+                     {"receipts", receipts_json(log)},
+                     {"witnessed", nullptr},
+                     {"pending", log.pending},
+                     {"staged", log.staged},
+                     {"entries", log.kinds},
+                     {"events", log.events},
+                     {"proven", log.proven},
+                     {"not_proven", log.open},
+                     {"findings", findings_json(log.findings)},
+                     {"findings_beyond", log.findings_beyond}};
   if (log.witnessed) json["witnessed"] = *log.witnessed;
   return json;
 }
@@ -167,24 +169,24 @@ std::string report_text(const VerifyReport& report) {
     log_text(out, log);
   }
   if (!report.findings.empty() && !out.empty()) out += "\n";
-  for (const Finding& finding : report.findings) row(out, verdict_name(finding.verdict), finding_text(finding));
+  for (const Finding& finding : report.findings) report_row(out, verdict_name(finding.verdict), finding_text(finding));
   if (report.logs.size() != 1 || report.verdict != report.logs[0].verdict)
-    row(out, "verdict",
-        verdict_text(report.verdict) +
-            (report.logs.size() > 1 ? " (the worst of " + number(report.logs.size()) + " logs)" : ""));
+    report_row(out, "verdict",
+               verdict_text(report.verdict) +
+                   (report.logs.size() > 1 ? " (the worst of " + figure(report.logs.size()) + " logs)" : ""));
   return out;
 }
 
 std::string report_json(const VerifyReport& report) {
-  Json logs = Json::array();
+  ReportJson logs = ReportJson::array();
   for (const LogReport& log : report.logs) logs.push_back(log_json(log));
-  const Json json = {{"verdict", verdict_name(report.verdict)},
-                     {"exit_code", static_cast<int>(report.verdict)},
-                     {"path", report.path},
-                     {"logs", logs},
-                     {"findings", findings_json(report.findings)}};
+  const ReportJson json = {{"verdict", verdict_name(report.verdict)},
+                           {"exit_code", static_cast<int>(report.verdict)},
+                           {"path", report.path},
+                           {"logs", logs},
+                           {"findings", findings_json(report.findings)}};
   // Names of files are the system's bytes: what is not UTF-8 is replaced, never a reason to fail.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(2, ' ', false, ReportJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace sealring

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view kStateMagic = "sealring/ring/v1\n";
 constexpr std::string_view kStatePrefix = "sealring/ring/v";
-constexpr std::size_t kChecksumBytes = 16;
+constexpr std::size_t kRecordChecksumBytes = 16;
 constexpr std::size_t kMaxKeyBytes = 16;
 
 // First byte of a key. Bundles come last: theirs are the keys that grow.
@@ -52,15 +52,15 @@ ByteView from_val(const MDB_val& v) { return {static_cast<const char*>(v.mv_data
 
 Bytes with_checksum(Bytes bytes) {
   const Hash hash = sha256(bytes);
-  bytes += view(hash).substr(0, kChecksumBytes);
+  bytes += view(hash).substr(0, kRecordChecksumBytes);
   return bytes;
 }
 // Strips and checks; empty when it does not match.
 ByteView without_checksum(ByteView bytes) {
-  if (bytes.size() < kChecksumBytes) return {};
-  const ByteView body = bytes.substr(0, bytes.size() - kChecksumBytes);
+  if (bytes.size() < kRecordChecksumBytes) return {};
+  const ByteView body = bytes.substr(0, bytes.size() - kRecordChecksumBytes);
   const Hash hash = sha256(body);
-  return view(hash).substr(0, kChecksumBytes) == bytes.substr(body.size()) ? body : ByteView();
+  return view(hash).substr(0, kRecordChecksumBytes) == bytes.substr(body.size()) ? body : ByteView();
 }
 
 Bytes encode_segment(const Segment& segment) {
