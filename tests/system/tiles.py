@@ -4,6 +4,7 @@
 More than 65 536 messages go the whole way, so that there are tiles of three levels, full and partial ones, from several
 segments. Then the collector is started without its tile indexes, and the same is read again.
 """
+import base64
 import collections
 import gzip
 import http.client
@@ -65,6 +66,43 @@ class Reader:
             return response, response.read()
         finally:
             connection.close()
+
+
+def inclusion(leaves, index):
+    """PATH of RFC 6962 2.1.1, and the root: from the leaf's sibling to the root's child."""
+    if len(leaves) == 1:
+        return [], leaves[0]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    left = index < split
+    path, near = inclusion(leaves[:split], index) if left else inclusion(leaves[split:], index - split)
+    _, far = inclusion(leaves[split:], 0) if left else inclusion(leaves[:split], 0)
+    return path + [far], archive.node_hash(near, far) if left else archive.node_hash(far, near)
+
+
+def check_proofs(world, collector, tlogcheck, size):
+    """Offline .tlog-proof files, made here from the archive's bytes: what Go takes, and that it takes nothing else."""
+    folder = log_folder(collector.archive)
+    entries = [entry for name in archive.segment_names(folder)
+               for entry in archive.read_segment(os.path.join(folder, "segments", name)).entries]
+    leaves = [archive.leaf_hash(entry) for entry in entries]
+    with open(os.path.join(folder, "receipts", f"{size:020}.note"), "rb") as f:
+        checkpoint = f.read()
+
+    def verdict(index, path, entry, note=checkpoint):
+        lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *(base64.b64encode(h).decode() for h in path), "", ""]
+        proof = world.write("a.tlog-proof", "\n".join(lines).encode() + note)
+        command = [tlogcheck, "-vkey", world.vkey, "-cosigner", world.keys["mirror"], "-proof", proof, "-entry",
+                   world.write("an-entry", entry)]
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
+    for index in (0, 65535, 65536, size - 1):
+        path, _ = inclusion(leaves, index)
+        entry = entries[index]
+        check_equal(verdict(index, path, entry), 0, f"the proof of {index}")
+        for what, code in (("entry", verdict(index, path, entry + b"x")), ("index", verdict(index ^ 1, path, entry)),
+                           ("path", verdict(index, path[:-1], entry)),
+                           ("hash", verdict(index, path[:-1] + [path[0]], entry)),
+                           ("note", verdict(index, path, entry, checkpoint.replace(b"\n7", b"\n8", 1)))):
+            check_equal(code, 1, f"a proof of {index} with another {what}")
 
 
 def publish(world, port, count):
@@ -172,6 +210,7 @@ def tiles(world):
     reader.verify("-records", "0", vkey=other.strip().splitlines()[-1], code=1)
     check_flips(reader, size, old)
     check_names(reader, size)
+    check_proofs(world, collector, tlogcheck, size)
     check_rebuilt(world, collector, reader, size, old)
 
 
