@@ -2,6 +2,7 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -182,7 +183,10 @@ Status make_folder(const std::string& path, unsigned mode) {
   if (exists(path)) return {};
   const std::size_t slash = path.rfind('/');
   if (slash != std::string::npos && slash > 0) SEALRING_TRY(make_directories(path.substr(0, slash), 0755));
-  return make_directories(path, mode);
+  SEALRING_TRY(make_directories(path, mode));
+  // Whatever the umask: the group shall find the configuration, and nobody the keys.
+  if (::chmod(path.c_str(), mode) == 0) return {};
+  return retry_error("cannot set the mode of " + path + ": " + std::generic_category().message(errno));
 }
 
 Status give(const std::string& path, uid_t user, gid_t group) {

@@ -22,7 +22,7 @@ struct InitOptions {
   std::string origin;
   std::uint64_t ring_bytes = 0;  // 0: choose_ring_size()
   std::string software;          // of the genesis: "sealring 0.1.0"
-  std::string root;              // put before the default places, as when an image is built; not in the file
+  std::string root = {};         // put before the default places, as when an image is built; not in the file
 };
 
 struct InitResult {

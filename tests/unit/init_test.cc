@@ -1,6 +1,7 @@
 #include "gateway/init.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -139,6 +140,85 @@ TEST_CASE("init refuses what cannot be", "[init]") {
   CHECK_FALSE(init(dir / "gw", "sealring/x"));
   CHECK_FALSE(fs::exists(dir / "gw"));
   CHECK_FALSE(init_gateway({dir / "small", "example.com/gw", 1u << 20, "x"}, FixedClock()));
+}
+
+TEST_CASE("the size of the store follows from the disk", "[init]") {
+  constexpr std::uint64_t kMiB = 1u << 20, kGiB = 1u << 30;
+  const auto chosen = [](std::uint64_t total, std::uint64_t available) {
+    const auto size = choose_ring_size({total, available});
+    return size ? *size : 0;
+  };
+  CHECK(chosen(20 * kGiB, 20 * kGiB) == 2 * kGiB);       // a tenth
+  CHECK(chosen(1000 * kGiB, 900 * kGiB) == 4 * kGiB);    // not more
+  CHECK(chosen(300 * kMiB, 300 * kMiB) == 64 * kMiB);    // not less
+  CHECK(chosen(20 * kGiB, 1 * kGiB) == 512 * kMiB);      // half of what is free
+  CHECK(chosen(20 * kGiB, 1 * kGiB - 1) == 511 * kMiB);  // whole MiB
+  CHECK(chosen(9999 * kMiB + 7, 9 * kGiB) == 999 * kMiB);
+  CHECK(chosen(20 * kGiB, 128 * kMiB) == 64 * kMiB);
+  CHECK(chosen(20 * kGiB, 128 * kMiB - 1) == 0);
+  CHECK(chosen(0, 0) == 0);
+  const auto refused = choose_ring_size({20 * kGiB, 100 * kMiB});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.find("only 100 MiB are free") == 0);
+
+  TempDir dir;
+  const auto here = disk_space(dir / "not/yet/there");
+  REQUIRE(here);
+  CHECK(here->total > 0);
+  CHECK(here->total == disk_space(dir / "")->total);
+  write_all(dir / "file", "x");
+  CHECK_FALSE(disk_space(dir / "file/below"));
+}
+
+TEST_CASE("sizes in words", "[init]") {
+  CHECK(size_words(0) == "0 B");
+  CHECK(size_words(1023) == "1023 B");
+  CHECK(size_words(1024) == "1 KiB");
+  CHECK(size_words(1536) == "1.5 KiB");
+  CHECK(size_words((9u << 20) + (1u << 19)) == "9.5 MiB");
+  CHECK(size_words((10u << 20) + (1u << 19)) == "10 MiB");
+  CHECK(size_words(4ull << 30) == "4 GiB");
+  CHECK(size_words(5000ull << 40) == "5000 TiB");
+}
+
+TEST_CASE("what does not fit is refused before anything is made", "[init]") {
+  TempDir dir;
+  const auto space = disk_space(dir / "");
+  REQUIRE(space);
+  InitOptions options{dir / "gw", "example.com/gw", (space->available >> 20 << 20) + (1u << 20), "x", ""};
+  Result<InitResult> made = init_gateway(options, FixedClock());
+  REQUIRE_FALSE(made);
+  CHECK(made.error().message.find("are free there, not") != std::string::npos);
+  options.ring_bytes = (64u << 20) + 1;
+  CHECK(init_gateway(options, FixedClock()).error().message.find("whole MiB") != std::string::npos);
+  CHECK_FALSE(fs::exists(dir / "gw"));
+}
+
+TEST_CASE("the default places under a root", "[init]") {
+  TempDir dir;
+  InitOptions options{"", "example.com/gw", kRingBytes, "x", dir / "image"};
+  const mode_t mask = ::umask(0077);  // must not matter
+  Result<InitResult> made = init_gateway(options, FixedClock());
+  ::umask(mask);
+  INFO((made ? "" : made.error().message));
+  REQUIRE(made);
+  CHECK(made->config_file == dir / "image/etc/sealring/sealring.toml");
+  CHECK(made->store == dir / "image/var/lib/sealring/store");
+  const auto mode = [&](const std::string& path) {
+    return static_cast<unsigned>(fs::status(dir / "image" + path).permissions());
+  };
+  CHECK(mode("/etc/sealring/sealring.toml") == 0640);
+  CHECK(mode("/var/lib/sealring") == 0700);
+  CHECK(mode("/var/lib/sealring/identity.key") == 0600);
+  CHECK(mode("/etc/sealring") == 0755);
+  Result<GatewayConfig> config = GatewayConfig::load(made->config_file);
+  REQUIRE(config);
+  CHECK(config->store == "/var/lib/sealring/store");
+  CHECK(config->identity_key == "/var/lib/sealring/identity.key");
+  CHECK(config->socket == "/run/sealring/sock");
+  Result<InitResult> again = init_gateway(options, FixedClock());
+  REQUIRE_FALSE(again);
+  CHECK(again.error().message.find("is there already") != std::string::npos);
 }
 
 namespace {
