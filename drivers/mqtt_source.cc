@@ -81,7 +81,7 @@ class PahoSource final : public MqttSource, private AckGate::Listener {
   mqtt::connect_options connect_options(int protocol) const;
   void keep_subscribed(mqtt::async_client& client, int protocol);
   std::vector<Subscription> subscriptions_for(int protocol);
-  using Asked = std::map<std::string, int>;  // QoS by filter: SUBSCRIBE sent, no SUBACK yet
+  using Asked = std::map<std::string, Subscription>;  // by filter: SUBSCRIBE sent, no SUBACK yet
   void subscribe(mqtt::async_client& client, int protocol, std::vector<Subscription>& wanted, Asked& asked);
   void take_grant(const Grant& grant, int protocol, Asked& asked, std::vector<Subscription>& wanted);
   void say_goodbye(mqtt::async_client& client);
@@ -384,7 +384,8 @@ std::vector<Subscription> PahoSource::subscriptions_for(int protocol) {
   if (protocol == 5) return out;
   {
     const Lock lock(mutex_);
-    if (!connack_ || (connack_->session_present && subscribed_before_)) return {};
+    if (!connack_ || (connack_->session_present && subscribed_before_))
+      out.erase(std::remove_if(out.begin(), out.end(), [](const auto& s) { return !s.retained_always; }), out.end());
   }
   std::string lowered;
   for (Subscription& s : out) {
@@ -401,11 +402,13 @@ std::vector<Subscription> PahoSource::subscriptions_for(int protocol) {
 // What could not be sent stays in `wanted`.
 void PahoSource::subscribe(mqtt::async_client& client, int protocol, std::vector<Subscription>& wanted, Asked& asked) {
   mqtt::subscribe_options options;
-  if (protocol == 5) options.set_retain_handling(mqtt::subscribe_options::SEND_RETAINED_ON_NEW);
   try {
     while (!wanted.empty()) {
+      if (protocol == 5)
+        options.set_retain_handling(wanted.back().retained_always ? mqtt::subscribe_options::SEND_RETAINED_ON_SUBSCRIBE
+                                                                  : mqtt::subscribe_options::SEND_RETAINED_ON_NEW);
       client.subscribe(wanted.back().filter, wanted.back().qos, options);
-      asked.emplace(wanted.back().filter, wanted.back().qos);
+      asked.emplace(wanted.back().filter, wanted.back());
       wanted.pop_back();
     }
   } catch (const std::exception& e) {
@@ -417,11 +420,12 @@ void PahoSource::subscribe(mqtt::async_client& client, int protocol, std::vector
 void PahoSource::take_grant(const Grant& grant, int protocol, Asked& asked, std::vector<Subscription>& wanted) {
   const auto found = asked.find(grant.filter);
   if (found == asked.end()) return;
-  const int qos = found->second;
+  const Subscription subscription = found->second;
+  const int qos = subscription.qos;
   asked.erase(found);
   if (grant.code == qos) return;
   if (grant.code >= 0x80) {
-    wanted.push_back({grant.filter, qos});
+    if (!subscription.retained_always) wanted.push_back(subscription);
     tell_trouble("the broker refuses the subscription to " + quoted(grant.filter) +
                  (protocol == 5 ? ": " + reason_words(grant.code) : ""));
   } else {

@@ -50,8 +50,10 @@ struct SourceItem {
     disconnected,  // reason says why; sent once per connected
     trouble,       // could not connect, or a subscription was refused or granted with a lower QoS: reason says what to
                    // look at. Only when the reason changes
+    drops,         // the broker's count of messages it has dropped: dropped_total
   };
   Type type = Type::message;
+  std::uint32_t source = 0;      // which of several sources, see SourceSink
   std::uint64_t connection = 0;  // counts the connections of this object, from 1
   std::uint64_t tag = 0;         // message, rejected: how many messages of this connection were handed over, this one
                                  // included. What release() takes
@@ -67,6 +69,7 @@ struct SourceItem {
   std::vector<ReceivedProperty> properties;  // without Topic Alias. rejected: none when they are what is wrong
   std::uint64_t payload_bytes = 0;
   Hash payload_sha256{};  // rejected only
+  std::uint64_t dropped_total = 0;
   std::string reason;
 
   std::size_t memory_bytes() const;  // what it costs in a queue, about
@@ -85,6 +88,7 @@ class SourceSink {
 struct Subscription {
   std::string filter;
   int qos = 1;
+  bool retained_always = false;  // the broker sends the retained message at each connection, not only to a new session
 };
 
 // TLS to the broker. PEM files, read again at each connection.

@@ -20,6 +20,8 @@ bool print(const std::string& text);
 // Each adds its subcommand, which leaves its exit code in `code` when it was run. `code` outlives the App.
 void add_init(CLI::App& app, int& code);
 void add_status(CLI::App& app, int& code);
+void add_tail(CLI::App& app, int& code);
+void add_show(CLI::App& app, int& code);
 void add_check(CLI::App& app, int& code);
 void add_verify(CLI::App& app, int& code);
 void add_key(CLI::App& app, int& code);

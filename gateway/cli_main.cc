@@ -29,6 +29,8 @@ int run(int argc, char** argv) {
   int code = kDone;
   add_init(app, code);
   add_status(app, code);
+  add_tail(app, code);
+  add_show(app, code);
   add_check(app, code);
   add_verify(app, code);
   add_key(app, code);

@@ -8,8 +8,10 @@
 
 #include "drivers/file.h"
 #include "drivers/key_file.h"
+#include "gateway/broker_tap.h"
 #include "gateway/check.h"
 #include "gateway/reload.h"
+#include "gateway/socket_server.h"
 #include "gateway/status_report.h"
 
 namespace sealring {
@@ -71,6 +73,59 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identit
   return out;
 }
 
+// One source for each broker, all into one queue.
+class Sources {
+ public:
+  static Result<std::unique_ptr<Sources>> create(const GatewayConfig& config, RecordQueue& queue) {
+    auto out = std::make_unique<Sources>();
+    for (const GatewayConfig::Broker& broker : config.brokers) {
+      const auto number = static_cast<std::uint32_t>(out->sources_.size());
+      out->taps_.push_back(std::make_unique<BrokerTap>(number, broker.source, broker.watch_drops, queue));
+      auto source = MqttSource::create(BrokerTap::watched(broker.source, broker.watch_drops), *out->taps_.back());
+      if (!source) return std::move(source).error().in("broker " + broker.name);
+      out->sources_.push_back(std::move(source).value());
+    }
+    return out;
+  }
+  Status start() {
+    for (auto& source : sources_) SEALRING_TRY(source->start());
+    return {};
+  }
+  // All at once: each may wait for acknowledgements.
+  void stop() {
+    std::vector<std::thread> stopping;
+    for (auto& source : sources_) stopping.emplace_back([&source] { source->stop(); });
+    for (std::thread& thread : stopping) thread.join();
+  }
+  void release(std::uint32_t source, std::uint64_t connection, std::uint64_t tag) {
+    sources_[source]->release(connection, tag);
+  }
+  void wake() {
+    for (auto& source : sources_) source->wake();
+  }
+  std::vector<NamedSource> named(const std::vector<std::string>& names) const {
+    std::vector<NamedSource> out;
+    for (std::size_t i = 0; i < sources_.size(); ++i) out.push_back({names[i], sources_[i]->stats()});
+    return out;
+  }
+
+ private:
+  std::vector<std::unique_ptr<BrokerTap>> taps_;
+  std::vector<std::unique_ptr<MqttSource>> sources_;
+};
+
+std::vector<std::string> broker_names(const GatewayConfig& config) {
+  std::vector<std::string> names;
+  for (const GatewayConfig::Broker& broker : config.brokers) names.push_back(broker.name);
+  return names;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
 // Keys are in memory: no core dumps, no attaching.
 void keep_secrets() {
   const rlimit none{0, 0};
@@ -84,8 +139,6 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   keep_secrets();
   ServiceManager manager(environment.service);
   set_diag_level(config.diag_level);
-  if (config.brokers.size() != 1)
-    return refuse(DaemonExit::config, reject_error("this version records from exactly one [[broker]]"));
   SystemClock clock;
   auto ring = Ring::open({config.store});
   if (!ring) return refuse_store(ring.error());
@@ -100,23 +153,37 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
 
   RecordQueue queue(config.recorder.queue_bytes);
   EpochKeys epochs(config.store);
-  Recorder recorder(recorder_config(config), **ring, *identity->signer, epochs, clock, queue);
+  Recorder recorder(recorder_config(config), **ring, *identity->signer, epochs, clock, queue, broker_names(config));
   if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
   auto uplink = make_uplink(config, identity->signer->public_key(), **ring, queue);
   if (!uplink) return refuse(DaemonExit::config, uplink.error());
-  auto source = MqttSource::create(config.brokers[0].source, queue);
-  if (!source) return refuse(DaemonExit::config, source.error());
-  recorder.set_release([&](std::uint64_t connection, std::uint64_t tag) { (*source)->release(connection, tag); });
-  queue.set_on_room([&] { (*source)->wake(); });
+  auto sources = Sources::create(config, queue);
+  if (!sources) return refuse(DaemonExit::config, sources.error());
+  recorder.set_release([&](std::uint32_t source, std::uint64_t connection, std::uint64_t tag) {
+    (*sources)->release(source, connection, tag);
+  });
+  queue.set_on_room([&] { (*sources)->wake(); });
   Forwarder* const forwarder = uplink->forwarder.get();
   if (forwarder != nullptr) recorder.set_on_segments([forwarder] { forwarder->wake(); });
-  std::unique_ptr<StatusServer> status;
+  const std::unique_ptr<LogView> log = view_of(**ring);
+  RecordIndex index(*log);
+  CommitBell bell;
+  recorder.set_on_commit([&bell] { bell.ring(); });
+  std::unique_ptr<SocketServer> server;
   if (!config.socket.empty()) {
     if (Status s = make_socket_folder(config.socket); !s.ok()) return refuse(DaemonExit::config, s.error());
-    auto started = StatusServer::start(
-        config.socket, [&] { return status_json(**ring, recorder, queue, **source, forwarder, clock); });
-    if (!started) return refuse(DaemonExit::config, started.error());
-    status = std::move(started).value();
+    SocketServer::Services services;
+    services.status = [&](unsigned clients) {
+      return status_json({**ring, recorder, queue, (*sources)->named(broker_names(config)), forwarder, clock,
+                          index.progress(), clients});
+    };
+    services.log = log.get();
+    services.index = &index;
+    services.bell = &bell;
+    auto listening = SocketServer::start({config.socket, config.socket_group}, std::move(services));
+    if (!listening) return refuse(DaemonExit::config, listening.error());
+    server = std::move(listening).value();
+    index.start();
   }
 
   Status outcome;
@@ -126,10 +193,10 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
     ::kill(::getpid(), SIGTERM);
   });
   if (forwarder != nullptr) forwarder->start();
-  const Status started = (*source)->start();
+  const Status started = (*sources)->start();
   if (started.ok())
-    diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + config.brokers[0].name + " at size " +
-                                std::to_string((*ring)->size()));
+    diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + joined(broker_names(config)) +
+                                " at size " + std::to_string((*ring)->size()));
 
   if (started.ok()) {
     Reload reload(environment.config_path, environment.credentials, config, (*ring)->usage().map_bytes, recorder,
@@ -138,13 +205,13 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
                   [&] { return "recording " + config.origin + ", " + std::to_string((*ring)->size()) + " entries"; });
   }
 
-  // First the source, while the recorder still makes durable what it handed over and releases its acknowledgements;
+  // First the sources, while the recorder still makes durable what they handed over and releases its acknowledgements;
   // then the forwarder, whose receipts the recorder may still take; then the recorder.
-  (*source)->stop();
+  (*sources)->stop();
   if (forwarder != nullptr) forwarder->stop();
   queue.close();
   recording.join();
-  status.reset();
+  server.reset();
   if (!started.ok()) return refuse(DaemonExit::config, started.error());
   if (!outcome.ok()) return refuse(DaemonExit::unknown, outcome.error());
   diag(DiagLevel::notice, "stopped at size " + std::to_string((*ring)->size()));

@@ -19,14 +19,13 @@ constexpr std::int64_t kClockStepNs = 1000000000;
 }  // namespace
 
 Recorder::Recorder(Config config, Ring& ring, Signer& identity, EpochKeys& epochs, const Clock& clock,
-                   RecordQueue& queue)
-    : config_(config),
-      ring_(ring),
-      identity_(identity),
-      epochs_(epochs),
-      clock_(clock),
-      queue_(queue),
-      redelivery_([this](std::uint64_t index, const SourceItem& item) { return same_content(index, item); }) {}
+                   RecordQueue& queue, const std::vector<std::string>& brokers)
+    : config_(config), ring_(ring), identity_(identity), epochs_(epochs), clock_(clock), queue_(queue) {
+  for (const std::string& name : brokers) {
+    const auto same = [this](std::uint64_t index, const SourceItem& item) { return same_content(index, item); };
+    sources_.push_back({name, Redelivery(same), 0, 0, 0, 0, 0, {}, {}});
+  }
+}
 
 Recorder::~Recorder() = default;
 
@@ -146,10 +145,12 @@ Status Recorder::commit() {
   SEALRING_TRY(append_when_room(frame, range, nodes));
   range_ = std::move(range);
   segment_bytes_ += frame.entries.size();
-  for (const auto& [packet_id, index, flagged] : draft_.tail) redelivery_.recorded(packet_id, index, flagged);
+  for (const auto& [source, packet_id, index, flagged] : draft_.tail)
+    sources_[source].redelivery.recorded(packet_id, index, flagged);
 
   // 4. Move the watermark. A crash from here on costs a redelivery at most.
   release_acknowledgements();
+  if (on_commit_) on_commit_();
   frame.entries.clear();  // keep the memory for the next draft
   draft_.entries.swap(frame.entries);
   draft_.count = 0;
@@ -160,10 +161,14 @@ Status Recorder::commit() {
 }
 
 void Recorder::release_acknowledgements() {
-  if (draft_.tag == 0 || !release_) return;
-  const auto held = redelivery_.held_from_tag();
-  const std::uint64_t tag = held ? std::min(draft_.tag, *held - 1) : draft_.tag;
-  if (tag > 0) release_(draft_.connection, tag);
+  if (!release_) return;
+  for (std::uint32_t i = 0; i < sources_.size(); ++i) {
+    const Source& source = sources_[i];
+    if (source.tag == 0) continue;
+    const auto held = source.redelivery.held_from_tag();
+    const std::uint64_t tag = held ? std::min(source.tag, *held - 1) : source.tag;
+    if (tag > 0) release_(i, source.connection, tag);
+  }
 }
 
 // A full ring stops acknowledging: the broker holds the messages. Receipts make room; they are taken here, since
@@ -249,7 +254,8 @@ Status Recorder::seal() {
   append_entry(scratch_);
   SEALRING_TRY(commit());
   epoch_key_ = std::move(next);
-  return close_and_sign();
+  SEALRING_TRY(close_and_sign());
+  return name_connections();
 }
 
 Status Recorder::close_and_sign() {
@@ -267,14 +273,19 @@ Status Recorder::close_and_sign() {
 steady_clock::time_point Recorder::next_deadline() const {
   auto deadline = last_record_ + config_.heartbeat;
   if (segment_has_records_) deadline = std::min(deadline, segment_began_ + config_.segment_age);
-  if (redelivery_.holding()) deadline = std::min(deadline, held_since_ + kHoldTime);
+  for (const Source& source : sources_)
+    if (source.redelivery.holding()) deadline = std::min(deadline, source.held_since + kHoldTime);
   return deadline;
 }
 
 Status Recorder::tick() {
   // What waits in the queue may be the next redelivery: a recorder that was slow, or waited for room, must not give up.
-  if (redelivery_.holding() && steady_clock::now() >= held_since_ + kHoldTime && queue_.bytes() == 0) {
-    SEALRING_TRY(add_all(redelivery_.give_up()));
+  for (Source& source : sources_) {
+    if (!source.redelivery.holding() || steady_clock::now() < source.held_since + kHoldTime || queue_.bytes() != 0)
+      continue;
+    from_ = &source;
+    SEALRING_TRY(add_all(source, source.redelivery.give_up()));
+    from_ = nullptr;
     SEALRING_TRY(commit());
   }
   if (steady_clock::now() >= last_record_ + config_.heartbeat) SEALRING_TRY(add_event(EventCode::heartbeat, {}));

@@ -4,6 +4,8 @@
 // encodes the entries, extends the tree, signs the new root with the epoch key, makes the frame durable, and only then
 // releases the acknowledgements (commit() in recorder.cc is that order, step by step). It also keeps the epochs:
 // seals the open segment by bytes, count or age, with a handover entry as its last.
+//
+// Each broker has its own acknowledgements, packet ids and redeliveries; they share the log, the frames and the queue.
 #pragma once
 
 #include <atomic>
@@ -34,19 +36,22 @@ class Recorder {
     std::chrono::milliseconds heartbeat{60000};
     std::optional<Hash> file_sha256;  // of the configuration; in the start event
   };
-  // All referenced objects must outlive the recorder.
-  Recorder(Config config, Ring& ring, Signer& identity, EpochKeys& epochs, const Clock& clock, RecordQueue& queue);
+  // All referenced objects must outlive the recorder. `brokers`: the names of the sources, in the order of
+  // SourceItem::source; an empty name is left out of the events.
+  Recorder(Config config, Ring& ring, Signer& identity, EpochKeys& epochs, const Clock& clock, RecordQueue& queue,
+           const std::vector<std::string>& brokers = {""});
   ~Recorder();
 
   // Makes the recorder ready to go on where the log ends: loads the epoch key and checks it against the log, finishes
   // a seal that was cut short, signs what is closed but not signed. fatal: the epoch key is lost or another one.
   Status open();
   // Where acknowledgements go. Before run().
-  void set_release(std::function<void(std::uint64_t connection, std::uint64_t tag)> release) {
-    release_ = std::move(release);
-  }
+  using Release = std::function<void(std::uint32_t source, std::uint64_t connection, std::uint64_t tag)>;
+  void set_release(Release release) { release_ = std::move(release); }
   // Called on the recorder's thread when a segment was sealed and signed, or acknowledged.
   void set_on_segments(std::function<void()> on_segments) { on_segments_ = std::move(on_segments); }
+  // Called on the recorder's thread after each frame: must cost next to nothing. Before run().
+  void set_on_commit(std::function<void()> on_commit) { on_commit_ = std::move(on_commit); }
 
   // For a configuration that was read again. Any thread: what is given here is taken at the next turn of run(), the
   // settings and the event config-changed about them together. Texts of the details are UTF-8.
@@ -78,12 +83,23 @@ class Recorder {
     Bytes entries;
     std::uint32_t count = 0;
     struct TailEntry {
+      std::uint32_t source;
       std::uint16_t packet_id;
       std::uint64_t index;
       bool flagged;
     };
     std::vector<TailEntry> tail;
-    std::uint64_t connection = 0, tag = 0;  // released once it is durable
+  };
+  // What is known of one broker.
+  struct Source {
+    std::string name;
+    Redelivery redelivery;
+    std::uint64_t connection_index = 0;                // of the broker-connected event; 0: not connected
+    std::uint64_t received = 0;                        // PUBLISH packets on that connection
+    std::uint64_t last_tag = 0;                        // of the last message taken from the queue, on this connection
+    std::uint64_t connection = 0, tag = 0;             // released once the draft is durable
+    std::chrono::steady_clock::time_point held_since;  // the newest of what is held
+    std::optional<std::uint64_t> dropped;              // the broker's own count of what it dropped, as last seen
   };
 
   std::uint64_t next_index() const { return range_.size() + draft_.count; }
@@ -97,8 +113,12 @@ class Recorder {
   void gather(RecordQueue::Batch& batch);
   Status take_items(std::vector<SourceItem>&& items);
   Status take_item(SourceItem&& item);
-  Status take_connected(const SourceItem& item);
-  Status add_all(std::vector<Redelivery::ToRecord>&& records);
+  Status take_connected(Source& source, const SourceItem& item);
+  Status take_disconnected(Source& source, const SourceItem& item);
+  Status take_drops(Source& source, const SourceItem& item);
+  Status add_all(Source& source, std::vector<Redelivery::ToRecord>&& records);
+  Status name_connections();
+  bool holding() const;
   Status add_message(const SourceItem& item, std::optional<std::uint64_t> duplicate_of);
   Status add_parts(const SourceItem& item, Message message);
   Status add_rejected(const SourceItem& item, std::optional<std::uint64_t> duplicate_of, const std::string& reason);
@@ -129,27 +149,24 @@ class Recorder {
   EpochKeys& epochs_;
   const Clock& clock_;
   RecordQueue& queue_;
-  std::function<void(std::uint64_t, std::uint64_t)> release_;
-  std::function<void()> on_segments_;
+  Release release_;
+  std::function<void()> on_segments_, on_commit_;
 
   std::string origin_;
   CompactRange range_;
   std::uint64_t epoch_ = 0;
   std::unique_ptr<SoftwareSigner> epoch_key_;
-  Redelivery redelivery_;
+  std::vector<Source> sources_;
+  Source* from_ = nullptr;  // whose item is being taken
   Draft draft_;
   Bytes scratch_;
   Bytes salts_;  // random bytes not used yet
   std::size_t salts_used_ = 0;
   ClockReading now_;
   std::uint64_t boot_ = 0;
-  std::uint64_t connection_index_ = 0;  // of the broker-connected event
-  std::uint64_t received_ = 0;
-  std::uint64_t last_tag_ = 0;        // of the last message taken from the queue, on this connection
   std::uint64_t segment_bytes_ = 0;   // of the open segment
   bool segment_has_records_ = false;  // anything besides receipts: only then does age seal it
   std::chrono::steady_clock::time_point segment_began_, last_record_;
-  std::chrono::steady_clock::time_point held_since_;  // the newest of what is held
   std::vector<Bytes> receipts_to_log_;
   bool closed_ = false;
 

@@ -4,6 +4,7 @@
 #include "crypto/sha256.h"
 #include "drivers/diag.h"
 #include "gateway/recorder.h"
+#include "gateway/tail_scan.h"
 
 namespace sealring {
 namespace {
@@ -34,18 +35,6 @@ bool same_properties(const std::vector<Property>& stored, const std::vector<Rece
   }
 }
 
-const Detail* find_detail(const Event& event, ByteView name) {
-  for (const Detail& detail : event.details)
-    if (detail.name == name) return &detail;
-  return nullptr;
-}
-
-std::uint64_t number_of(const Event& event, ByteView name) {
-  const Detail* detail = find_detail(event, name);
-  const auto* number = detail ? std::get_if<std::uint64_t>(&detail->value) : nullptr;
-  return number ? *number : 0;
-}
-
 bool same_rejected(const Event& event, const SourceItem& item) {
   const Detail* hash = find_detail(event, "payload-sha256");
   const Hash* stored = hash ? std::get_if<Hash>(&hash->value) : nullptr;
@@ -61,8 +50,10 @@ EntryCommon Recorder::common() const {
   c.clock = now_.synchronised ? ClockState::synchronised : ClockState::unsynchronised;
   c.boot = boot_;
   c.boottime_ns = now_.boottime_ns;
-  c.connection = connection_index_;
-  c.received = connection_index_ != 0 ? received_ : 0;  // a count of no known connection says nothing
+  if (from_ != nullptr && from_->connection_index != 0) {
+    c.connection = from_->connection_index;
+    c.received = from_->received;
+  }
   return c;
 }
 
@@ -83,61 +74,113 @@ std::array<std::uint8_t, 16> Recorder::next_salt() {
 
 Status Recorder::take_item(SourceItem&& item) {
   last_record_ = std::chrono::steady_clock::now();
+  SEALRING_ASSERT(item.source < sources_.size());
+  Source& source = sources_[item.source];
+  from_ = &source;
+  Status status;
   switch (item.type) {
     case SourceItem::Type::connected:
-      return take_connected(item);
-    case SourceItem::Type::disconnected: {
-      Status status = add_event(EventCode::broker_disconnected, {{"reason", ByteView(item.reason)}});
-      connection_index_ = received_ = 0;
-      redelivery_.disconnected();
-      draft_.tag = 0;  // nothing more can be acknowledged there, and what is held must not be
-      return status;
-    }
-    case SourceItem::Type::trouble:
-      diag(DiagLevel::warning, "broker: " + item.reason);
-      return add_event(EventCode::broker_disconnected, {{"reason", ByteView(item.reason)}});
-    case SourceItem::Type::message:
-    case SourceItem::Type::rejected:
+      status = take_connected(source, item);
       break;
+    case SourceItem::Type::disconnected:
+    case SourceItem::Type::trouble:
+      status = take_disconnected(source, item);
+      break;
+    case SourceItem::Type::drops:
+      status = take_drops(source, item);
+      break;
+    case SourceItem::Type::message:
+    case SourceItem::Type::rejected: {
+      source.last_tag = item.tag;
+      source.connection = item.connection;
+      const bool may_be_held = item.qos > 0;
+      const std::uint64_t suppressed = source.redelivery.suppressed();
+      auto records = source.redelivery.offer(std::move(item));
+      if (may_be_held && source.redelivery.holding()) source.held_since = last_record_;  // from the newest: it was held
+      if (source.redelivery.suppressed() != suppressed) {
+        std::lock_guard<std::mutex> lock(stats_mutex_);
+        stats_.suppressed += source.redelivery.suppressed() - suppressed;
+      }
+      status = add_all(source, std::move(records));
+    }
   }
-  last_tag_ = item.tag;
-  draft_.connection = item.connection;
-  const bool may_be_held = item.qos > 0;
-  const std::uint64_t suppressed = redelivery_.suppressed();
-  auto records = redelivery_.offer(std::move(item));
-  if (may_be_held && redelivery_.holding()) held_since_ = last_record_;  // from the newest: it was held
-  if (redelivery_.suppressed() != suppressed) {
-    std::lock_guard<std::mutex> lock(stats_mutex_);
-    stats_.suppressed = redelivery_.suppressed();
-  }
-  return add_all(std::move(records));
+  from_ = nullptr;
+  return status;
 }
 
-Status Recorder::take_connected(const SourceItem& item) {
+Status Recorder::take_connected(Source& source, const SourceItem& item) {
   SEALRING_TRY(commit());  // the tail must be in the log before it is compared with what comes
-  auto lost = redelivery_.connected(item.session_present);
+  auto lost = source.redelivery.connected(item.session_present);
   if (!lost.empty()) {
-    SEALRING_TRY(add_all(std::move(lost)));
+    SEALRING_TRY(add_all(source, std::move(lost)));
     SEALRING_TRY(commit());
-    (void)redelivery_.connected(false);  // they belong to the session that is gone, not to the tail of this one
+    (void)source.redelivery.connected(false);  // they belong to the session that is gone, not to the tail of this one
   }
-  connection_index_ = 0;
-  received_ = last_tag_ = 0;
-  draft_.connection = item.connection;
-  draft_.tag = 0;
+  source.connection_index = source.received = 0;
+  source.last_tag = 0;
+  source.connection = item.connection;
+  source.tag = 0;
   const std::uint64_t index = next_index();
-  SEALRING_TRY(add_event(EventCode::broker_connected, {{"protocol", ByteView(item.protocol == 5 ? "5" : "3.1.1")},
-                                                       {"session-present", std::uint64_t{item.session_present}}}));
-  connection_index_ = index;
+  std::vector<Detail> details = {{"protocol", ByteView(item.protocol == 5 ? "5" : "3.1.1")},
+                                 {"session-present", std::uint64_t{item.session_present}}};
+  if (!source.name.empty()) details.push_back({kBrokerDetail, ByteView(source.name)});
+  SEALRING_TRY(add_event(EventCode::broker_connected, std::move(details)));
+  source.connection_index = index;
   return {};
 }
 
+Status Recorder::take_disconnected(Source& source, const SourceItem& item) {
+  const bool ended = item.type == SourceItem::Type::disconnected;
+  if (!ended) diag(DiagLevel::warning, "broker" + (source.name.empty() ? "" : " " + source.name) + ": " + item.reason);
+  std::vector<Detail> details = {{"reason", ByteView(item.reason)}};
+  if (!source.name.empty()) details.push_back({kBrokerDetail, ByteView(source.name)});
+  if (source.dropped) details.push_back({kDroppedTotalDetail, *source.dropped});
+  Status status = add_event(EventCode::broker_disconnected, std::move(details));
+  if (!ended) return status;
+  source.connection_index = source.received = 0;
+  source.redelivery.disconnected();
+  source.tag = 0;  // nothing more can be acknowledged there, and what is held must not be
+  return status;
+}
+
+// The broker's count is over all its clients and begins anew with each of its starts. An event for each increase, and
+// for a count that nothing is known to compare with; it is also what the next start of ours compares with.
+Status Recorder::take_drops(Source& source, const SourceItem& item) {
+  source.last_tag = item.tag;
+  source.connection = item.connection;
+  source.tag = source.last_tag;  // release_acknowledgements() minds what is held
+  const std::uint64_t total = item.dropped_total;
+  const auto before = std::exchange(source.dropped, total);
+  if (total == 0 || before == total) return {};
+  std::vector<Detail> details = {{kDroppedTotalDetail, total}};
+  if (!source.name.empty()) details.push_back({kBrokerDetail, ByteView(source.name)});
+  std::string how_many = std::to_string(total) + " messages at some time since its start";
+  if (before) {
+    const std::uint64_t more = total < *before ? total : total - *before;
+    details.push_back({"dropped", more});
+    how_many = std::to_string(more) + " messages";
+  }
+  diag(DiagLevel::warning, "broker" + (source.name.empty() ? "" : " " + source.name) + " dropped " + how_many +
+                               ", for this or another of its clients: its queue is too short");
+  return add_event(EventCode::gap, std::move(details));
+}
+
+// With several brokers, a segment begins with which connection is whose: the events that say so may be long released
+// when a start must know it (TailScan).
+Status Recorder::name_connections() {
+  if (sources_.size() < 2) return {};
+  std::vector<Detail> details;
+  for (const Source& source : sources_)
+    if (source.connection_index != 0) details.push_back({source.name, source.connection_index});
+  return details.empty() ? Status{} : add_event(EventCode::heartbeat, std::move(details));
+}
+
 // The tag of the draft never runs ahead of what is in it: a commit in between must not release what comes after.
-Status Recorder::add_all(std::vector<Redelivery::ToRecord>&& records) {
-  if (!records.empty()) draft_.tag = records.front().item.tag - 1;
+Status Recorder::add_all(Source& source, std::vector<Redelivery::ToRecord>&& records) {
+  if (!records.empty()) source.tag = records.front().item.tag - 1;
   for (Redelivery::ToRecord& record : records) {
     const SourceItem& item = record.item;
-    received_ = item.tag;
+    source.received = item.tag;
     if (draft_.entries.size() + item.payload_bytes + 4 * kMaxEntryBytes > kMaxFrameBytes) SEALRING_TRY(commit());
     if (record.possible_duplicate_of) {
       std::lock_guard<std::mutex> lock(stats_mutex_);
@@ -148,15 +191,15 @@ Status Recorder::add_all(std::vector<Redelivery::ToRecord>&& records) {
     } else {
       SEALRING_TRY(add_message(item, record.possible_duplicate_of));
     }
-    draft_.tag = item.tag;
+    source.tag = item.tag;
   }
   // All that was taken is now in the log, in the draft, or held.
-  draft_.tag = last_tag_;
+  source.tag = source.last_tag;
   return {};
 }
 
 void Recorder::note_tail(const SourceItem& item, std::uint64_t index, bool flagged) {
-  if (item.qos > 0) draft_.tail.push_back({item.packet_id, index, flagged});
+  if (item.qos > 0) draft_.tail.push_back({item.source, item.packet_id, index, flagged});
 }
 
 Status Recorder::add_message(const SourceItem& item, std::optional<std::uint64_t> duplicate_of) {
@@ -274,47 +317,6 @@ bool Recorder::same_content(std::uint64_t index, const SourceItem& item) const {
     return false;
   if (!message->parts) return message->payload == item.payload;
   return message->parts->total_bytes == item.payload.size() && message->parts->payload_sha256 == sha256(item.payload);
-}
-
-// What the log's end says about the broker's session: the messages that may come again (newest connection without
-// session begins the lineage), the count of starts, the size of the open segment.
-Status Recorder::rebuild_tail() {
-  constexpr std::uint64_t kMaxScan = 1000000;  // entries; with QoS 0 in between the tail may be far back
-  const std::uint64_t size = range_.size(), first = ring_.usage().first_index;
-  const std::uint64_t segment_start = ring_.contents().segment_start;
-  struct Found {
-    std::uint16_t packet_id;
-    std::uint64_t index;
-    bool flagged;
-  };
-  std::vector<Found> tail;  // newest first
-  bool lineage_complete = false;
-  for (std::uint64_t end = size; end > first;) {
-    const std::uint64_t begin = std::max(first, (end - 1) / kBundleEntries * kBundleEntries);
-    SEALRING_ASSIGN(const Bytes bytes, ring_.entries(begin, static_cast<std::size_t>(end - begin)));
-    SEALRING_ASSIGN(const auto entries, split_entries(bytes, static_cast<std::size_t>(end - begin)));
-    for (std::uint64_t index = end; index-- > begin;) {
-      const ByteView raw = entries[static_cast<std::size_t>(index - begin)];
-      if (index >= segment_start) segment_bytes_ += 2 + raw.size();
-      if (lineage_complete) continue;
-      SEALRING_ASSIGN(const Entry entry, decode_entry(raw));
-      if (index + 1 == size) boot_ = entry.common.boot + 1;
-      if (const auto* message = std::get_if<Message>(&entry.body)) {
-        if (message->qos > 0) tail.push_back({message->packet_id, index, message->possible_duplicate_of.has_value()});
-      } else if (const auto* event = std::get_if<Event>(&entry.body)) {
-        if (event->code == EventCode::rejected && number_of(*event, "qos") > 0)
-          tail.push_back({static_cast<std::uint16_t>(number_of(*event, "packet-id")), index,
-                          find_detail(*event, "possible-duplicate-of") != nullptr});
-        lineage_complete = event->code == EventCode::broker_connected && number_of(*event, "session-present") == 0;
-      }
-    }
-    end = begin;
-    lineage_complete = lineage_complete || tail.size() >= Redelivery::kMaxTail || size - begin >= kMaxScan;
-    if (lineage_complete && begin <= segment_start) break;
-  }
-  for (auto found = tail.rbegin(); found != tail.rend(); ++found)
-    redelivery_.recorded(found->packet_id, found->index, found->flagged);
-  return {};
 }
 
 }  // namespace sealring

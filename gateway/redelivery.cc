@@ -20,9 +20,9 @@ std::vector<Redelivery::ToRecord> Redelivery::connected(bool session_present) {
   if (session_present)
     lost.clear();
   else
-    tail_.clear();
+    tail_.clear(), doubted_ = false;
   aligning_ = !tail_.empty();
-  may_suppress_ = aligning_ && !ids_are_reused();
+  may_suppress_ = aligning_ && !doubted_ && !ids_are_reused();
   return lost;
 }
 

@@ -34,6 +34,8 @@ class Redelivery {
   // A QoS > 0 message or rejected event of this session's lineage was recorded at `index`.
   // `flagged`: as a possible duplicate, so that its packet id appears twice without having been reused.
   void recorded(std::uint16_t packet_id, std::uint64_t index, bool flagged = false);
+  // What was recorded() may be of another broker: nothing is suppressed, only flagged, until a session begins anew.
+  void doubt() { doubted_ = true; }
   struct ToRecord {
     SourceItem item;
     std::optional<std::uint64_t> possible_duplicate_of;
@@ -75,6 +77,7 @@ class Redelivery {
   std::deque<TailEntry> tail_;
   bool aligning_ = false;  // since connected(), until the first message that is not a redelivery of the tail
   bool may_suppress_ = false;
+  bool doubted_ = false;
   bool between_connections_ = false;
   std::size_t next_ = 0;  // in tail_, when held_ is not empty
   std::vector<ToRecord> held_;

@@ -1,68 +1,17 @@
 #include "gateway/status.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "drivers/system_error.h"
+#include "gateway/record_reader.h"
 #include "storage/store_reader.h"
 
 namespace sealring {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxAnswerBytes = 1u << 20;
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-Status wait_for(int fd, short events, steady_clock::time_point deadline) {
-  for (;;) {
-    const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now()).count();
-    pollfd p{fd, events, 0};
-    const int n = ::poll(&p, 1, static_cast<int>(std::max<long>(left, 0)));
-    if (n > 0) return {};
-    if (n == 0) return retry_error("no answer in time");
-    if (errno != EINTR) return retry_error(errno_words(errno));
-  }
-}
-
-Result<std::string> exchange(int fd, steady_clock::time_point deadline) {
-  constexpr std::string_view kRequest = "status\n";
-  SEALRING_TRY(wait_for(fd, POLLOUT, deadline));
-  if (::send(fd, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(kRequest.size()))
-    return retry_error(errno_words(errno));
-  std::string answer;
-  for (;;) {
-    char buffer[4096];
-    SEALRING_TRY(wait_for(fd, POLLIN, deadline));
-    const ssize_t n = ::recv(fd, buffer, sizeof buffer, 0);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n < 0) return retry_error(errno_words(errno));
-    if (n == 0) return answer;
-    answer.append(buffer, static_cast<std::size_t>(n));
-    if (answer.size() > kMaxAnswerBytes) return reject_error("an answer without end");
-  }
-}
 
 // Looks up "a.b"; null where it is not there.
 Json at(const Json& json, const char* section, const char* key) {
@@ -157,20 +106,12 @@ std::string text_of(const Json& json) {
 
 }  // namespace
 
-Result<std::string> ask_status(const std::string& socket_path, milliseconds timeout) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (socket_path.size() >= sizeof address.sun_path)
-    return reject_error(socket_path + ": the path is too long for a socket");
-  std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
-  const Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (fd.get() < 0) return retry_error(errno_words(errno));
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    const bool nobody = errno == ENOENT || errno == ECONNREFUSED;
-    return Error{nobody ? ErrorKind::missing : ErrorKind::retry, socket_path + ": " + errno_words(errno)};
-  }
-  Result<std::string> answer = exchange(fd.get(), steady_clock::now() + timeout);
-  if (!answer) return std::move(answer).error().in(socket_path);
+Result<std::string> ask_status(const std::string& socket_path, std::chrono::milliseconds timeout) {
+  SEALRING_ASSIGN(const auto client, SocketClient::ask(socket_path, socket_request_json({})));
+  SEALRING_ASSIGN(std::string answer, client->rest(timeout, kMaxAnswerBytes));
+  if (answer.empty()) return retry_error(socket_path + ": the daemon hung up without an answer");
+  const Json json = Json::parse(answer, nullptr, false);
+  if (json.is_object() && json.contains("error")) SEALRING_TRY(parse_socket_answer(answer));
   return answer;
 }
 

@@ -8,7 +8,7 @@
 
 namespace sealring {
 
-// Sends "status\n" to the Unix socket and reads to its end. missing: nobody listens there; retry: an answer that did
+// Asks over the Unix socket. missing: nobody listens there; retry: an answer that did
 // not come in time, or the system's words.
 Result<std::string> ask_status(const std::string& socket_path,
                                std::chrono::milliseconds timeout = std::chrono::milliseconds(5000));

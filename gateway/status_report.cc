@@ -17,16 +17,38 @@ Json segments_json(const std::vector<Segment>& segments, std::uint64_t open_from
 }
 
 // Reasons may hold bytes that a peer chose.
-std::string dump(const Json& json) { return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n"; }
+std::string dump(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n"; }
+
+Json broker_json(const MqttSource::Stats& s) {
+  return {{"connected", s.connected}, {"connections", s.connections},     {"messages", s.messages},
+          {"acks_held", s.acks_held}, {"acks_released", s.acks_released}, {"trouble", s.last_trouble}};
+}
+
+void put_brokers(Json& json, const std::vector<NamedSource>& sources) {
+  MqttSource::Stats all;
+  all.connected = true;
+  json["brokers"] = Json::array();
+  for (const auto& [name, s] : sources) {
+    Json broker = broker_json(s);
+    broker["name"] = name;
+    json["brokers"].push_back(std::move(broker));
+    all.connected = all.connected && s.connected;
+    all.connections += s.connections;
+    all.messages += s.messages;
+    all.acks_held += s.acks_held;
+    all.acks_released += s.acks_released;
+    if (all.last_trouble.empty()) all.last_trouble = s.last_trouble;
+  }
+  json["broker"] = broker_json(all);
+}
 
 }  // namespace
 
-std::string status_json(const Ring& ring, const Recorder& recorder, const RecordQueue& queue, const MqttSource& source,
-                        const Forwarder* forwarder, const Clock& clock) {
+std::string status_json(const StatusParts& parts) {
+  const auto& [ring, recorder, queue, sources, forwarder, clock, index, clients] = parts;
   const Ring::Usage usage = ring.usage();
   const std::vector<Segment> segments = ring.segments();
   const Recorder::Stats r = recorder.stats();
-  const MqttSource::Stats s = source.stats();
   const ClockReading now = clock.now();
   Json json;
   json["origin"] = ring.origin();
@@ -47,8 +69,7 @@ std::string status_json(const Ring& ring, const Recorder& recorder, const Record
                       {"queue_bytes", queue.bytes()},
                       {"journal_bytes", usage.journal_bytes},
                       {"moved_bytes", usage.ring_bytes}};
-  json["broker"] = {{"connected", s.connected}, {"connections", s.connections},     {"messages", s.messages},
-                    {"acks_held", s.acks_held}, {"acks_released", s.acks_released}, {"trouble", s.last_trouble}};
+  put_brokers(json, sources);
   json["upstream"] = nullptr;
   if (forwarder != nullptr) {
     const Forwarder::Stats f = forwarder->stats();
@@ -58,6 +79,8 @@ std::string status_json(const Ring& ring, const Recorder& recorder, const Record
                         {"trouble", f.last_trouble}};
   }
   json["clock"] = {{"unix_ns", now.wall_ns}, {"synchronised", now.synchronised}};
+  json["index"] = {{"bundles", index.bundles}, {"of", index.of}, {"memory_bytes", index.memory_bytes}};
+  json["socket"] = {{"clients", clients}};
   return dump(json);
 }
 

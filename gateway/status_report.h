@@ -2,12 +2,12 @@
 // for it, and what reads a store without a daemon, is status.h.
 #pragma once
 
-#include <functional>
-#include <memory>
 #include <string>
+#include <vector>
 
 #include "drivers/mqtt_source.h"
 #include "gateway/forwarder.h"
+#include "gateway/record_index.h"
 #include "gateway/recorder.h"
 
 namespace sealring {
@@ -18,18 +18,26 @@ namespace sealring {
 //   ring: {map_bytes, used_bytes, reserve_bytes, first_index}
 //   recorder: {messages, events, rejected, frames, suppressed_redeliveries, flagged_duplicates, waiting_for_room,
 //              queue_bytes, journal_bytes, moved_bytes}
-//   broker: {connected, connections, messages, acks_held, acks_released, trouble}
+//   brokers: [{name, connected, connections, messages, acks_held, acks_released, trouble}]
+//   broker: the same for all together, without a name: connected when every one is, sums, the first trouble
 //   upstream: null, or {reachable, acknowledged_size, last_receipt_unix, trouble}
 //   clock: {unix_ns, synchronised}
-std::string status_json(const Ring& ring, const Recorder& recorder, const RecordQueue& queue, const MqttSource& source,
-                        const Forwarder* forwarder, const Clock& clock);
-
-// A Unix socket (mode 0660) that answers each connection with what `answer` returns, after the line "status". A peer
-// that does not send or read within two seconds is dropped. Own thread; stops at destruction and removes the socket.
-class StatusServer {
- public:
-  static Result<std::unique_ptr<StatusServer>> start(const std::string& path, std::function<std::string()> answer);
-  virtual ~StatusServer() = default;
+//   index: {bundles, of, memory_bytes}   of the index by topic and time: how far it is
+//   socket: {clients}   who asks now, this one included
+struct NamedSource {
+  std::string name;
+  MqttSource::Stats stats;
 };
+struct StatusParts {
+  const Ring& ring;
+  const Recorder& recorder;
+  const RecordQueue& queue;
+  std::vector<NamedSource> sources;
+  const Forwarder* forwarder;
+  const Clock& clock;
+  RecordIndex::Progress index;
+  unsigned clients;
+};
+std::string status_json(const StatusParts& parts);
 
 }  // namespace sealring

@@ -290,6 +290,8 @@ const char* event_name(EventCode code) {
       return "heartbeat";
     case EventCode::alarm:
       return "alarm";
+    case EventCode::gap:
+      return "gap";
   }
   return "";
 }

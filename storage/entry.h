@@ -96,6 +96,7 @@ enum class EventCode : std::uint64_t {
   config_changed = 6,
   heartbeat = 7,
   alarm = 8,
+  gap = 9,
 };
 const char* event_name(EventCode code);  // "broker-connected"; "" for a code not listed here
 

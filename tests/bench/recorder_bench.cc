@@ -101,7 +101,7 @@ class Bench {
     ring_ = must(Ring::open({store_}));
     epochs_ = std::make_unique<EpochKeys>(store_);
     recorder_ = std::make_unique<Recorder>(Recorder::Config(), *ring_, *identity_, *epochs_, clock_, queue_);
-    recorder_->set_release([this](std::uint64_t, std::uint64_t tag) {
+    recorder_->set_release([this](std::uint32_t, std::uint64_t, std::uint64_t tag) {
       std::lock_guard<std::mutex> lock(mutex_);
       released_ = tag;
       released_changed_.notify_one();

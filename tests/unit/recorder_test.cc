@@ -71,7 +71,7 @@ struct Gateway {
     epochs = std::make_unique<EpochKeys>(store);
     queue = std::make_unique<RecordQueue>(4u << 20);
     recorder = std::make_unique<Recorder>(config, *ring, *identity, *epochs, clock, *queue);
-    recorder->set_release([this](std::uint64_t, std::uint64_t up_to) {
+    recorder->set_release([this](std::uint32_t, std::uint64_t, std::uint64_t up_to) {
       releases.emplace_back(up_to, ring->size());
       released = up_to;
     });

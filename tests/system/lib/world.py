@@ -223,7 +223,7 @@ class Gateway(Process):
             with socket.socket(socket.AF_UNIX) as s:
                 s.settimeout(5)
                 s.connect(os.path.join(self.folder, "sealring.sock"))
-                s.sendall(b"status\n")
+                s.sendall(b'{"get": "status"}\n')
                 answer = b"".join(iter(lambda: s.recv(65536), b""))
             return json.loads(answer)
         except (OSError, ValueError):

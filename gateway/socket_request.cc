@@ -1,0 +1,206 @@
+#include "gateway/socket_request.h"
+
+#include <nlohmann/json.hpp>
+
+#include "gateway/config.h"
+
+namespace sealring {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::uint64_t kMaxRecords = 1000000000;
+
+std::string dump(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+// Takes values out of a JSON object; what is left at the end does not belong there.
+class Fields {
+ public:
+  explicit Fields(Json json) : json_(std::move(json)) {}
+
+  template <class T, class Is>
+  void take(const char* key, T& out, Is is, const char* type) {
+    const auto it = json_.find(key);
+    if (it == json_.end() || !status_.ok()) return;
+    if (is(*it))
+      out = it->template get<typename Plain<T>::type>();
+    else
+      status_ = reject_error(std::string(key) + " must be " + type);
+    json_.erase(it);
+  }
+  template <class T>
+  void unsigned_number(const char* key, T& out) {
+    take(
+        key, out, [](const Json& v) { return v.is_number_unsigned(); }, "a whole number from 0 on");
+  }
+  void time(const char* key, std::optional<std::int64_t>& out) {
+    const auto fits = [](const Json& v) {
+      return v.is_number_integer() && (!v.is_number_unsigned() || v.get<std::uint64_t>() <= INT64_MAX);
+    };
+    take(key, out, fits, "nanoseconds since 1970");
+  }
+  Status end() {
+    if (status_.ok() && !json_.empty())
+      return reject_error(sealring::quoted(json_.begin().key()) + " is not known here");
+    return status_;
+  }
+  bool has(const char* key) const { return json_.contains(key); }
+
+ private:
+  template <class T>
+  struct Plain {
+    using type = T;
+  };
+  template <class T>
+  struct Plain<std::optional<T>> {
+    using type = T;
+  };
+  Json json_;
+  Status status_;
+};
+
+Status take_query(Fields& fields, SocketRequest& request) {
+  RecordQuery& q = request.query;
+  const auto is_string = [](const Json& v) { return v.is_string(); };
+  const auto is_boolean = [](const Json& v) { return v.is_boolean(); };
+  std::optional<std::string> topic;
+  fields.unsigned_number("from", q.from);
+  fields.unsigned_number("last", q.last);
+  fields.unsigned_number("count", q.count);
+  fields.take("topic", topic, is_string, "a string");
+  fields.time("since", q.since_ns);
+  fields.time("until", q.until_ns);
+  fields.take("follow", request.follow, is_boolean, "true or false");
+  SEALRING_TRY(fields.end());
+  for (const auto& [key, value] : {std::pair{"last", q.last}, std::pair{"count", q.count}})
+    if (value && (*value == 0 || *value > kMaxRecords)) return reject_error(std::string(key) + " must be 1 to 10^9");
+  if (!topic) return {};
+  Status filter = check_filter(*topic);
+  if (!filter.ok()) return std::move(filter).error().in("topic");
+  q.topic = std::move(*topic);
+  return {};
+}
+
+const char* kind_name(ErrorKind kind) {
+  if (kind == ErrorKind::missing) return "missing";
+  return kind == ErrorKind::retry || kind == ErrorKind::busy || kind == ErrorKind::full ? "retry" : "reject";
+}
+
+std::optional<Segment> take_segment(const Json& json) {
+  const Json start = json.value("start", Json()), end = json.value("end", Json()), state = json.value("state", Json());
+  if (!start.is_number_unsigned() || !end.is_number_unsigned()) return std::nullopt;
+  Segment segment;
+  segment.start = start.get<std::uint64_t>();
+  segment.end = end.get<std::uint64_t>();
+  for (const SegmentState s : {SegmentState::open, SegmentState::sealed, SegmentState::acknowledged})
+    if (state == segment_state_name(s)) segment.state = s;
+  return segment;
+}
+
+}  // namespace
+
+Result<SocketRequest> parse_socket_request(std::string_view line) {
+  Json json = Json::parse(line, nullptr, false);
+  if (!json.is_object()) return reject_error("a request is one JSON object in a line");
+  Fields fields(std::move(json));
+  std::string get;
+  fields.take(
+      "get", get, [](const Json& v) { return v.is_string(); }, "a string");
+  SocketRequest request;
+  if (get == "records") {
+    request.get = SocketRequest::Get::records;
+    SEALRING_TRY(take_query(fields, request));
+    return request;
+  }
+  if (get == "proof" || get == "payload") {
+    request.get = get == "proof" ? SocketRequest::Get::proof : SocketRequest::Get::payload;
+    if (!fields.has("index")) return reject_error("index is missing");
+    fields.unsigned_number("index", request.index);
+  } else if (get != "status") {
+    return reject_error("get must be \"status\", \"records\", \"proof\" or \"payload\"");
+  }
+  SEALRING_TRY(fields.end());
+  return request;
+}
+
+std::string socket_request_json(const SocketRequest& request) {
+  nlohmann::ordered_json json;
+  const RecordQuery& q = request.query;
+  switch (request.get) {
+    case SocketRequest::Get::status:
+      json["get"] = "status";
+      break;
+    case SocketRequest::Get::proof:
+    case SocketRequest::Get::payload:
+      json["get"] = request.get == SocketRequest::Get::proof ? "proof" : "payload";
+      json["index"] = request.index;
+      break;
+    case SocketRequest::Get::records:
+      json["get"] = "records";
+      json["from"] = q.from;
+      if (q.last) json["last"] = *q.last;
+      if (q.count) json["count"] = *q.count;
+      if (!q.topic.empty()) json["topic"] = q.topic;
+      if (q.since_ns) json["since"] = *q.since_ns;
+      if (q.until_ns) json["until"] = *q.until_ns;
+      if (request.follow) json["follow"] = true;
+      break;
+  }
+  return dump(json);
+}
+
+std::string error_json(const Error& error) { return dump({{"error", error.message}, {"kind", kind_name(error.kind)}}); }
+
+std::optional<Segment> segment_of(const LogView& log, std::uint64_t index) {
+  for (Segment& segment : log.segments()) {
+    if (index < segment.start || index >= segment.end) continue;
+    segment.note.clear();
+    return std::move(segment);
+  }
+  return std::nullopt;
+}
+
+std::string records_head_json(const LogView& log, std::optional<std::uint64_t> index) {
+  nlohmann::ordered_json json = {
+      {"records", true}, {"origin", log.origin()}, {"first_index", log.first_index()}, {"size", log.size()}};
+  std::optional<Segment> segment;
+  if (index) segment = segment_of(log, *index);
+  if (segment)
+    json["segment"] = {{"start", segment->start}, {"end", segment->end}, {"state", segment_state_name(segment->state)}};
+  return dump(json);
+}
+
+std::string end_json(std::uint64_t next) { return dump({{"end", next}}); }
+
+Result<SocketAnswer> parse_socket_answer(std::string_view line) {
+  const Json json = Json::parse(line, nullptr, false);
+  if (!json.is_object()) return reject_error("the answer is not one of sealringd");
+  if (json.contains("error") && json["error"].is_string()) {
+    const Json kind = json.value("kind", Json());
+    return Error{kind == "missing" ? ErrorKind::missing
+                 : kind == "retry" ? ErrorKind::retry
+                                   : ErrorKind::reject,
+                 json["error"].get<std::string>()};
+  }
+  SocketAnswer answer;
+  const auto number = [&](const char* key, std::uint64_t& out) {
+    if (json.contains(key) && json[key].is_number_unsigned()) out = json[key].get<std::uint64_t>();
+  };
+  if (json.contains("origin") && json["origin"].is_string()) answer.origin = json["origin"].get<std::string>();
+  number("first_index", answer.first_index);
+  number("size", answer.size);
+  number("proof_bytes", answer.bytes);
+  number("payload_bytes", answer.bytes);
+  if (json.contains("segment") && json["segment"].is_object()) answer.segment = take_segment(json["segment"]);
+  return answer;
+}
+
+void put_record(std::string& out, std::uint64_t index, ByteView entry) {
+  put_u64(out, index);
+  put_u16(out, static_cast<std::uint16_t>(entry.size()));
+  out += entry;
+}
+
+}  // namespace sealring

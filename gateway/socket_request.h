@@ -1,0 +1,37 @@
+// What is said over the daemon's socket (docs/architecture.md), for both sides. Pure functions.
+#pragma once
+
+#include "gateway/record_query.h"
+
+namespace sealring {
+
+struct SocketRequest {
+  enum class Get { status, records, proof, payload };
+  Get get = Get::status;
+  std::uint64_t index = 0;  // proof, payload
+  RecordQuery query;        // records
+  bool follow = false;
+};
+
+// Strict: an unknown key, a value of another type or out of range is refused, and the message says which.
+Result<SocketRequest> parse_socket_request(std::string_view line);
+std::string socket_request_json(const SocketRequest& request);  // no newline
+
+std::string error_json(const Error& error);
+// With the segment that `index` lies in, where one is asked for and known.
+std::string records_head_json(const LogView& log, std::optional<std::uint64_t> index);
+std::optional<Segment> segment_of(const LogView& log, std::uint64_t index);  // without its note
+std::string end_json(std::uint64_t next);
+
+struct SocketAnswer {  // the first line of an answer
+  std::string origin;
+  std::uint64_t first_index = 0, size = 0, bytes = 0;  // bytes: that follow
+  std::optional<Segment> segment;
+};
+// The error that the line reports, if it does. reject: not a line of this protocol.
+Result<SocketAnswer> parse_socket_answer(std::string_view line);
+
+constexpr std::uint64_t kEndOfRecords = UINT64_MAX;
+void put_record(std::string& out, std::uint64_t index, ByteView entry);
+
+}  // namespace sealring

@@ -1,0 +1,59 @@
+// What the end of the log says about the brokers' sessions, for the recorder's start: which messages each broker may
+// send again, and what it had counted as dropped.
+//
+// Entries come newest first. A message names its connection, by the index of that connection's broker-connected event;
+// the event names the broker. With several brokers each segment also begins with a heartbeat that names the connections
+// then alive, since the event may be released. With one broker everything is its own, whatever its name was.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/entry.h"
+
+namespace sealring {
+
+constexpr std::string_view kBrokerDetail = "broker", kDroppedTotalDetail = "dropped-total";
+const Detail* find_detail(const Event& event, ByteView name);
+std::uint64_t number_of(const Event& event, ByteView name);  // 0 where it is not there
+
+class TailScan {
+ public:
+  struct Found {
+    std::uint16_t packet_id;
+    std::uint64_t index;
+    bool flagged;
+    std::uint64_t connection;
+  };
+  explicit TailScan(const std::vector<std::string>& brokers) : brokers_(brokers), sources_(brokers.size()) {}
+
+  void take(std::uint64_t index, const Entry& entry);
+  // Nothing older matters: of every broker the connection without a session was met, with which its packet ids began.
+  bool complete() const;
+  std::size_t found() const { return found_.size(); }
+
+  // The messages of one broker that may come again, oldest first.
+  std::vector<Found> tail(std::size_t source) const;
+  // Whether one of them is of a connection that nothing in the log names any more: it is in every broker's tail then,
+  // and nothing may be taken for a redelivery for certain.
+  bool doubtful() const;
+  std::optional<std::uint64_t> dropped(std::size_t source) const { return sources_[source].dropped; }
+
+ private:
+  struct Source {
+    std::optional<std::uint64_t> lineage;  // index of the event of its newest connection without a session
+    std::optional<std::uint64_t> dropped;
+  };
+  std::optional<std::size_t> source_named(const Event& event) const;
+  void take_event(std::uint64_t index, const EntryCommon& common, const Event& event);
+  void take_connected(std::uint64_t index, const Event& event);
+
+  const std::vector<std::string> brokers_;
+  std::vector<Source> sources_;
+  std::map<std::uint64_t, std::optional<std::size_t>> owner_;  // of a connection; none: a broker that is not configured
+  std::vector<Found> found_;                                   // newest first
+};
+
+}  // namespace sealring
