@@ -9,7 +9,7 @@ namespace sealring {
 namespace {
 
 struct StatusArguments {
-  std::string config;
+  std::string config = kDefaultConfig;
   bool json = false;
 };
 
@@ -36,12 +36,12 @@ void add_status(CLI::App& app, int& code) {
   auto arguments = std::make_shared<StatusArguments>();
   StatusArguments& a = *arguments;
   CLI::App* sub = app.add_subcommand("status", "what the gateway is doing");
-  sub->add_option("--config", a.config, "the gateway's sealring.toml")->required();
+  sub->add_option("--config", a.config, "the gateway's sealring.toml")->type_name("FILE")->capture_default_str();
   sub->add_flag("--json", a.json, "for programs");
   sub->footer(
       "Asks the running daemon; when there is none, reads what the store itself tells.\n\n"
       "Example:\n"
-      "  sealring status --config /var/lib/sealring/sealring.toml");
+      "  sealring status");
   sub->callback([arguments, &code] { code = run_status(*arguments); });
 }
 

@@ -64,9 +64,10 @@ void add_verify(CLI::App& app, int& code) {
   VerifyArguments& a = *arguments;
   CLI::App* sub = app.add_subcommand("verify", "check a log from its bytes alone: an archive, or a gateway's store");
   sub->add_option("PATH", a.path, "archive, one log's folder in it, or a store")->required();
-  sub->add_option("--policy", a.policy, "C2SP tlog-policy file: whose cosignatures make a receipt");
-  sub->add_option("--anchor", a.anchor, "the line that `sealring init` printed, or a file of such lines");
-  sub->add_option("--min-size", a.min_size, "the log must have at least so many entries");
+  sub->add_option("--policy", a.policy, "C2SP tlog-policy file: whose cosignatures make a receipt")->type_name("FILE");
+  sub->add_option("--anchor", a.anchor, "the line that `sealring init` printed, or a file of such lines")
+      ->type_name("FILE");
+  sub->add_option("--min-size", a.min_size, "the log must have at least so many entries")->type_name("N");
   sub->add_flag("--json", a.json, "for programs");
   sub->footer(
       "What may be concluded depends on what you bring: without an anchor a log can only be found consistent with\n"

@@ -14,7 +14,6 @@ from lib.service import Frozen, Machine, Manager, with_environment
 from lib.world import ORIGIN, check, check_equal, main, wait_until
 
 CONFIG, BUSY = 2, 4  # exit codes
-CONFIG_FILE = ("--config", "/etc/sealring/sealring.toml")
 
 
 def hang_up(gateway, *words):
@@ -56,14 +55,14 @@ def defaults(world):
     out, _ = machine.run("ls", "-l", "/run/sealring/sock")
     check(out.startswith("srw-rw----"), out)
 
-    status = json.loads(machine.run("sealring", "status", *CONFIG_FILE, "--json", user="member")[0])
+    status = json.loads(machine.run("sealring", "status", "--json", user="member")[0])
     check(status["running"] and status["origin"] == ORIGIN, f"a member of the group may ask: {status}")
-    machine.run("sealring", "status", *CONFIG_FILE, user="sealring")
+    machine.run("sealring", "status", user="sealring")
     for user in ("member", "other"):
         for path in ("/var/lib/sealring/identity.key", "/var/lib/sealring/store/ring.lmdb", "/var/lib/sealring"):
             _, err, code = machine.run("sh", "-c", f"ls {path}/ 2>&1 || cat {path}", user=user, code=None)
             check(code != 0 and "Permission denied" in err, f"{user} reaches {path}: {code} {err}")
-    _, err, code = machine.run("sealring", "status", *CONFIG_FILE, user="other", code=None)
+    _, err, code = machine.run("sealring", "status", user="other", code=None)
     check(code != 0 and "Permission denied" in err, f"a stranger may not ask: {code} {err}")
     # Nor over the socket itself, whatever the command would do.
     probe = "import socket; socket.socket(socket.AF_UNIX).connect('/run/sealring/sock')"
@@ -78,8 +77,21 @@ def defaults(world):
     second.start(ready=False)
     second.wait_end(BUSY)
     check("another process has this store" in second.said(), second.said())
-    machine.run("sealring", "status", *CONFIG_FILE, user="member")  # the first one's socket is still there
+    machine.run("sealring", "status", user="member")  # the first one's socket is still there
     gateway.stop()
+    # Another group, by the configuration; and one that is not there.
+    machine.run("sed", "-i", 's/^# socket_group = .*/socket_group = "other"/', "/etc/sealring/sealring.toml")
+    gateway.command = machine.inside("sealringd")
+    gateway.start()
+    machine.run("/usr/bin/python3", "-c", probe, user="other")
+    machine.run("/usr/bin/python3", "-c", probe, user="member", code=1)
+    gateway.stop()
+    machine.run("chown", "-R", "sealring:sealring", "/var/lib/sealring")
+    machine.run("sed", "-i", 's/^socket_group = .*/socket_group = "nobody-there"/', "/etc/sealring/sealring.toml")
+    gateway.start(ready=False)
+    gateway.wait_end(CONFIG)
+    check("nobody-there" in gateway.said(), gateway.said())
+    machine.run("sed", "-i", "s/^socket_group = .*//", "/etc/sealring/sealring.toml")
     out, _ = machine.run("sealring", "check", user="sealring")
     check("no daemon answers" in out and "0 errors" in out, out)
 

@@ -382,8 +382,8 @@ TEST_CASE("UTF-8 is checked to the letter of RFC 3629") {
 TEST_CASE("every event code has a name") {
   const char* names[] = {"start",    "stop",  "broker-connected", "broker-disconnected",
                          "rejected", "clock", "config-changed",   "heartbeat",
-                         "alarm"};
-  for (std::uint64_t code = 0; code < 9; ++code) CHECK(event_name(EventCode{code}) == std::string(names[code]));
-  CHECK(event_name(EventCode{9}) == std::string());
+                         "alarm",    "gap"};
+  for (std::uint64_t code = 0; code < 10; ++code) CHECK(event_name(EventCode{code}) == std::string(names[code]));
+  CHECK(event_name(EventCode{10}) == std::string());
   CHECK(event_name(EventCode{kMax}) == std::string());
 }
