@@ -10,7 +10,7 @@ import time
 from lib.certs import make_leaf
 from lib.compare import GrowingLog, log_folder, wait_archived
 from lib.load import Publisher
-from lib.service import Frozen, Machine, Manager, with_environment
+from lib.service import OTHER_UID, Frozen, Machine, Manager, with_environment
 from lib.world import ORIGIN, check, check_equal, main, wait_until
 
 CONFIG, BUSY = 2, 4  # exit codes
@@ -81,12 +81,11 @@ def defaults(world):
     gateway.stop()
     # Another group, by the configuration; and one that is not there.
     machine.run("sed", "-i", 's/^# socket_group = .*/socket_group = "other"/', "/etc/sealring/sealring.toml")
-    gateway.command = machine.inside("sealringd")
+    gateway.command = machine.inside("sealringd", user="sealring", also=OTHER_UID)
     gateway.start()
     machine.run("/usr/bin/python3", "-c", probe, user="other")
     machine.run("/usr/bin/python3", "-c", probe, user="member", code=1)
     gateway.stop()
-    machine.run("chown", "-R", "sealring:sealring", "/var/lib/sealring")
     machine.run("sed", "-i", 's/^socket_group = .*/socket_group = "nobody-there"/', "/etc/sealring/sealring.toml")
     gateway.start(ready=False)
     gateway.wait_end(CONFIG)

@@ -131,11 +131,12 @@ class Machine:
         self.holder = world.add(Process("machine", command, world.path("machine.log"))).start()
         self.holder.wait_said("made")
 
-    def inside(self, *command, user=None):
+    def inside(self, *command, user=None, also=None):
+        """`also`: one more group of that user."""
         command = [program(command[0]) if command[0].startswith("sealring") else command[0], *command[1:]]
         if user:
             uid = {"sealring": DAEMON_UID, "member": MEMBER_UID, "other": OTHER_UID}[user]
-            groups = f"{uid},{DAEMON_UID}" if user == "member" else str(uid)
+            groups = f"{uid},{also or (DAEMON_UID if user == 'member' else uid)}"
             command = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--groups", groups, "--", *command]
         return ["nsenter", "--target", str(self.holder.pid), "--mount", "--", *command]
 
