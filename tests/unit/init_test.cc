@@ -273,7 +273,7 @@ TEST_CASE("status asks the socket", "[status]") {
     REQUIRE(answer);
     CHECK(*answer == long_answer);
     server.join();
-    CHECK(server.asked == "status\n");
+    CHECK(server.asked == "{\"get\":\"status\"}\n");
   }
   SECTION("and takes no answer without end") {
     OneAnswer server(path, std::string(3u << 20, 'x'));
