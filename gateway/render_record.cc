@@ -8,7 +8,7 @@
 namespace sealring {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::size_t kDumpBytes = 4096;  // of a hexdump; --payload FILE has all
 constexpr int kHexWidth = 16;
@@ -19,8 +19,8 @@ bool is_text(ByteView bytes) { return bytes.find('\0') == ByteView::npos && is_u
 std::string pretty_json(ByteView bytes) {
   const std::size_t first = bytes.find_first_not_of(" \t\r\n");
   if (first == ByteView::npos || (bytes[first] != '{' && bytes[first] != '[')) return "";
-  const Json json = Json::parse(bytes, nullptr, false);
-  return json.is_discarded() ? "" : json.dump(2, ' ', true, Json::error_handler_t::replace);
+  const OrderedJson json = OrderedJson::parse(bytes, nullptr, false);
+  return json.is_discarded() ? "" : json.dump(2, ' ', true, OrderedJson::error_handler_t::replace);
 }
 
 // For a name or topic: as text where it is one.
@@ -132,15 +132,15 @@ const char* assurance_name(Assurance assurance) {
 }
 
 // `key` where the bytes are UTF-8, else `key`_base64.
-void put_bytes(Json& json, const std::string& key, ByteView bytes) {
+void put_bytes(OrderedJson& json, const std::string& key, ByteView bytes) {
   if (is_utf8(bytes))
     json[key] = std::string(bytes);
   else
     json[key + "_base64"] = base64(bytes);
 }
 
-Json property_json(const Property& property) {
-  Json json = {{"id", property.id}, {"name", property_name(property.id)}};
+OrderedJson property_json(const Property& property) {
+  OrderedJson json = {{"id", property.id}, {"name", property_name(property.id)}};
   if (shape(property.id) == PropertyShape::number) json["value"] = property.number;
   if (shape(property.id) == PropertyShape::one) put_bytes(json, "value", property.a);
   if (shape(property.id) != PropertyShape::pair) return json;
@@ -149,7 +149,7 @@ Json property_json(const Property& property) {
   return json;
 }
 
-void put_message(Json& json, const Record& record, const Message& message) {
+void put_message(OrderedJson& json, const Record& record, const Message& message) {
   put_bytes(json, "topic", message.topic);
   json["qos"] = message.qos;
   json["retain"] = message.retain;
@@ -157,7 +157,7 @@ void put_message(Json& json, const Record& record, const Message& message) {
   json["packet_id"] = message.packet_id;
   put_bytes(json, "payload", record.payload);
   json["payload_bytes"] = message.parts ? message.parts->total_bytes : record.payload.size();
-  json["properties"] = Json::array();
+  json["properties"] = OrderedJson::array();
   for (const Property& property : message.properties) json["properties"].push_back(property_json(property));
   put_bytes(json, "source", message.source);
   json["assurance"] = assurance_name(message.assurance);
@@ -169,10 +169,10 @@ void put_message(Json& json, const Record& record, const Message& message) {
   if (message.possible_duplicate_of) json["possible_duplicate_of"] = *message.possible_duplicate_of;
 }
 
-void put_event(Json& json, const Event& event) {
+void put_event(OrderedJson& json, const Event& event) {
   json["event"] = event_name(event.code);
   json["code"] = static_cast<std::uint64_t>(event.code);
-  Json details = Json::object();
+  OrderedJson details = OrderedJson::object();
   for (const Detail& detail : event.details) {
     const std::string name(detail.name);
     if (const auto* number = std::get_if<std::uint64_t>(&detail.value))
@@ -185,7 +185,7 @@ void put_event(Json& json, const Event& event) {
   json["details"] = std::move(details);
 }
 
-void put_body(Json& json, const Record& record, const Entry& entry) {
+void put_body(OrderedJson& json, const Record& record, const Entry& entry) {
   if (const auto* message = std::get_if<Message>(&entry.body)) return put_message(json, record, *message);
   if (const auto* event = std::get_if<Event>(&entry.body)) return put_event(json, *event);
   if (const auto* genesis = std::get_if<Genesis>(&entry.body)) {
@@ -213,7 +213,7 @@ void put_body(Json& json, const Record& record, const Entry& entry) {
   }
 }
 
-void row(std::string& out, const std::string& label, const std::string& text) {
+void record_row(std::string& out, const std::string& label, const std::string& text) {
   out += label + std::string(14 - std::min<std::size_t>(13, label.size()), ' ') + text + "\n";
 }
 
@@ -247,37 +247,38 @@ std::string indented(ByteView text) {
 }
 
 void message_rows(std::string& out, const Record& record, const Message& message) {
-  row(out, "topic", shown(message.topic));
-  row(out, "delivery",
-      "QoS " + std::to_string(message.qos) + (message.retain ? ", retained" : "") + (message.dup ? ", dup" : "") +
-          (message.packet_id != 0 ? ", packet id " + std::to_string(message.packet_id) : ""));
+  record_row(out, "topic", shown(message.topic));
+  record_row(out, "delivery",
+             "QoS " + std::to_string(message.qos) + (message.retain ? ", retained" : "") +
+                 (message.dup ? ", dup" : "") +
+                 (message.packet_id != 0 ? ", packet id " + std::to_string(message.packet_id) : ""));
   if (!message.source.empty())
-    row(out, "source", shown(message.source) + " (assurance: " + assurance_name(message.assurance) + ")");
+    record_row(out, "source", shown(message.source) + " (assurance: " + assurance_name(message.assurance) + ")");
   for (const Property& p : message.properties) {
     const char* const name = property_name(p.id);
     const std::string label = *name != '\0' ? name : "property " + std::to_string(p.id);
-    row(out, "property",
-        label + ": " + (shape(p.id) == PropertyShape::number ? std::to_string(p.number) : shown(p.a)) +
-            (shape(p.id) == PropertyShape::pair ? " = " + shown(p.b) : ""));
+    record_row(out, "property",
+               label + ": " + (shape(p.id) == PropertyShape::number ? std::to_string(p.number) : shown(p.a)) +
+                   (shape(p.id) == PropertyShape::pair ? " = " + shown(p.b) : ""));
   }
   if (message.parts) {
-    row(out, "parts",
-        std::to_string(message.parts->count) + " entries from " + std::to_string(record.index) + " on" +
-            (record.parts_missing > 0 ? "; " + std::to_string(record.parts_missing) + " NOT HERE" : ""));
-    row(out, "",
-        std::string("SHA-256 of the payload ") + hex(view(message.parts->payload_sha256)) +
-            (sha256(record.payload) == message.parts->payload_sha256 ? " (matches)" : " (DOES NOT MATCH)"));
+    record_row(out, "parts",
+               std::to_string(message.parts->count) + " entries from " + std::to_string(record.index) + " on" +
+                   (record.parts_missing > 0 ? "; " + std::to_string(record.parts_missing) + " NOT HERE" : ""));
+    record_row(out, "",
+               std::string("SHA-256 of the payload ") + hex(view(message.parts->payload_sha256)) +
+                   (sha256(record.payload) == message.parts->payload_sha256 ? " (matches)" : " (DOES NOT MATCH)"));
   }
   if (message.possible_duplicate_of)
-    row(out, "note", "possible duplicate of " + std::to_string(*message.possible_duplicate_of));
+    record_row(out, "note", "possible duplicate of " + std::to_string(*message.possible_duplicate_of));
   const std::string json = pretty_json(record.payload);
   const bool text = is_text(record.payload);
-  row(out, "payload",
-      std::to_string(record.payload.size()) + " bytes, " +
-          (record.payload.empty() ? "empty"
-           : !json.empty()        ? "JSON"
-           : text                 ? "text"
-                                  : "binary"));
+  record_row(out, "payload",
+             std::to_string(record.payload.size()) + " bytes, " +
+                 (record.payload.empty() ? "empty"
+                  : !json.empty()        ? "JSON"
+                  : text                 ? "text"
+                                         : "binary"));
   out += !json.empty() ? indented(json) : text ? indented(record.payload) : hexdump(record.payload);
 }
 
@@ -299,7 +300,7 @@ std::string record_line(const Record& record, std::size_t width) {
 
 std::string record_json(const Record& record) {
   const Result<Entry> entry = decode_entry(record.entry);
-  Json json;
+  OrderedJson json;
   json["index"] = record.index;
   if (entry) {
     json["kind"] = kind_title(*entry);
@@ -317,37 +318,40 @@ std::string record_json(const Record& record) {
     json["entry_base64"] = base64(record.entry);
   }
   json["leaf_hash"] = hex(view(leaf_hash(record.entry)));
-  return json.dump(-1, ' ', true, Json::error_handler_t::replace);
+  return json.dump(-1, ' ', true, OrderedJson::error_handler_t::replace);
 }
 
 std::string record_text(const Record& record, const std::optional<Segment>& segment) {
   const Result<Entry> entry = decode_entry(record.entry);
   std::string out;
-  row(out, "index", std::to_string(record.index));
-  row(out, "leaf hash", hex(view(leaf_hash(record.entry))));
+  record_row(out, "index", std::to_string(record.index));
+  record_row(out, "leaf hash", hex(view(leaf_hash(record.entry))));
   if (segment) {
     const char* const state = segment->state == SegmentState::open     ? "open: not sealed yet"
                               : segment->state == SegmentState::sealed ? "sealed, no receipt yet"
                                                                        : "sealed and receipted";
-    row(out, "segment", "[" + std::to_string(segment->start) + ", " + std::to_string(segment->end) + "), " + state);
+    record_row(out, "segment",
+               "[" + std::to_string(segment->start) + ", " + std::to_string(segment->end) + "), " + state);
   }
   if (!entry) {
-    row(out, "entry", "cannot be decoded: " + escaped(entry.error().message));
+    record_row(out, "entry", "cannot be decoded: " + escaped(entry.error().message));
     return out + hexdump(record.entry);
   }
   const EntryCommon& c = entry->common;
-  row(out, "time", local_time(c.wall_ns, true) + " local, " + utc_time(c.wall_ns));
-  row(out, "", c.clock == ClockState::synchronised ? "clock synchronised" : "clock NOT synchronised: may be wrong");
-  row(out, "uptime", std::to_string(c.boottime_ns / 1000000000) + " s after boot, start " + std::to_string(c.boot));
+  record_row(out, "time", local_time(c.wall_ns, true) + " local, " + utc_time(c.wall_ns));
+  record_row(out, "",
+             c.clock == ClockState::synchronised ? "clock synchronised" : "clock NOT synchronised: may be wrong");
+  record_row(out, "uptime",
+             std::to_string(c.boottime_ns / 1000000000) + " s after boot, start " + std::to_string(c.boot));
   if (c.connection != 0)
-    row(out, "connection",
-        "that of event " + std::to_string(c.connection) +
-            (c.received != 0 ? ", message " + std::to_string(c.received) + " on it" : ""));
+    record_row(out, "connection",
+               "that of event " + std::to_string(c.connection) +
+                   (c.received != 0 ? ", message " + std::to_string(c.received) + " on it" : ""));
   if (const auto* message = std::get_if<Message>(&entry->body)) {
     message_rows(out, record, *message);
     return out;
   }
-  row(out, kind_title(*entry), words(*entry));
+  record_row(out, kind_title(*entry), words(*entry));
   if (const auto* receipt = std::get_if<Receipt>(&entry->body)) out += indented(receipt->note);
   return out;
 }

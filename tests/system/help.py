@@ -97,7 +97,7 @@ class Bash:
         self.script = world.write("sealring.bash", world.run("sealring", "completion", "bash")[0])
         self.folder = world.path("here")
         os.makedirs(self.folder + "/some folder")
-        for name in ("archive", "a file"):
+        for name in ("archive", "a file", "some file"):
             open(os.path.join(self.folder, name), "w", encoding="ascii").close()
 
     def offers(self, *words):
