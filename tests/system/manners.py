@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import threading
 import time
 
@@ -529,6 +530,15 @@ def check_files(world):
     os.chmod(gateway.folder + "/identity.key", 0o640)
     finds("error", "identity key", "0640", "chmod 600")
     os.chmod(gateway.folder + "/identity.key", 0o600)
+    # The last folder of the socket's path is made: after a boot /run is empty.
+    gateway.top["socket"] = "run/sock"
+    gateway.configure()
+    finds("ok", "socket", "run/sock")
+    check(not os.path.exists(gateway.folder + "/run"), "check makes no folder")
+    scene.broker.start()
+    gateway.start()
+    check(stat.S_ISSOCK(os.stat(gateway.folder + "/run/sock").st_mode), "the socket is there")
+    gateway.stop()
 
 
 def certificates(world, scene):
