@@ -1,0 +1,312 @@
+// What is behind tail and show: queries, the index, times, how records are shown, requests.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "gateway/record_index.h"
+#include "gateway/render.h"
+#include "gateway/time_spec.h"
+#include "tests/unit/store_fixture.h"
+
+using namespace sealring;
+using namespace sealring::test;
+
+namespace {
+
+// A log in memory, of which the beginning may be released.
+class FakeLog final : public LogView {
+ public:
+  std::string origin() const override { return "example.com/log"; }
+  std::uint64_t first_index() const override { return first; }
+  std::uint64_t size() const override { return list.size(); }
+  Result<Bytes> entries(std::uint64_t from, std::size_t count) const override {
+    ++reads;
+    if (from < first || from + count > list.size()) return Error{ErrorKind::missing, "not here"};
+    Bytes out;
+    for (std::size_t i = 0; i < count; ++i) {
+      put_u16(out, static_cast<std::uint16_t>(list[from + i].size()));
+      out += list[from + i];
+    }
+    return out;
+  }
+  Result<Hash> node(int, std::uint64_t) const override { return Error{ErrorKind::missing, "none"}; }
+  std::vector<Segment> segments() const override { return {}; }
+
+  void add(const Entry& entry) {
+    Bytes bytes;
+    REQUIRE(encode_entry(entry, bytes).ok());
+    list.push_back(bytes);
+  }
+  void add_message(std::int64_t wall_ns, ByteView topic, ByteView payload = "x") {
+    Entry entry;
+    entry.common.wall_ns = wall_ns;
+    Message message;
+    message.topic = topic;
+    message.payload = payload;
+    entry.body = message;
+    add(entry);
+  }
+  std::vector<Bytes> list;
+  std::uint64_t first = 0;
+  mutable std::uint64_t reads = 0;
+};
+
+std::vector<std::uint64_t> found(const FakeLog& log, const RecordQuery& query, const RecordIndex* index = nullptr) {
+  RecordCursor cursor(log, query, index);
+  REQUIRE(cursor.seek([] { return false; }).ok());
+  std::vector<FoundEntry> entries;
+  for (;;) {
+    const Result<bool> more = cursor.next(entries);
+    REQUIRE(more);
+    if (!*more) break;
+  }
+  std::vector<std::uint64_t> out;
+  for (const FoundEntry& entry : entries) out.push_back(entry.index);
+  return out;
+}
+
+// Topics and times in an order that is none: the clock steps back now and then.
+FakeLog a_log(std::size_t n) {
+  FakeLog log;
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto step = static_cast<std::int64_t>(i % 1000 < 500 ? i : i - 300);
+    log.add_message(1000 * step, "site" + std::to_string(i / 700) + "/dev" + std::to_string(i % 7) + "/t");
+  }
+  return log;
+}
+
+Record record_of(const Message& message) {
+  Record record;
+  record.index = 42;
+  REQUIRE(encode_entry({EntryCommon{}, message}, record.entry).ok());
+  record.payload = Bytes(message.payload);
+  return record;
+}
+
+constexpr std::int64_t kNow = 1700000000000000000;
+
+}  // namespace
+
+TEST_CASE("which topics a filter matches", "[looking]") {
+  struct Row {
+    const char *filter, *topic;
+    bool matches;
+  };
+  for (const Row& row :
+       {Row{"a/b", "a/b", true}, {"a/b", "a/b/c", false},  {"a/b", "a", false},        {"a/+", "a/b", true},
+        {"a/+", "a/b/c", false}, {"a/+", "a/", true},      {"a/+", "a", false},        {"+", "a", true},
+        {"+", "/a", false},      {"+/+", "/a", true},      {"/+", "/a", true},         {"#", "a/b", true},
+        {"a/#", "a", true},      {"a/#", "a/b/c", true},   {"a/#", "ab", false},       {"+/b/#", "a/b", true},
+        {"#", "$SYS/x", false},  {"+/x", "$SYS/x", false}, {"$SYS/#", "$SYS/x", true}, {"a", "A", false},
+        {"a/b/#", "a", false}}) {
+    INFO(row.filter << " and " << row.topic);
+    CHECK(topic_matches(row.filter, row.topic) == row.matches);
+  }
+}
+
+TEST_CASE("the index leaves out nothing that matches", "[looking]") {
+  const int steps = GENERATE(0, 3, 1000);
+  FakeLog log = a_log(5000);
+  RecordIndex index(log);
+  for (int i = 0; i < steps && index.step();) ++i;
+  std::vector<RecordQuery> queries(1);
+  for (const char* topic : {"site3/dev2/t", "site3/#", "+/dev1/t", "site9/#", "#", "+/+/t", "nothing"}) {
+    RecordQuery q;
+    q.topic = topic;
+    queries.push_back(q);
+    q.since_ns = 1000000;
+    q.until_ns = 1800000;
+    queries.push_back(q);
+    q.last = 7;
+    queries.push_back(q);
+    q.last.reset();
+    q.count = 5;
+    q.from = 600;
+    queries.push_back(q);
+  }
+  std::size_t hits = 0;
+  for (const RecordQuery& q : queries) {
+    INFO(q.topic << " since " << q.since_ns.value_or(-1));
+    const auto plain = found(log, q);
+    CHECK(found(log, q, &index) == plain);
+    std::vector<std::uint64_t> naive;  // the words of record_query.h, one by one
+    for (std::uint64_t i = q.from; i < log.size(); ++i) {
+      const Result<Entry> entry = decode_entry(log.list[i]);
+      const std::int64_t t = entry->common.wall_ns;
+      if (q.since_ns && (t < *q.since_ns || t >= *q.until_ns)) continue;
+      if (q.topic.empty() || topic_matches(q.topic, std::get<Message>(entry->body).topic)) naive.push_back(i);
+    }
+    if (q.last && naive.size() > *q.last) naive.erase(naive.begin(), naive.end() - static_cast<long>(*q.last));
+    if (q.count && naive.size() > *q.count) naive.resize(*q.count);
+    CHECK(plain == naive);
+    hits += naive.size();
+  }
+  CHECK(hits > 1000);
+}
+
+TEST_CASE("the index spares reading", "[looking]") {
+  FakeLog log = a_log(256 * 40);
+  RecordIndex index(log);
+  while (index.step()) {
+  }
+  CHECK(index.progress().bundles == 40);
+  CHECK(index.progress().of == 40);
+  RecordQuery q;
+  q.topic = "site5/dev3/t";
+  log.reads = 0;
+  CHECK(found(log, q, &index).size() == 100);
+  CHECK(log.reads <= 4);
+  q.topic.clear();
+  q.since_ns = 1000 * 10200;
+  log.reads = 0;
+  CHECK_FALSE(found(log, q, &index).empty());
+  CHECK(log.reads <= 3);
+}
+
+TEST_CASE("the index follows a log that grows and is released", "[looking]") {
+  FakeLog log = a_log(256 * 4 + 10);
+  RecordIndex index(log);
+  while (index.step()) {
+  }
+  CHECK(index.progress().bundles == 4);
+  for (int i = 0; i < 600; ++i) log.add_message(1, "new/topic");
+  log.first = 512;
+  while (index.step()) {
+  }
+  CHECK(index.progress().bundles == 4);  // of 6, two were released
+  CHECK(index.progress().of == 4);
+  RecordQuery q;
+  q.topic = "new/topic";
+  CHECK(found(log, q, &index).size() == 600);
+  log.first = 256 * 6;  // everything that is covered
+  while (index.step()) {
+  }
+  CHECK(index.progress().bundles == 0);
+}
+
+TEST_CASE("a large message is one record with its parts", "[looking]") {
+  FakeLog log;
+  for (int i = 0; i < 254; ++i) log.add_message(5, "small");
+  Message large;
+  large.topic = "large";
+  large.payload = "one,";
+  large.parts = PartsInfo{11, 3, Hash{}};
+  log.add({EntryCommon{}, large});
+  for (std::uint64_t n = 1; n <= 2; ++n) {  // the second is in the next bundle
+    Part part;
+    part.first = 254;
+    part.number = n;
+    part.payload = n == 1 ? "two," : "end";
+    log.add({EntryCommon{}, part});
+  }
+  log.add_message(5, "small");
+  RecordIndex index(log);
+  while (index.step()) {
+  }
+  RecordQuery q;
+  q.topic = "large";
+  CHECK(found(log, q, &index) == std::vector<std::uint64_t>{254, 255, 256});
+  q.last = 1;
+  const auto reader = read_records(log, q);
+  REQUIRE(reader);
+  const auto record = (*reader)->next();
+  REQUIRE(record);
+  REQUIRE(*record);
+  CHECK((*record)->payload == "one,two,end");
+  CHECK((*record)->parts_missing == 0);
+  CHECK_FALSE(*(*reader)->next());
+  RecordQuery part;  // asked for by its index
+  part.from = 255;
+  part.count = 1;
+  CHECK(found(log, part).front() == 255);
+}
+
+TEST_CASE("nothing that was sent commands a terminal", "[looking]") {
+  const Bytes hostile =
+      "\x1b]0;owned\x07\n  99  2026 forged\r\x7f\xc2\x9b"
+      "31m\xe2\x80\xae\xe2\x80\xa8\\end";
+  Message message;
+  message.topic = "a\x1b[2Jb\nc";
+  message.payload = hostile;
+  const Record record = record_of(message);
+  const std::string all[] = {record_line(record, 0), record_line(record, 80), record_json(record),
+                             record_text(record, std::nullopt)};
+  for (const std::string& text : all) {
+    INFO(text);
+    for (const char* bad : {"\x1b", "\x07", "\r", "\x7f", "\xc2\x9b", "\xe2\x80\xae", "\xe2\x80\xa8"})
+      CHECK(text.find(bad) == std::string::npos);
+  }
+  CHECK(all[0].find('\n') == std::string::npos);
+  CHECK(all[2].find('\n') == std::string::npos);
+  CHECK(all[3].find("\n  99  2026") == std::string::npos);  // indented further
+  const auto json = nlohmann::json::parse(all[2]);
+  CHECK(json["payload"] == hostile);  // exact
+  CHECK(json["topic"] == Bytes(message.topic));
+}
+
+TEST_CASE("a payload as what it is", "[looking]") {
+  Message message;
+  message.topic = "t";
+  SECTION("binary") {
+    const Bytes bytes("\x00\xff\x01", 3);
+    message.payload = bytes;
+    CHECK(record_line(record_of(message), 100).find("0x00ff01 (3 bytes)") != std::string::npos);
+    CHECK(nlohmann::json::parse(record_json(record_of(message)))["payload_base64"] == "AP8B");
+    CHECK(record_text(record_of(message), std::nullopt).find("00 ff 01") != std::string::npos);
+  }
+  SECTION("JSON") {
+    message.payload = R"({"b":1,"a":[2]})";
+    CHECK(record_line(record_of(message), 100).find(R"({"b":1,"a":[2]})") != std::string::npos);
+    CHECK(record_text(record_of(message), std::nullopt).find("  \"b\": 1,\n") != std::string::npos);
+  }
+  SECTION("nothing") { CHECK(record_line(record_of(message), 100).find("(empty)") != std::string::npos); }
+}
+
+TEST_CASE("a line fits", "[looking]") {
+  CHECK(fitted("abcdef", 6) == "abcdef");
+  CHECK(fitted("abcdefg", 6) == "abcde…");
+  CHECK(fitted("ab\\u{1b}cd", 6) == "ab…");  // an escape is not cut
+  CHECK(fitted("温度温度", 6) == "温度…");
+  CHECK(fitted("x", 0).empty());
+}
+
+TEST_CASE("times as people type them", "[looking]") {
+  CHECK(*parse_time("2023-11-14T22:13:20Z", 0) == kNow);
+  CHECK(*parse_time("2023-11-14T23:13:20.25+01:00", 0) == kNow + 250000000);
+  CHECK(*parse_time("10min", kNow) == kNow - 600000000000);
+  CHECK(*parse_time("2h ago", kNow) == kNow - 7200000000000);
+  CHECK(*parse_time("3d", kNow) == kNow - 3 * 86400000000000);
+  CHECK(*parse_time("now", kNow) == kNow);
+  const std::string local = local_time(kNow, false);
+  CHECK(*parse_time(local, 0) == kNow);
+  CHECK(*parse_time(local.substr(11), kNow) == kNow);
+  for (const char* bad :
+       {"", "14", "14:", "25:00", "14:60", "2023-02-30", "2023-13-01", "2023-11-14T", "10", "10x", "-5min", "5 min 3",
+        "1e9h", "99999999999999999999d", "2023-11-14T22:13:20Zx", "14:03:", "T"}) {
+    INFO(bad);
+    CHECK_FALSE(parse_time(bad, kNow));
+  }
+}
+
+TEST_CASE("requests are strict", "[looking]") {
+  for (const char* bad :
+       {"", "x", "[]", "{}", "{\"get\":1}", "{\"get\":\"all\"}", "{\"get\":\"status\",\"x\":1}", "{\"get\":\"proof\"}",
+        "{\"get\":\"records\",\"last\":0}", "{\"get\":\"records\",\"last\":-1}", "{\"get\":\"records\",\"from\":1.5}",
+        "{\"get\":\"records\",\"topic\":\"a/#/b\"}", "{\"get\":\"records\",\"topic\":\"\"}",
+        "{\"get\":\"records\",\"follow\":1}", "{\"get\":\"records\",\"since\":18446744073709551615}",
+        "{\"get\":\"proof\",\"index\":\"1\"}", "{\"get\":\"proof\",\"index\":1,\"from\":1}"}) {
+    INFO(bad);
+    CHECK_FALSE(parse_socket_request(bad));
+  }
+  SocketRequest request;
+  request.get = SocketRequest::Get::records;
+  request.query.from = 5;
+  request.query.last = 6;
+  request.query.topic = "a/+";
+  request.query.since_ns = -7;
+  request.query.until_ns = 8;
+  request.follow = true;
+  const auto back = parse_socket_request(socket_request_json(request));
+  REQUIRE(back);
+  CHECK(socket_request_json(*back) == socket_request_json(request));
+  CHECK(back->query.since_ns == -7);
+}
