@@ -166,7 +166,8 @@ Result<Bytes> read_secret_file(const std::string& path, std::size_t max_bytes, c
   if (!S_ISREG(s.st_mode)) return reject_error(path + " is not a regular file");
   if (s.st_uid != geteuid() && s.st_uid != 0) {
     return reject_error(what + (" " + path) + " belongs to user " + std::to_string(s.st_uid) +
-                        ", who could change it: chown " + std::to_string(geteuid()) + " " + path);
+                        ", who could change it: run this as that user, or chown " + std::to_string(geteuid()) + " " +
+                        path);
   }
   unsigned mode = s.st_mode & 07777;
   if (mode != 0600 && mode != 0400) {

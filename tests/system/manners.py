@@ -11,7 +11,7 @@ import time
 from lib.certs import make_leaf
 from lib.compare import GrowingLog, log_folder, wait_archived
 from lib.load import Publisher
-from lib.service import OTHER_UID, Frozen, Machine, Manager, with_environment
+from lib.service import DAEMON_UID, OTHER_UID, Frozen, Machine, Manager, with_environment
 from lib.world import ORIGIN, check, check_equal, main, wait_until
 
 CONFIG, BUSY = 2, 4  # exit codes
@@ -80,6 +80,7 @@ def defaults(world):
     check("another process has this store" in second.said(), second.said())
     machine.run("sealring", "status", user="member")  # the first one's socket is still there
     gateway.stop()
+    refuses_root(machine)
     # Another group, by the configuration; and one that is not there.
     machine.run("sed", "-i", 's/^# socket_group = .*/socket_group = "other"/', "/etc/sealring/sealring.toml")
     gateway.command = machine.inside("sealringd", user="sealring", also=OTHER_UID)
@@ -94,6 +95,14 @@ def defaults(world):
     machine.run("sed", "-i", "s/^socket_group = .*//", "/etc/sealring/sealring.toml")
     out, _ = machine.run("sealring", "check", user="sealring")
     check("no daemon answers" in out and "0 errors" in out, out)
+
+
+def refuses_root(machine):
+    """Root is not the daemon's user, and is told so before it takes the files away from that one."""
+    for command in (("sealring", "check"), ("sealringd",)):
+        out, err, code = machine.run(*command, code=None)
+        check(code != 0 and f"belongs to user {DAEMON_UID}, who could change it: run this as that user" in out + err,
+              f"{command} as root: {code} {out}{err}")
 
 
 def disk_budget(world):
