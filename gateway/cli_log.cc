@@ -21,6 +21,7 @@ Result<LogAccess> LogAccess::open(const LogArguments& arguments, bool follow) {
   if (path.empty()) {
     SEALRING_ASSIGN(const GatewayConfig config, GatewayConfig::load(arguments.config));
     access.socket_ = config.socket;
+    access.has_upstream_ = config.upstream.has_value();
     Error nobody{ErrorKind::missing, arguments.config + " names no socket"};
     if (!config.socket.empty()) {
       SocketRequest probe;

@@ -1,4 +1,5 @@
-// Where `tail` and `show` find the log: the daemon of a configuration, its store when no daemon runs, or --from.
+// Where `tail`, `show` and `prove` find the log: the daemon of a configuration, its store when no daemon runs, or
+// --from.
 #pragma once
 
 #include "gateway/cli.h"
@@ -18,8 +19,13 @@ class LogAccess {
   static Result<LogAccess> open(const LogArguments& arguments, bool follow);
   Result<std::unique_ptr<RecordReader>> read(const RecordQuery& query, bool follow = false) const;
 
+  const std::string& socket() const { return socket_; }
+  const LogView* view() const { return view_.get(); }      // null: the daemon is asked
+  bool expects_receipts() const { return has_upstream_; }  // a daemon whose configuration has a collector
+
  private:
   std::string socket_;
+  bool has_upstream_ = false;
   std::unique_ptr<LogView> view_;  // none: the daemon is asked
 };
 

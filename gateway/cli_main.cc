@@ -32,6 +32,7 @@ int run(int argc, char** argv) {
   add_tail(app, code);
   add_show(app, code);
   add_check(app, code);
+  add_prove(app, code);
   add_verify(app, code);
   add_key(app, code);
   add_manual(app, code);

@@ -1,15 +1,19 @@
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
 #include <memory>
 
 #include "drivers/file.h"
 #include "gateway/cli.h"
-#include "gateway/verify.h"
+#include "gateway/verify_proof.h"
 
 namespace sealring {
 namespace {
 
+constexpr std::size_t kMaxProofBytes = 16u << 20;  // of a proof or a payload; far above what can be
+
 struct VerifyArguments {
-  std::string path, policy, anchor;
+  std::string path, policy, anchor, payload;
   std::uint64_t min_size = 0;
   bool json = false;
 };
@@ -32,6 +36,30 @@ Result<Policy> read_policy(const std::string& path) {
   return policy;
 }
 
+// A file that is a proof of one record; none when PATH is something else.
+std::optional<int> verify_file(const VerifyArguments& arguments, const VerifyOptions& options) {
+  struct stat st {};
+  if (::stat(arguments.path.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return std::nullopt;
+  Result<Bytes> file = read_file(arguments.path, kMaxProofBytes);
+  if (!file) return fail(file.error(), static_cast<int>(Verdict::unreadable));
+  if (!is_proof_file(*file)) return std::nullopt;
+  ProofOptions proof;
+  proof.where = arguments.path;
+  proof.file = std::move(*file);
+  proof.policy = options.policy;
+  proof.anchors = options.anchors;
+  if (options.min_size > 0) return fail(reject_error("--min-size: is for logs, not for the proof of a record"), kUsage);
+  if (!arguments.payload.empty()) {
+    Result<Bytes> payload = read_file(arguments.payload, kMaxProofBytes);
+    if (!payload) return fail(std::move(payload).error().in("--payload"), kUsage);
+    proof.payload = std::move(*payload);
+  }
+  const ProofReport report = verify_proof(proof);
+  const bool printed = print(arguments.json ? proof_report_json(report) : proof_report_text(report));
+  if (!printed && report.verdict == Verdict::fine) return kFailed;
+  return static_cast<int>(report.verdict);
+}
+
 int run_verify(const VerifyArguments& arguments) {
   VerifyOptions options;
   options.path = arguments.path;
@@ -47,6 +75,9 @@ int run_verify(const VerifyArguments& arguments) {
     options.policy = std::move(*policy);
   }
   try {
+    if (const std::optional<int> code = verify_file(arguments, options)) return *code;
+    if (!arguments.payload.empty())
+      return fail(reject_error("--payload: is for the proof of a record, and " + arguments.path + " is none"), kUsage);
     const VerifyReport report = verify(options);
     const bool printed = print(arguments.json ? report_json(report) : report_text(report));
     if (!printed && report.verdict == Verdict::fine) return kFailed;
@@ -62,12 +93,13 @@ int run_verify(const VerifyArguments& arguments) {
 void add_verify(CLI::App& app, int& code) {
   auto arguments = std::make_shared<VerifyArguments>();
   VerifyArguments& a = *arguments;
-  CLI::App* sub = app.add_subcommand("verify", "check a log from its bytes alone: an archive, or a gateway's store");
-  sub->add_option("PATH", a.path, "archive, one log's folder in it, or a store")->required();
+  CLI::App* sub = app.add_subcommand("verify", "check a log, or one record's proof, from its bytes alone");
+  sub->add_option("PATH", a.path, "archive, one log's folder in it, a store, or a .tlog-proof")->required();
   sub->add_option("--policy", a.policy, "C2SP tlog-policy file: whose cosignatures make a receipt")->type_name("FILE");
   sub->add_option("--anchor", a.anchor, "the line that `sealring init` printed, or a file of such lines")
       ->type_name("FILE");
   sub->add_option("--min-size", a.min_size, "the log must have at least so many entries")->type_name("N");
+  sub->add_option("--payload", a.payload, "of a proof: the payload to compare with the record")->type_name("FILE");
   sub->add_flag("--json", a.json, "for programs");
   sub->footer(
       "What may be concluded depends on what you bring: without an anchor a log can only be found consistent with\n"

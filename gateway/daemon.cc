@@ -10,6 +10,7 @@
 #include "drivers/key_file.h"
 #include "gateway/broker_tap.h"
 #include "gateway/check.h"
+#include "gateway/prove.h"
 #include "gateway/reload.h"
 #include "gateway/socket_server.h"
 #include "gateway/status_report.h"
@@ -176,6 +177,18 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
     services.status = [&](unsigned clients) {
       return status_json({**ring, recorder, queue, (*sources)->named(broker_names(config)), forwarder, clock,
                           index.progress(), clients});
+    };
+    services.proof = [&log](std::uint64_t at) -> Result<SocketServer::Made> {
+      SEALRING_ASSIGN(const MadeProof made, make_proof(*log, at));
+      SocketServer::Made answer{"", made.proof.encode()};
+      answer.head = "{\"proof_bytes\": " + std::to_string(answer.bytes.size()) +
+                    ", \"size\": " + std::to_string(made.size) +
+                    ", \"receipted\": " + (made.receipted ? "true}" : "false}");
+      return answer;
+    };
+    services.payload = [&log](std::uint64_t at) -> Result<SocketServer::Made> {
+      SEALRING_ASSIGN(Bytes payload, record_payload(*log, at));
+      return SocketServer::Made{"{\"payload_bytes\": " + std::to_string(payload.size()) + "}", std::move(payload)};
     };
     services.log = log.get();
     services.index = &index;

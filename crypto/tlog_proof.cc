@@ -1,0 +1,79 @@
+#include "crypto/tlog_proof.h"
+
+namespace sealring {
+namespace {
+
+constexpr std::size_t kMaxHashes = 63;
+
+// The next line without its newline; none when there is no newline any more.
+std::optional<ByteView> take_line(ByteView& rest) {
+  const std::size_t end = rest.find('\n');
+  if (end == ByteView::npos) return std::nullopt;
+  const ByteView line = rest.substr(0, end);
+  rest.remove_prefix(end + 1);
+  return line;
+}
+
+Error at_line(std::size_t number, const std::string& what) {
+  return reject_error("proof: line " + std::to_string(number) + ": " + what);
+}
+
+// As the format writes numbers: decimal, no sign, no leading zero.
+std::optional<std::uint64_t> decimal(ByteView text) {
+  if (text.empty() || text.size() > 20 || (text[0] == '0' && text.size() > 1)) return std::nullopt;
+  std::uint64_t n = 0;
+  for (char c : text) {
+    if (c < '0' || c > '9') return std::nullopt;
+    const auto digit = static_cast<std::uint64_t>(c - '0');
+    if (n > (UINT64_MAX - digit) / 10) return std::nullopt;
+    n = 10 * n + digit;
+  }
+  return n;
+}
+
+bool take_prefix(ByteView& line, std::string_view prefix) {
+  if (line.substr(0, prefix.size()) != prefix) return false;
+  line.remove_prefix(prefix.size());
+  return true;
+}
+
+}  // namespace
+
+Bytes TlogProof::encode() const {
+  Bytes out(kTlogProofHeader);
+  if (extra) out += "extra " + base64(*extra) + "\n";
+  out += "index " + std::to_string(index) + "\n";
+  for (const Hash& hash : inclusion) out += base64(view(hash)) + "\n";
+  return out + "\n" + checkpoint;
+}
+
+Result<TlogProof> TlogProof::parse(ByteView bytes) {
+  TlogProof proof;
+  if (!take_prefix(bytes, kTlogProofHeader)) return at_line(1, "is not " + quoted("c2sp.org/tlog-proof@v1"));
+  std::size_t number = 2;
+  auto line = take_line(bytes);
+  if (line && take_prefix(*line, "extra ")) {
+    SEALRING_ASSIGN(proof.extra, from_base64(*line));
+    ++number;
+    line = take_line(bytes);
+  }
+  if (!line || !take_prefix(*line, "index ")) return at_line(number, "does not begin with \"index \"");
+  const auto index = decimal(*line);
+  if (!index) return at_line(number, "the index is not a decimal number");
+  proof.index = *index;
+  for (;;) {
+    ++number;
+    line = take_line(bytes);
+    if (!line) return at_line(number, "is cut short: no empty line before the checkpoint");
+    if (line->empty()) break;
+    const Result<Bytes> hash = from_base64(*line);
+    if (!hash || hash->size() != sizeof(Hash)) return at_line(number, "is not the base64 of a hash");
+    if (proof.inclusion.size() == kMaxHashes) return at_line(number, "is one hash too many: 63 is the most");
+    proof.inclusion.push_back(to_array<sizeof(Hash)>(*hash));
+  }
+  if (bytes.empty()) return at_line(number + 1, "the checkpoint is missing");
+  proof.checkpoint = Bytes(bytes);
+  return proof;
+}
+
+}  // namespace sealring

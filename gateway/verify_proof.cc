@@ -1,0 +1,195 @@
+#include "gateway/verify_proof.h"
+
+#include "crypto/checkpoint.h"
+#include "crypto/sha256.h"
+#include "crypto/tlog_proof.h"
+#include "gateway/evidence.h"
+#include "storage/entry.h"
+
+namespace sealring {
+namespace {
+
+// One file's check, step by step; each step needs what the ones before found.
+class ProofCheck {
+ public:
+  explicit ProofCheck(const ProofOptions& options) : options_(options) { report_.where = options.where; }
+
+  ProofReport run() {
+    if (read() && check_tree()) {
+      check_signature();
+      check_anchor();
+      check_policy();
+      check_payload();
+      conclude();
+    }
+    return std::move(report_);
+  }
+
+ private:
+  bool tampered(const std::string& what) {
+    report_.find(Verdict::tampered, what);
+    return false;
+  }
+
+  bool read() {
+    Result<TlogProof> proof = TlogProof::parse(options_.file);
+    if (!proof) return tampered(proof.error().message);
+    proof_ = std::move(proof).value();
+    report_.index = proof_.index;
+    Result<Note> note = Note::parse(proof_.checkpoint);
+    if (!note) return tampered("checkpoint: " + note.error().message);
+    note_ = std::move(note).value();
+    Result<Checkpoint> checkpoint = Checkpoint::parse(note_.text);
+    if (!checkpoint) return tampered("checkpoint: " + checkpoint.error().message);
+    checkpoint_ = std::move(checkpoint).value();
+    report_.origin = checkpoint_.origin;
+    report_.size = checkpoint_.size;
+    report_.root = checkpoint_.root;
+    if (!proof_.extra) {
+      report_.find(Verdict::unreadable,
+                   "the record itself is not in this file, so there is nothing to prove: it was "
+                   "not made by `sealring prove`");
+      return false;
+    }
+    Result<Evidence> evidence = Evidence::decode(*proof_.extra);
+    if (!evidence) return tampered(evidence.error().message);
+    evidence_ = std::move(evidence).value();
+    report_.entry = evidence_.entry;
+    return true;
+  }
+
+  bool check_tree() {
+    report_.leaf = leaf_hash(evidence_.entry);
+    const Status included =
+        verify_inclusion(proof_.index, checkpoint_.size, proof_.inclusion, report_.leaf, checkpoint_.root);
+    if (!included) return tampered("the record is not at this place of the signed tree: " + included.error().message);
+    if (evidence_.genesis.empty()) return true;
+    genesis_leaf_ = leaf_hash(evidence_.genesis);
+    const Status first =
+        verify_inclusion(0, checkpoint_.size, evidence_.genesis_path, *genesis_leaf_, checkpoint_.root);
+    if (!first) return tampered("entry 0 is not the first of the signed tree: " + first.error().message);
+    const Result<Entry> entry = decode_entry(evidence_.genesis);
+    const auto* genesis = entry ? std::get_if<Genesis>(&entry->body) : nullptr;
+    if (genesis == nullptr || genesis->origin != checkpoint_.origin)
+      return tampered("entry 0 is not the genesis of " + quoted(checkpoint_.origin, 255));
+    identity_ = genesis->identity;
+    return true;
+  }
+
+  // By every key that is known for the log: entry 0's, the anchor's, the policy's.
+  void check_key(const PublicKey& key, const std::string& whose) {
+    const SignatureState state = check_note_signature(note_, {checkpoint_.origin, KeyType::ed25519, key});
+    if (state != SignatureState::valid)
+      tampered("the checkpoint is not signed by the key of " + whose +
+               (state == SignatureState::absent ? "" : ": its line does not verify"));
+  }
+
+  const Anchor* own_anchor() const {
+    for (const Anchor& anchor : options_.anchors)
+      if (anchor.key.name == checkpoint_.origin) return &anchor;
+    return nullptr;
+  }
+
+  void check_signature() {
+    if (identity_) check_key(*identity_, "the log's own entry 0");
+    if (const Anchor* anchor = own_anchor()) check_key(anchor->key.key, "the anchor");
+    const Policy::Log* log = options_.policy ? options_.policy->find_log(checkpoint_.origin) : nullptr;
+    if (log != nullptr) check_key(log->key.key, "the policy's log line");
+  }
+
+  void check_anchor() {
+    if (options_.anchors.empty()) return;
+    const Anchor* anchor = own_anchor();
+    if (anchor == nullptr) {
+      tampered("the record is of the log " + quoted(checkpoint_.origin, 255) + ", the anchor of " +
+               quoted(options_.anchors.front().key.name, 255));
+      return;
+    }
+    if (!genesis_leaf_) {
+      report_.open.push_back(
+          "that this log began with the anchor's entry 0: the gateway did not have that entry any "
+          "more. A proof made from the archive has it");
+      return;
+    }
+    if (*genesis_leaf_ != anchor->genesis) {
+      tampered("entry 0 is not the anchor's: this is another history under the same name");
+      return;
+    }
+    report_.anchor_matched = true;
+  }
+
+  void check_policy() {
+    if (!options_.policy) return;
+    const Result<Policy::Verdict> verdict = options_.policy->evaluate(note_);
+    if (!verdict) {
+      tampered("by the policy: " + verdict.error().message);
+      return;
+    }
+    report_.cosigned_by = verdict->cosigned_by;
+    report_.quorum_met = verdict->log_signed && verdict->quorum_met;
+    if (!report_.quorum_met)
+      report_.open.push_back("that anybody but the gateway vouches for it: the policy's quorum " +
+                             quoted(options_.policy->quorum) + " is not met. A proof made after the receipt has it");
+  }
+
+  void check_payload() {
+    const Result<Entry> entry = decode_entry(evidence_.entry);
+    const auto* message = entry ? std::get_if<Message>(&entry->body) : nullptr;
+    const bool large = message != nullptr && message->parts;
+    if (!options_.payload) {
+      if (large)
+        report_.open.push_back(
+            "the payload beyond its first piece, which lies in entries of its own: the record has "
+            "its SHA-256, compare with --payload FILE");
+      return;
+    }
+    const Bytes& payload = *options_.payload;
+    const bool same = message != nullptr && (large ? payload.size() == message->parts->total_bytes &&
+                                                         sha256(payload) == message->parts->payload_sha256
+                                                   : payload == message->payload);
+    if (!same) tampered("the payload given is not this record's");
+    report_.payload_matched = same;
+  }
+
+  void conclude() {
+    if (report_.verdict != Verdict::fine) return;
+    if (report_.anchor_matched)
+      report_.proven.push_back("the record is entry " + std::to_string(proof_.index) +
+                               " of the log that began with the anchor's entry 0, signed by its key");
+    if (report_.quorum_met) {
+      std::string names;
+      for (const auto& [name, time] : report_.cosigned_by) names += (names.empty() ? "" : ", ") + name;
+      report_.proven.push_back("the record is entry " + std::to_string(proof_.index) +
+                               " of the log whose state at size " + std::to_string(checkpoint_.size) + " was cosigned" +
+                               (names.empty() ? "" : " by " + names));
+    }
+    if (report_.payload_matched) report_.proven.push_back("the payload given is the one that was recorded");
+    const bool enough = options_.policy ? report_.quorum_met : report_.anchor_matched;
+    if (enough) return;
+    if (!options_.policy && options_.anchors.empty())
+      report_.open.push_back("whose log it is: bring its anchor (--anchor) or a policy (--policy)");
+    report_.find(Verdict::unproven, "the file agrees with itself, but that is less than was asked for");
+  }
+
+  const ProofOptions& options_;
+  ProofReport report_;
+  TlogProof proof_;
+  Note note_;
+  Checkpoint checkpoint_;
+  Evidence evidence_;
+  std::optional<Hash> genesis_leaf_;
+  std::optional<PublicKey> identity_;
+};
+
+}  // namespace
+
+void ProofReport::find(Verdict v, std::string what) {
+  findings.push_back({v, "", std::move(what)});
+  verdict = worse_of(verdict, v);
+}
+
+bool is_proof_file(ByteView bytes) { return bytes.substr(0, kTlogProofHeader.size()) == kTlogProofHeader; }
+
+ProofReport verify_proof(const ProofOptions& options) { return ProofCheck(options).run(); }
+
+}  // namespace sealring
