@@ -127,6 +127,11 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
+Result<std::unique_ptr<SocketServer>> listen(const GatewayConfig& config, SocketServer::Services services) {
+  SEALRING_TRY(make_socket_folder(config.socket));
+  return SocketServer::start({config.socket, config.socket_group}, std::move(services));
+}
+
 // Keys are in memory: no core dumps, no attaching.
 void keep_secrets() {
   const rlimit none{0, 0};
@@ -168,15 +173,15 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   if (forwarder != nullptr) recorder.set_on_segments([forwarder] { forwarder->wake(); });
   const std::unique_ptr<LogView> log = view_of(**ring);
   RecordIndex index(*log);
+  const std::string vkey = VerifierKey{config.origin, KeyType::ed25519, identity->signer->public_key()}.encode();
   CommitBell bell;
   recorder.set_on_commit([&bell] { bell.ring(); });
   std::unique_ptr<SocketServer> server;
   if (!config.socket.empty()) {
-    if (Status s = make_socket_folder(config.socket); !s.ok()) return refuse(DaemonExit::config, s.error());
     SocketServer::Services services;
     services.status = [&](unsigned clients) {
       return status_json({**ring, recorder, queue, (*sources)->named(broker_names(config)), forwarder, clock,
-                          index.progress(), clients});
+                          index.progress(), clients, vkey});
     };
     services.proof = [&log](std::uint64_t at) -> Result<SocketServer::Made> {
       SEALRING_ASSIGN(const MadeProof made, make_proof(*log, at));
@@ -193,7 +198,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
     services.log = log.get();
     services.index = &index;
     services.bell = &bell;
-    auto listening = SocketServer::start({config.socket, config.socket_group}, std::move(services));
+    auto listening = listen(config, std::move(services));
     if (!listening) return refuse(DaemonExit::config, listening.error());
     server = std::move(listening).value();
     index.start();

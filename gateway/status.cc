@@ -53,15 +53,58 @@ std::string with_trouble(std::string text, const Json& trouble) {
   return text;
 }
 
-void broker_row(std::string& out, const Json& json) {
-  const Json connected = at(json, "broker", "connected");
-  if (!connected.is_boolean()) return;
-  const std::string counts =
-      list(json, "broker",
-           {{"connections", "connections"}, {"acks_held", "acknowledgements held"}, {"acks_released", "released"}});
-  row(out, "broker",
-      with_trouble((connected.get<bool>() ? "connected, " : "NOT CONNECTED, ") + counts,
-                   at(json, "broker", "trouble")));
+std::string percent(const Json& part, const Json& whole) {
+  if (!part.is_number_unsigned() || !whole.is_number_unsigned() || whole == 0u) return "?";
+  return std::to_string(static_cast<int>(100.0 * part.get<double>() / whole.get<double>())) + " %";
+}
+
+std::string store_text(const Json& json) {
+  const Json used = at(json, "ring", "used_bytes"), all = at(json, "ring", "map_bytes");
+  std::string text = mib(used) + " of " + mib(all) + " used (" + percent(used, all) + ")";
+  const Json journal = at(json, "recorder", "journal_bytes"), moved = at(json, "recorder", "moved_bytes");
+  if (journal.is_number_unsigned() && moved.is_number_unsigned())
+    text += ", " + mib(journal.get<std::uint64_t>() + moved.get<std::uint64_t>()) + " written since start";
+  return text;
+}
+
+std::string span(const Json& seconds) {
+  if (!seconds.is_number_integer()) return "?";
+  const auto s = seconds.get<std::int64_t>();
+  if (s < 120) return std::to_string(s) + " s";
+  if (s < 7200) return std::to_string(s / 60) + " min";
+  return s < 172800 ? std::to_string(s / 3600) + " h" : std::to_string(s / 86400) + " days";
+}
+
+void one_broker(std::string& out, const Json& broker) {
+  if (!broker.is_object() || !broker.value("connected", Json()).is_boolean()) return;
+  std::string text = broker.value("name", Json()).is_string() ? plain(broker["name"]) + ": " : "";
+  text += broker["connected"] == true ? "connected" : "NOT CONNECTED";
+  for (const auto& [key, words] :
+       {std::pair{"connections", "connections"}, {"messages", "messages"}, {"acks_held", "unacknowledged"}})
+    if (broker.contains(key)) text += ", " + plain(broker[key]) + " " + words;
+  row(out, "broker", with_trouble(text, broker.value("trouble", Json())));
+}
+
+void broker_rows(std::string& out, const Json& json) {
+  if (json.contains("brokers") && json["brokers"].is_array()) {
+    for (const Json& broker : json["brokers"]) one_broker(out, broker);
+  } else if (json.contains("broker")) {
+    one_broker(out, json["broker"]);
+  }
+}
+
+void more_rows(std::string& out, const Json& json) {
+  if (!at(json, "unforwarded", "index").is_null())
+    row(out, "unforwarded",
+        "from entry " + plain(at(json, "unforwarded", "index")) + " on, recorded " +
+            span(at(json, "unforwarded", "age_s")) + " ago");
+  if (!at(json, "keys", "epoch").is_null())
+    row(out, "keys",
+        "epoch " + plain(at(json, "keys", "epoch")) + ", " + span(at(json, "keys", "epoch_age_s")) + " old; identity " +
+            plain(at(json, "keys", "identity")));
+  const Json done = at(json, "index", "bundles"), all = at(json, "index", "of");
+  if (done.is_number_unsigned() && all.is_number_unsigned() && done < all)
+    row(out, "index", percent(done, all) + " built; until then looking takes longer");
 }
 
 void upstream_row(std::string& out, const Json& json) {
@@ -85,7 +128,7 @@ std::string text_of(const Json& json) {
       list(json, "segments", {{"sealed", "sealed and not receipted"}, {"acknowledged", "receipted and still here"}});
   if (!segments.empty()) row(out, "segments", segments + ", open from " + plain(at(json, "segments", "open_from")));
   if (!at(json, "ring", "used_bytes").is_null())
-    row(out, "store", mib(at(json, "ring", "used_bytes")) + " of " + mib(at(json, "ring", "map_bytes")) + " used");
+    row(out, "store", store_text(json));
   else if (!at(json, "ring", "map_bytes").is_null())
     row(out, "store", mib(at(json, "ring", "map_bytes")));
   if (at(json, "recorder", "waiting_for_room") == true)
@@ -97,8 +140,9 @@ std::string text_of(const Json& json) {
                                      {"flagged_duplicates", "possible duplicates"},
                                      {"suppressed_redeliveries", "redeliveries left out"}});
   if (!recorded.empty()) row(out, "recorded", recorded + " since start");
-  broker_row(out, json);
+  broker_rows(out, json);
   upstream_row(out, json);
+  more_rows(out, json);
   const Json synchronised = at(json, "clock", "synchronised");
   if (synchronised.is_boolean()) row(out, "clock", synchronised == true ? "synchronised" : "NOT synchronised");
   return out;

@@ -42,10 +42,27 @@ void put_brokers(Json& json, const std::vector<NamedSource>& sources) {
   json["broker"] = broker_json(all);
 }
 
+// When an entry that is here was recorded, in seconds before `now`; null where it is not here.
+Json age_of(const Ring& ring, std::uint64_t index, const ClockReading& now) {
+  const Result<Bytes> bytes = ring.entries(index, 1);
+  if (!bytes) return nullptr;
+  const Result<Entry> entry = decode_entry(ByteView(*bytes).substr(2));
+  if (!entry) return nullptr;
+  return (now.wall_ns - entry->common.wall_ns) / 1000000000;
+}
+
+// The oldest entry that no receipt covers.
+Json unforwarded_json(const Ring& ring, const std::vector<Segment>& segments, const ClockReading& now) {
+  for (const Segment& segment : segments)
+    if (segment.state != SegmentState::acknowledged && segment.start < segment.end)
+      return {{"index", segment.start}, {"age_s", age_of(ring, segment.start, now)}};
+  return nullptr;
+}
+
 }  // namespace
 
 std::string status_json(const StatusParts& parts) {
-  const auto& [ring, recorder, queue, sources, forwarder, clock, index, clients] = parts;
+  const auto& [ring, recorder, queue, sources, forwarder, clock, index, clients, identity] = parts;
   const Ring::Usage usage = ring.usage();
   const std::vector<Segment> segments = ring.segments();
   const Recorder::Stats r = recorder.stats();
@@ -79,6 +96,10 @@ std::string status_json(const StatusParts& parts) {
                         {"trouble", f.last_trouble}};
   }
   json["clock"] = {{"unix_ns", now.wall_ns}, {"synchronised", now.synchronised}};
+  json["unforwarded"] = unforwarded_json(ring, segments, now);
+  json["keys"] = {{"identity", identity},
+                  {"epoch", segments.back().number},
+                  {"epoch_age_s", age_of(ring, segments.back().start, now)}};
   json["index"] = {{"bundles", index.bundles}, {"of", index.of}, {"memory_bytes", index.memory_bytes}};
   json["socket"] = {{"clients", clients}};
   return dump(json);

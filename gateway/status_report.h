@@ -22,6 +22,8 @@ namespace sealring {
 //   broker: the same for all together, without a name: connected when every one is, sums, the first trouble
 //   upstream: null, or {reachable, acknowledged_size, last_receipt_unix, trouble}
 //   clock: {unix_ns, synchronised}
+//   unforwarded: null, or {index, age_s} of the oldest entry without a receipt
+//   keys: {identity (vkey), epoch, epoch_age_s}   an age is null while the entry it begins with is not there
 //   index: {bundles, of, memory_bytes}   of the index by topic and time: how far it is
 //   socket: {clients}   who asks now, this one included
 struct NamedSource {
@@ -37,6 +39,7 @@ struct StatusParts {
   const Clock& clock;
   RecordIndex::Progress index;
   unsigned clients;
+  std::string identity;  // vkey
 };
 std::string status_json(const StatusParts& parts);
 

@@ -94,7 +94,8 @@ def check_samples(world, sent, *options):
 
     by_topic = {r["topic"]: r for r in messages}
     out, _ = world.run("sealring", "show", str(by_topic["plant/a/temperature"]["index"]), *options)
-    for words in ("plant/a/temperature", "QoS 1", '"celsius": 21.5,', "user-property: unit = C", "leaf hash", "segment"):
+    for words in ("plant/a/temperature", "QoS 1", '"celsius": 21.5,', "user-property: unit = C", "leaf hash",
+                  "segment"):
         check(words in out, f"show has {words!r}: {out}")
     out, _ = world.run("sealring", "show", str(by_topic["evil"]["index"]), *options)
     check("\x1b" not in out and "\n   99  2026" not in out, f"show forges nothing: {out!r}")
