@@ -1,0 +1,221 @@
+#!/usr/bin/python3
+"""`sealring prove` and `sealring verify FILE` through the real programs: from a daemon, a store, an archive; before the
+seal and after the receipt; and a reader of the proof that shares no code with ours."""
+import base64
+import hashlib
+import json
+import os
+
+import archive
+from lib.compare import GrowingLog, log_folder, wait_archived
+from lib.load import Publisher
+from lib.world import check, check_equal, main, wait_until
+
+LARGE = bytes(range(256)) * 500  # three entries
+UNPROVEN, TAMPERED = 11, 20
+
+
+def read_proof(path):
+    """(extra, index, hashes, checkpoint) of a C2SP tlog-proof."""
+    with open(path, "rb") as f:
+        head, checkpoint = f.read().split(b"\n\n", 1)
+    lines = head.split(b"\n")
+    check_equal(lines[0], b"c2sp.org/tlog-proof@v1", "the first line")
+    check(lines[1].startswith(b"extra ") and lines[2].startswith(b"index "), f"head: {lines[1:3]}")
+    return (base64.b64decode(lines[1][6:]), int(lines[2][6:]), [base64.b64decode(h) for h in lines[3:]], checkpoint)
+
+
+def root_of(leaf, index, size, hashes):
+    """RFC 9162 2.1.3.2."""
+    fn, sn, result = index, size - 1, leaf
+    for h in hashes:
+        check(sn > 0, "too many hashes")
+        if fn & 1 or fn == sn:
+            result = archive.node_hash(h, result)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            result = archive.node_hash(result, h)
+        fn, sn = fn >> 1, sn >> 1
+    check_equal(sn, 0, "hashes are missing")
+    return result
+
+
+def check_independently(world, path, entry_path, payload):
+    """The proof as anybody else would read it."""
+    extra, index, hashes, note = read_proof(path)
+    origin, size, root = note.split(b"\n")[:3]
+    with open(entry_path, "rb") as f:
+        entry = f.read()
+    magic = b"sealring/evidence/v1\n"
+    check(extra.startswith(magic), "extra")
+    length = int.from_bytes(extra[len(magic):len(magic) + 2], "big")
+    check_equal(extra[len(magic) + 2:len(magic) + 2 + length], entry, "the entry inside of the proof")
+    leaf = hashlib.sha256(b"\0" + entry).digest()
+    check_equal(root_of(leaf, index, int(size), hashes), base64.b64decode(root), "the root")
+    check_equal(origin.decode(), world.vkey.split("+")[0], "the origin")
+    check(payload is None or payload in entry, "the payload is in the entry")
+    return index, int(size)
+
+
+class Scene:
+    def __init__(self, world, age):
+        self.world = world
+        self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB")
+        self.gateway.recorder.update({"segment_age": age})
+        self.gateway.configure()
+        for process in (self.broker, self.collector, self.gateway):
+            process.start()
+        self.gateway.wait_subscribed()
+        self.config = ("--config", os.path.join(self.gateway.folder, "sealring.toml"))
+        self.publisher = world.closing(Publisher(self.broker.port, "device"))
+
+    def publish(self, topic, payload):
+        self.publisher.publish(topic, payload, 1)
+        self.publisher.wait_acknowledged()
+
+    def archived(self):
+        wait_archived(GrowingLog(log_folder(self.collector.archive)), self.publisher.sent,
+                      alive=[self.gateway, self.collector])
+
+    def index_of(self, topic, *where):
+        def found():
+            out, _ = self.world.run("sealring", "tail", "--topic", topic, "--json", *(where or self.config))
+            return [json.loads(line) for line in out.splitlines()]
+        return wait_until(found, f"something on {topic} is recorded")[-1]["index"]
+
+
+def prove(world, index, name, *options, code=0):
+    path = world.path(name)
+    _, err = world.run("sealring", "prove", str(index), "-o", path, *options, code=code)
+    return path, err
+
+
+def receipted(world):
+    """The whole way, as an auditor would be given it."""
+    scene = Scene(world, "1s")
+    scene.publish("plant/line1/temp", b"21.5")
+    scene.publish("plant/large", LARGE)
+    scene.archived()
+    scene.gateway.wait_status(lambda s: s["segments"]["sealed"] == 0, "the receipts are here")
+    index = scene.index_of("plant/line1/temp")
+    proof, err = prove(world, index, "temp.tlog-proof", "--entry", world.path("temp.entry"), *scene.config)
+    check_equal(err, "", "what prove says")
+    report = world.verify(proof)
+    check(report["anchor_matched"] and report["quorum_met"], f"{report}")
+    check_equal(report["record"]["topic"], "plant/line1/temp", "topic")
+    check_equal(report["index"], index, "index")
+    check_equal(check_independently(world, proof, world.path("temp.entry"), b"21.5")[0], index, "index")
+    text, _ = world.run("sealring", "verify", proof, "--anchor", world.path("anchor"))
+    check("21.5" in text and "plant/line1/temp" in text and "proven" in text, text)
+
+    # Not over a file that is there; with --force yes.
+    _, err = prove(world, index, "temp.tlog-proof", *scene.config, code=1)
+    check("--force" in err, err)
+    prove(world, index, "temp.tlog-proof", "--force", *scene.config)
+
+    # A large message: its parts by the hash in the first entry, and a part is proven as its message.
+    first = scene.index_of("plant/large")
+    large, err = prove(world, first + 1, "large.tlog-proof", "--payload", world.path("large"), *scene.config)
+    check("part of message" in err, err)
+    with open(world.path("large"), "rb") as f:
+        check(f.read() == LARGE, "the payload")
+    check_equal(world.verify(large, extra=("--payload", world.path("large")))["index"], first, "index")
+    world.verify(large, code=TAMPERED, extra=("--payload", world.write("not-the-payload", LARGE[1:])))
+
+    # Without a daemon, and from the archive.
+    scene.gateway.stop()
+    from_store, err = prove(world, index, "store.tlog-proof", *scene.config)
+    check("reading the store itself" in err, err)
+    from_archive, _ = prove(world, index, "archive.tlog-proof", "--from", scene.collector.archive)
+    for path in (from_store, from_archive):
+        check_equal(world.verify(path)["record"]["index"], index, "index")
+    # An event is a record, too.
+    event, _ = prove(world, 1, "event.tlog-proof", "--from", scene.collector.archive)
+    check_equal(world.verify(event)["record"]["kind"], "event", "kind")
+    wrong(world, proof)
+
+
+def wrong(world, proof):
+    """What must not be believed."""
+    with open(proof, "rb") as f:
+        good = f.read()
+    extra = good.split(b"\n")[1]
+    forged = base64.b64decode(extra[6:]).replace(b"21.5", b"12.5")
+    changed = world.write("forged.tlog-proof", good.replace(extra, b"extra " + base64.b64encode(forged)))
+    report = world.verify(changed, code=TAMPERED)
+    check(report["record"] is None, "what was forged is not shown as a record")
+    cut = world.write("cut.tlog-proof", good[:-20])
+    world.verify(cut, code=TAMPERED)
+    # Another gateway's anchor, another key under this name, no anchor.
+    out, _ = world.run("sealring", "init", world.path("other"), "--origin", "example.com/other", "--ring-size", "64MiB")
+    world.write("other-anchor", out)
+    report = world.verify(proof, code=TAMPERED, policy=None, anchor="other-anchor")
+    check("example.com/other" in report["findings"][0]["what"], f"{report['findings']}")
+    out, _ = world.run("sealring", "init", world.path("twin"), "--origin", world.vkey.split("+")[0], "--ring-size",
+                       "64MiB")
+    world.write("twin-anchor", out)
+    world.verify(proof, code=TAMPERED, policy=None, anchor="twin-anchor")
+    world.verify(proof, code=UNPROVEN, policy=None, anchor=None)
+    world.run("sealring", "verify", proof, "--min-size", "3", code=2)
+    world.run("sealring", "verify", world.path("gateway"), "--payload", proof, code=2)
+
+
+def not_sealed_yet(world):
+    """Before the seal there is nothing to prove with; --wait waits for it and for the receipt."""
+    scene = Scene(world, "2s")
+    scene.collector.stop()
+    scene.publish("plant/early", b"1")
+    index = scene.index_of("plant/early")
+    # With no receipt, the gateway's own word alone.
+    def sealed():
+        _, err, code = world.run("sealring", "prove", str(index), "-o", world.path("own"), "--force", *scene.config,
+                                 code=None)
+        check(code == 0 or "not sealed yet" in err, err)
+        return err if code == 0 else None
+    err = wait_until(sealed, "the segment is sealed", alive=[scene.gateway])
+    check("no receipt" in err, err)
+    report = world.verify(world.path("own"), code=UNPROVEN)
+    check(report["anchor_matched"] and not report["quorum_met"], f"{report}")
+    world.verify(world.path("own"), policy=None)
+    scene.publish("plant/later", b"2")
+    later = scene.index_of("plant/later")
+    scene.collector.start()
+    proof, err = prove(world, later, "later.tlog-proof", "--wait", *scene.config)
+    check("waiting for" in err, err)
+    world.verify(proof)
+    _, err = prove(world, 99999, "none", *scene.config, code=1)
+    check("there is no entry 99999" in err, err)
+    check(not os.path.exists(world.path("none")), "nothing was written")
+
+
+def released(world):
+    """What the gateway has released is proven from the archive; the anchor alone does not do for what is left."""
+    scene = Scene(world, "1s")
+    scene.publish("plant/old", b"old")
+    block = os.urandom(200000)
+    sent = 0
+    def gone():
+        nonlocal sent
+        for _ in range(20):
+            scene.publisher.publish(f"bulk/{sent % 3}", f"{sent} ".encode() + block, 1)
+            sent += 1
+        scene.publisher.wait_acknowledged()
+        return scene.gateway.status()["ring"]["first_index"] > 10
+    wait_until(gone, "old entries are released", patience=120, alive=[scene.gateway, scene.collector])
+    scene.publish("plant/new", b"new")
+    scene.archived()
+    old = scene.index_of("plant/old", "--from", scene.collector.archive)
+    _, err = prove(world, old, "old.tlog-proof", *scene.config, code=1)
+    check("was released" in err and "--from" in err, err)
+    proof, _ = prove(world, old, "old.tlog-proof", "--from", scene.collector.archive)
+    check(world.verify(proof)["anchor_matched"], "with entry 0")
+    new = scene.index_of("plant/new")
+    proof, _ = prove(world, new, "new.tlog-proof", "--wait", *scene.config)
+    report = world.verify(proof)
+    check(report["quorum_met"] and not report["anchor_matched"], f"{report}")
+    world.verify(proof, code=UNPROVEN, policy=None)
+
+
+if __name__ == "__main__":
+    main(("receipted", receipted), ("not_sealed_yet", not_sealed_yet), ("released", released))
