@@ -8,11 +8,11 @@
 
 #include "drivers/file.h"
 #include "drivers/key_file.h"
-#include "gateway/broker_tap.h"
 #include "gateway/check.h"
 #include "gateway/prove.h"
 #include "gateway/reload.h"
 #include "gateway/socket_server.h"
+#include "gateway/sources.h"
 #include "gateway/status_report.h"
 
 namespace sealring {
@@ -74,53 +74,6 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identit
   return out;
 }
 
-// One source for each broker, all into one queue.
-class Sources {
- public:
-  static Result<std::unique_ptr<Sources>> create(const GatewayConfig& config, RecordQueue& queue) {
-    auto out = std::make_unique<Sources>();
-    for (const GatewayConfig::Broker& broker : config.brokers) {
-      const auto number = static_cast<std::uint32_t>(out->sources_.size());
-      out->taps_.push_back(std::make_unique<BrokerTap>(number, broker.source, broker.watch_drops, queue));
-      auto source = MqttSource::create(BrokerTap::watched(broker.source, broker.watch_drops), *out->taps_.back());
-      if (!source) return std::move(source).error().in("broker " + broker.name);
-      out->sources_.push_back(std::move(source).value());
-    }
-    return out;
-  }
-  Status start() {
-    for (auto& source : sources_) SEALRING_TRY(source->start());
-    return {};
-  }
-  // All at once: each may wait for acknowledgements.
-  void stop() {
-    std::vector<std::thread> stopping;
-    for (auto& source : sources_) stopping.emplace_back([&source] { source->stop(); });
-    for (std::thread& thread : stopping) thread.join();
-  }
-  void release(std::uint32_t source, std::uint64_t connection, std::uint64_t tag) {
-    sources_[source]->release(connection, tag);
-  }
-  void wake() {
-    for (auto& source : sources_) source->wake();
-  }
-  std::vector<NamedSource> named(const std::vector<std::string>& names) const {
-    std::vector<NamedSource> out;
-    for (std::size_t i = 0; i < sources_.size(); ++i) out.push_back({names[i], sources_[i]->stats()});
-    return out;
-  }
-
- private:
-  std::vector<std::unique_ptr<BrokerTap>> taps_;
-  std::vector<std::unique_ptr<MqttSource>> sources_;
-};
-
-std::vector<std::string> broker_names(const GatewayConfig& config) {
-  std::vector<std::string> names;
-  for (const GatewayConfig::Broker& broker : config.brokers) names.push_back(broker.name);
-  return names;
-}
-
 std::string joined(const std::vector<std::string>& names) {
   std::string out;
   for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
@@ -130,6 +83,56 @@ std::string joined(const std::vector<std::string>& names) {
 Result<std::unique_ptr<SocketServer>> listen(const GatewayConfig& config, SocketServer::Services services) {
   SEALRING_TRY(make_socket_folder(config.socket));
   return SocketServer::start({config.socket, config.socket_group}, std::move(services));
+}
+
+// The store, and the key that it is signed with; or why not, said.
+std::optional<DaemonExit> open_store(const GatewayConfig& config, std::unique_ptr<Ring>& ring, NamedKey& identity) {
+  auto opened = Ring::open({config.store});
+  if (!opened) return refuse_store(opened.error());
+  ring = std::move(opened).value();
+  if (ring->origin() != config.origin)
+    return refuse(DaemonExit::config, reject_error("config says origin " + quoted(config.origin) + ", the store in " +
+                                                   config.store + " is of " + quoted(ring->origin())));
+  if (Status s = config.check_ring(ring->usage().map_bytes); !s.ok()) return refuse(DaemonExit::config, s.error());
+  auto key = load_key_file(config.identity_key);
+  if (!key) return refuse(DaemonExit::config, key.error());
+  identity = std::move(key).value();
+  if (Status s = check_identity(*ring, identity, config.identity_key); !s.ok())
+    return refuse(s.error().kind == ErrorKind::fatal ? DaemonExit::damaged : DaemonExit::config, s.error());
+  return std::nullopt;
+}
+
+Result<SocketServer::Made> proof_answer(const LogView& log, std::uint64_t index) {
+  SEALRING_ASSIGN(const MadeProof made, make_proof(log, index));
+  SocketServer::Made answer{"", made.proof.encode()};
+  answer.head = "{\"proof_bytes\": " + std::to_string(answer.bytes.size()) +
+                ", \"size\": " + std::to_string(made.size) +
+                ", \"receipted\": " + (made.receipted ? "true}" : "false}");
+  return answer;
+}
+
+Result<SocketServer::Made> payload_answer(const LogView& log, std::uint64_t index) {
+  SEALRING_ASSIGN(Bytes payload, record_payload(log, index));
+  return SocketServer::Made{"{\"payload_bytes\": " + std::to_string(payload.size()) + "}", std::move(payload)};
+}
+
+SocketServer::Services reading_services(const LogView& log, const RecordIndex& index, CommitBell& bell) {
+  SocketServer::Services services;
+  services.proof = [&log](std::uint64_t at) { return proof_answer(log, at); };
+  services.payload = [&log](std::uint64_t at) { return payload_answer(log, at); };
+  services.log = &log;
+  services.index = &index;
+  services.bell = &bell;
+  return services;
+}
+
+// First the sources, while the recorder still makes durable what they handed over and releases its acknowledgements;
+// then the forwarder, whose receipts the recorder may still take; then the recorder.
+void stop_in_order(Sources& sources, Forwarder* forwarder, RecordQueue& queue, std::thread& recording) {
+  sources.stop();
+  if (forwarder != nullptr) forwarder->stop();
+  queue.close();
+  recording.join();
 }
 
 // Keys are in memory: no core dumps, no attaching.
@@ -146,22 +149,15 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   ServiceManager manager(environment.service);
   set_diag_level(config.diag_level);
   SystemClock clock;
-  auto ring = Ring::open({config.store});
-  if (!ring) return refuse_store(ring.error());
-  if ((*ring)->origin() != config.origin)
-    return refuse(DaemonExit::config, reject_error("config says origin " + quoted(config.origin) + ", the store in " +
-                                                   config.store + " is of " + quoted((*ring)->origin())));
-  if (Status s = config.check_ring((*ring)->usage().map_bytes); !s.ok()) return refuse(DaemonExit::config, s.error());
-  auto identity = load_key_file(config.identity_key);
-  if (!identity) return refuse(DaemonExit::config, identity.error());
-  if (Status s = check_identity(**ring, *identity, config.identity_key); !s.ok())
-    return refuse(s.error().kind == ErrorKind::fatal ? DaemonExit::damaged : DaemonExit::config, s.error());
+  std::unique_ptr<Ring> ring;
+  NamedKey identity;
+  if (const auto refused = open_store(config, ring, identity)) return *refused;
 
   RecordQueue queue(config.recorder.queue_bytes);
   EpochKeys epochs(config.store);
-  Recorder recorder(recorder_config(config), **ring, *identity->signer, epochs, clock, queue, broker_names(config));
+  Recorder recorder(recorder_config(config), *ring, *identity.signer, epochs, clock, queue, broker_names(config));
   if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
-  auto uplink = make_uplink(config, identity->signer->public_key(), **ring, queue);
+  auto uplink = make_uplink(config, identity.signer->public_key(), *ring, queue);
   if (!uplink) return refuse(DaemonExit::config, uplink.error());
   auto sources = Sources::create(config, queue);
   if (!sources) return refuse(DaemonExit::config, sources.error());
@@ -171,33 +167,18 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   queue.set_on_room([&] { (*sources)->wake(); });
   Forwarder* const forwarder = uplink->forwarder.get();
   if (forwarder != nullptr) recorder.set_on_segments([forwarder] { forwarder->wake(); });
-  const std::unique_ptr<LogView> log = view_of(**ring);
+  const std::unique_ptr<LogView> log = view_of(*ring);
   RecordIndex index(*log);
-  const std::string vkey = VerifierKey{config.origin, KeyType::ed25519, identity->signer->public_key()}.encode();
+  const std::string vkey = VerifierKey{config.origin, KeyType::ed25519, identity.signer->public_key()}.encode();
   CommitBell bell;
   recorder.set_on_commit([&bell] { bell.ring(); });
   std::unique_ptr<SocketServer> server;
   if (!config.socket.empty()) {
-    SocketServer::Services services;
+    SocketServer::Services services = reading_services(*log, index, bell);
     services.status = [&](unsigned clients) {
-      return status_json({**ring, recorder, queue, (*sources)->named(broker_names(config)), forwarder, clock,
-                          index.progress(), clients, vkey});
+      return status_json(
+          {*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients, vkey});
     };
-    services.proof = [&log](std::uint64_t at) -> Result<SocketServer::Made> {
-      SEALRING_ASSIGN(const MadeProof made, make_proof(*log, at));
-      SocketServer::Made answer{"", made.proof.encode()};
-      answer.head = "{\"proof_bytes\": " + std::to_string(answer.bytes.size()) +
-                    ", \"size\": " + std::to_string(made.size) +
-                    ", \"receipted\": " + (made.receipted ? "true}" : "false}");
-      return answer;
-    };
-    services.payload = [&log](std::uint64_t at) -> Result<SocketServer::Made> {
-      SEALRING_ASSIGN(Bytes payload, record_payload(*log, at));
-      return SocketServer::Made{"{\"payload_bytes\": " + std::to_string(payload.size()) + "}", std::move(payload)};
-    };
-    services.log = log.get();
-    services.index = &index;
-    services.bell = &bell;
     auto listening = listen(config, std::move(services));
     if (!listening) return refuse(DaemonExit::config, listening.error());
     server = std::move(listening).value();
@@ -214,25 +195,20 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   const Status started = (*sources)->start();
   if (started.ok())
     diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + joined(broker_names(config)) +
-                                " at size " + std::to_string((*ring)->size()));
+                                " at size " + std::to_string(ring->size()));
 
   if (started.ok()) {
-    Reload reload(environment.config_path, environment.credentials, config, (*ring)->usage().map_bytes, recorder,
+    Reload reload(environment.config_path, environment.credentials, config, ring->usage().map_bytes, recorder,
                   forwarder);
     serve_signals(manager, reload, recorder, queue,
-                  [&] { return "recording " + config.origin + ", " + std::to_string((*ring)->size()) + " entries"; });
+                  [&] { return "recording " + config.origin + ", " + std::to_string(ring->size()) + " entries"; });
   }
 
-  // First the sources, while the recorder still makes durable what they handed over and releases its acknowledgements;
-  // then the forwarder, whose receipts the recorder may still take; then the recorder.
-  (*sources)->stop();
-  if (forwarder != nullptr) forwarder->stop();
-  queue.close();
-  recording.join();
+  stop_in_order(**sources, forwarder, queue, recording);
   server.reset();
   if (!started.ok()) return refuse(DaemonExit::config, started.error());
   if (!outcome.ok()) return refuse(DaemonExit::unknown, outcome.error());
-  diag(DiagLevel::notice, "stopped at size " + std::to_string((*ring)->size()));
+  diag(DiagLevel::notice, "stopped at size " + std::to_string(ring->size()));
   return DaemonExit::stopped;
 }
 
