@@ -103,6 +103,14 @@ def check_proofs(world, collector, tlogcheck, size):
                            ("hash", verdict(index, path[:-1] + [path[0]], entry)),
                            ("note", verdict(index, path, entry, checkpoint.replace(b"\n7", b"\n8", 1)))):
             check_equal(code, 1, f"a proof of {index} with another {what}")
+        made, leaf = world.path(f"{index}.tlog-proof"), world.path(f"{index}.entry")
+        world.run("sealring", "prove", str(index), "-o", made, "--entry", leaf, "--from", collector.archive)
+        command = [tlogcheck, "-vkey", world.vkey, "-cosigner", world.keys["mirror"], "-proof", made, "-entry"]
+        done = subprocess.run([*command, leaf], capture_output=True, text=True, timeout=60, check=False)
+        check(done.returncode == 0, f"Go, of what `sealring prove {index}` made: {done.stderr}")
+        done = subprocess.run([*command, world.write("an-entry", entry + b"x")], capture_output=True, timeout=60,
+                              check=False)
+        check_equal(done.returncode, 1, f"Go, of a proof that `sealring prove` made, with another entry {index}")
 
 
 def publish(world, port, count):
