@@ -463,7 +463,10 @@ Result<Bytes> RingStore::entries(std::uint64_t first, std::size_t count) const {
                                            std::to_string(first + count) + " are not in a log of size " +
                                            std::to_string(size_)};
     ring_size = ring_size_;
-    pending = pending_;
+    // Only the frames that are asked for: the recorder waits for this lock, and the journal may hold thousands.
+    const auto from = std::lower_bound(pending_.begin(), pending_.end(), first,
+                                       [](const FramePtr& f, std::uint64_t i) { return f->header.end() <= i; });
+    for (auto it = from; it != pending_.end() && (*it)->header.first < first + count; ++it) pending.push_back(*it);
   }
   Bytes out;
   const std::uint64_t end = first + count;
@@ -493,13 +496,18 @@ Result<std::vector<Hash>> RingStore::bundle_leaves(std::uint64_t bundle) const {
   const std::uint64_t begin = bundle * kBundleEntries;
   const std::size_t count = std::min<std::uint64_t>(kBundleEntries, size() - std::min(size(), begin));
   if (count == 0) return Error{ErrorKind::missing, "store: bundle " + std::to_string(bundle) + " is not there yet"};
-  std::lock_guard<std::mutex> lock(leaves_mutex_);
-  if (leaves_bundle_ == bundle && leaves_.size() >= count) return leaves_;
+  {
+    std::lock_guard<std::mutex> lock(leaves_mutex_);
+    if (leaves_bundle_ == bundle && leaves_.size() >= count) return leaves_;
+  }
+  // Read and hashed without the lock: a thread of low priority must not keep others waiting for that.
   SEALRING_ASSIGN(const Bytes bytes, entries(begin, count));
   SEALRING_ASSIGN(const auto split, split_entries(bytes, count));
-  leaves_ = leaf_hashes(split);
+  std::vector<Hash> leaves = leaf_hashes(split);
+  std::lock_guard<std::mutex> lock(leaves_mutex_);
+  leaves_ = leaves;
   leaves_bundle_ = bundle;
-  return leaves_;
+  return leaves;
 }
 
 Result<Hash> RingStore::node(int level, std::uint64_t start) const {
