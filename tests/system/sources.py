@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Several brokers into one log, and what a broker does besides delivering: dropped, retained, last wills, properties."""
+"""Several brokers into one log, and what a broker does besides delivering: drops, retained, wills, properties."""
 import os
 import signal
 
@@ -128,7 +128,7 @@ def retained(world, protocol, times):
         gateway.start()
         gateway.wait_subscribed()
         publisher.publish("plant/live", b"%d" % number)
-        wait_until(lambda n=number: any(m.payload == b"%d" % n for m in log.read().messages), "the live one is archived")
+        wait_until(lambda n=number: any(m.payload == b"%d" % n for m in log.read().messages), "the live one is there")
         gateway.stop()
     got = [m.retain for m in log.messages if m.topic == b"plant/kept"]
     check_equal(got, [True] * times, f"RETAIN of the records of the retained message, {protocol}")
@@ -171,7 +171,8 @@ def same_client(world):
     gateway.broker.update({"name": "one", "client_id": "same"})
     gateway.configure()
     with open(os.path.join(gateway.folder, "sealring.toml"), "a", encoding="utf-8") as f:
-        f.write(f'\n[[broker]]\nname = "two"\nhost = "127.0.0.1"\nport = {gateway.broker["port"]}\nclient_id = "same"\n')
+        f.write('\n[[broker]]\nname = "two"\nhost = "127.0.0.1"\nclient_id = "same"\n'
+                f'port = {gateway.broker["port"]}\n')
     gateway.start(ready=False).wait_end(2)
     check("client" in gateway.said(), f"it says why: {gateway.said()}")
 
