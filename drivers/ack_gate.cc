@@ -13,6 +13,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::size_t kReadBytes = 64u << 10;
+constexpr std::size_t kBeginBytes = 8;  // enough to tell TLS from MQTT
 // Towards Paho: large enough that neither thread waits for the other in full flow, small beside the sink's queue.
 constexpr std::size_t kDownBytes = 128u << 10;
 constexpr std::uint64_t kWindowBytes = 256u << 10;
@@ -50,11 +51,11 @@ AckGate::AckGate(const Config& config, const SourceSink& sink, Listener& listene
   in_.resize(kReadBytes + inbound_.max_step_bytes());
 }
 
-Result<std::unique_ptr<AckGate>> AckGate::open(const Config& config, const SourceSink& sink, Listener& listener,
-                                               const WakeEvent& stop) {
+Result<std::unique_ptr<AckGate>> AckGate::open(const Config& config, std::unique_ptr<Upstream> broker,
+                                               const SourceSink& sink, Listener& listener) {
   SEALRING_ASSIGN(auto event, WakeEvent::create());
   std::unique_ptr<AckGate> gate(new AckGate(config, sink, listener, std::move(event)));
-  SEALRING_ASSIGN(gate->upstream_, connect_tcp(config.host, config.port, config.connect_timeout, stop));
+  gate->upstream_ = std::move(broker);
   SEALRING_ASSIGN(gate->listening_, listen_loopback(gate->port_));
   gate->opened_ = gate->last_sent_ = gate->last_received_ = Clock::now();
   try {
@@ -165,6 +166,7 @@ Status AckGate::pass_inbound() {
     if (inbound_.at_boundary() && MqttInbound::publish_next(bytes)) room = may_pass_publish();
     if (!room) break;
     auto used = inbound_.step(bytes, output_);
+    if (!used.ok() && !connected_) return lost(used.error());
     if (!used.ok()) return std::move(used).error();
     if (*used == 0) break;
     in_at_ += *used;
@@ -214,7 +216,7 @@ Status AckGate::pass_output() {
     connected_ = output_.connack->code == 0;
     if (output_.connack->server_keepalive_s) keepalive_s_ = *output_.connack->server_keepalive_s;
     listener_.on_connack(*output_.connack);
-    if (!connected_) return retry_error(output_.connack->words);
+    if (!connected_) return retry_error(output_.connack->words + connack_advice(output_.connack->code));
     output_.connack.reset();
   }
   for (const MqttSuback& suback : output_.subacks)
@@ -245,6 +247,7 @@ void AckGate::pass_releases() {
 Status AckGate::flush(bool& progress) {
   if (up_.size() > 0) {
     auto sent = upstream_->write(up_.view());
+    if (!sent.ok() && !connected_) return lost(sent.error());
     if (!sent.ok()) return std::move(sent).error().in("sending to the broker");
     if (sent->bytes > 0) last_sent_ = Clock::now();
     up_.consume(sent->bytes);
@@ -307,25 +310,28 @@ Status AckGate::check_finish(Clock::time_point now) {
 }
 
 Status AckGate::wait() {
-  short broker_events = 0;
-  if (closing_ || (!blocked_ && !finishing_)) broker_events |= POLLIN;
+  const bool reading = closing_ || (!blocked_ && !finishing_);
+  const bool pending = reading && upstream_->pending();
+  short broker_events = upstream_->poll_events(reading, up_.size() > 0);
   if (paused_ && !finishing_) broker_events |= POLLRDHUP;  // not read for long, perhaps: but its end is noticed
-  if (up_.size() > 0) broker_events |= POLLOUT;
   short paho_events = 0;
   if (!paho_ || up_.size() < kUpBytes) paho_events |= POLLIN;
   if (paho_ && down_.size() > 0) paho_events |= POLLOUT;
   pollfd fds[3] = {{event_.fd(), POLLIN, 0},
                    {upstream_->fd(), broker_events, 0},
                    {paho_ ? paho_.get() : listening_.get(), paho_events, 0}};
-  const int n = poll(fds, 3, timeout_ms(Clock::now()));
+  const int n = poll(fds, 3, pending ? 0 : timeout_ms(Clock::now()));
   if (n < 0 && errno != EINTR) return retry_error("poll: " + errno_words(errno));
-  if (n <= 0) return {};
+  if (n <= 0 && !pending) return {};
   if (fds[0].revents) {
     event_.clear();
     signalled_ = false;
   }
   if (fds[2].revents & ~POLLOUT) SEALRING_TRY(paho_ ? read_paho() : accept_paho());
-  if (fds[1].revents & ~POLLOUT) SEALRING_TRY(read_broker());
+  if (reading && (pending || upstream_->readable(fds[1].revents))) return read_broker();
+  // POLLIN may be here for a write that has to read first.
+  if (!reading && (fds[1].revents & ~(POLLIN | POLLOUT)) != 0)
+    return blocked_ ? Status(retry_error("the broker closed the connection")) : read_broker();
   return {};
 }
 
@@ -350,16 +356,23 @@ Status AckGate::accept_paho() {
 
 Status AckGate::read_broker() {
   if (closing_) in_at_ = in_end_ = 0;  // nothing more is taken; read on so that the close is not a reset
-  if (blocked_ && !closing_) return retry_error("the broker closed the connection");
   auto got = upstream_->read(in_.data() + in_end_, std::min(in_.size() - in_end_, kReadBytes));
   if (!got.ok() && closing_) {
     closed_ = true;
     return {};
   }
+  if (!got.ok() && !connected_) return lost(got.error());
   if (!got.ok()) return std::move(got).error().in("the broker");
   if (got->bytes > 0) last_received_ = Clock::now();
+  if (!connected_ && begin_.size() < kBeginBytes)
+    begin_.append(in_, in_end_, std::min(got->bytes, kBeginBytes - begin_.size()));
   in_end_ += got->bytes;
   return {};
+}
+
+// Before CONNACK. A plain client at a port for TLS, for one, is just hung up on.
+Error AckGate::lost(const Error& why) const {
+  return retry_error("no answer to CONNECT: " + why.message + ": " + upstream_->advice(begin_));
 }
 
 Status AckGate::read_paho() {

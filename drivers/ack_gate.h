@@ -25,19 +25,17 @@
 
 #include "drivers/mqtt_inbound.h"
 #include "drivers/mqtt_outbound.h"
-#include "drivers/mqtt_sockets.h"
+#include "drivers/mqtt_upstream.h"
 
 namespace sealring {
 
 class AckGate {
  public:
   struct Config {
-    std::string host;
-    std::uint16_t port = 1883;
     int protocol = 5;
     std::uint16_t keepalive_s = 30;  // 0: no pings, and a dead broker is noticed only by TCP
     MqttInbound::Limits limits;
-    std::chrono::milliseconds connect_timeout{10000};  // for TCP, and again for CONNACK
+    std::chrono::milliseconds connect_timeout{10000};  // for CONNACK
   };
   // Called on the gate's thread; must not block and not call the gate.
   class Listener {
@@ -48,10 +46,10 @@ class AckGate {
     virtual void on_closed(const std::string& reason) = 0;                     // once, last; both sockets are closed
   };
 
-  // Connects to the broker, opens the loopback port and starts the thread. retry: why it could not. `sink` (only
-  // full() is called) and `listener` must outlive the gate.
-  static Result<std::unique_ptr<AckGate>> open(const Config& config, const SourceSink& sink, Listener& listener,
-                                               const WakeEvent& stop);
+  // Opens the loopback port and starts the thread. retry: why it could not. `sink` (only full() is called) and
+  // `listener` must outlive the gate.
+  static Result<std::unique_ptr<AckGate>> open(const Config& config, std::unique_ptr<Upstream> broker,
+                                               const SourceSink& sink, Listener& listener);
   ~AckGate() { close(); }
   AckGate(const AckGate&) = delete;
   AckGate& operator=(const AckGate&) = delete;
@@ -95,6 +93,7 @@ class AckGate {
   Status turn();  // one round of work and one poll()
   Status accept_paho();
   Status read_broker();
+  Error lost(const Error& why) const;
   Status read_paho();
   Status flush(bool& progress);
   Status pass_inbound();
@@ -132,6 +131,7 @@ class AckGate {
   bool blocked_ = false;       // or at that or a PUBLISH that may not pass yet
   bool connect_sent_ = false;  // Paho is there
   bool connected_ = false;     // CONNACK has come
+  Bytes begin_;                // the broker's first bytes, until then
   bool paho_gone_ = false;     // and it was expected
   bool closing_ = false;       // DISCONNECT was sent
   bool closed_ = false;

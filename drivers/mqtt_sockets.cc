@@ -2,10 +2,8 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,59 +15,7 @@
 namespace sealring {
 namespace {
 
-using std::chrono::steady_clock;
-
 void set_option(int fd, int level, int name, int value) { (void)setsockopt(fd, level, name, &value, sizeof value); }
-
-class TcpUpstream final : public Upstream {
- public:
-  explicit TcpUpstream(UniqueFd fd) : fd_(std::move(fd)) {}
-  int fd() const override { return fd_.get(); }
-  Result<IoCount> read(char* to, std::size_t room) override { return receive(fd_.get(), to, room); }
-  Result<IoCount> write(ByteView bytes) override { return transmit(fd_.get(), bytes); }
-
- private:
-  UniqueFd fd_;
-};
-
-struct AddressList {
-  addrinfo* first = nullptr;
-  AddressList() = default;
-  AddressList(const AddressList&) = delete;
-  AddressList& operator=(const AddressList&) = delete;
-  ~AddressList() {
-    if (first) freeaddrinfo(first);
-  }
-};
-
-Status wait_connected(int fd, std::chrono::milliseconds timeout, const WakeEvent& stop) {
-  const auto deadline = steady_clock::now() + timeout;
-  for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - steady_clock::now()).count();
-    if (left <= 0) return retry_error("no answer within " + std::to_string(timeout.count() / 1000) + " s");
-    pollfd fds[2] = {{fd, POLLOUT, 0}, {stop.fd(), POLLIN, 0}};
-    const int n = poll(fds, 2, static_cast<int>(left));
-    if (n < 0 && errno != EINTR) return retry_error(errno_words(errno));
-    if (n <= 0) continue;
-    if (fds[1].revents) return retry_error("stopped");
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-    if (error != 0) return retry_error(errno_words(error));
-    return {};
-  }
-}
-
-Result<UniqueFd> connect_address(const addrinfo& address, std::chrono::milliseconds timeout, const WakeEvent& stop) {
-  UniqueFd fd(socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return retry_error(errno_words(errno));
-  if (connect(fd.get(), address.ai_addr, address.ai_addrlen) != 0) {
-    if (errno != EINPROGRESS && errno != EINTR) return retry_error(errno_words(errno));
-    SEALRING_TRY(wait_connected(fd.get(), timeout, stop));
-  }
-  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  return fd;
-}
 
 bool address_of(int fd, sockaddr_in& out, int (*get)(int, sockaddr*, socklen_t*)) {
   socklen_t size = sizeof out;
@@ -144,23 +90,6 @@ Result<IoCount> transmit(int fd, ByteView bytes) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return IoCount{0, true};
     return retry_error(errno_words(errno));
   }
-}
-
-Result<std::unique_ptr<Upstream>> connect_tcp(const std::string& host, std::uint16_t port,
-                                              std::chrono::milliseconds timeout, const WakeEvent& stop) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  AddressList list;
-  const int rc = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list.first);
-  if (rc != 0) return retry_error(rc == EAI_SYSTEM ? errno_words(errno) : gai_strerror(rc));
-  Error last = retry_error("no address");
-  for (const addrinfo* a = list.first; a; a = a->ai_next) {
-    auto fd = connect_address(*a, timeout, stop);
-    if (fd.ok()) return std::unique_ptr<Upstream>(std::make_unique<TcpUpstream>(std::move(*fd)));
-    last = std::move(fd).error();
-  }
-  return last;
 }
 
 Result<UniqueFd> listen_loopback(std::uint16_t& port) {

@@ -1,8 +1,6 @@
 // The sockets of the ack gate. POSIX; non-blocking throughout; every wait can be interrupted.
 #pragma once
 
-#include <chrono>
-#include <memory>
 #include <string>
 
 #include "crypto/bytes.h"
@@ -48,20 +46,6 @@ struct IoCount {
 };
 Result<IoCount> receive(int fd, char* to, std::size_t room);  // retry "closed the connection" at the end of the stream
 Result<IoCount> transmit(int fd, ByteView bytes);
-
-// The gate's way to the broker: where TLS will take the place of TCP.
-class Upstream {
- public:
-  virtual ~Upstream() = default;
-  virtual int fd() const = 0;
-  virtual Result<IoCount> read(char* to, std::size_t room) = 0;
-  virtual Result<IoCount> write(ByteView bytes) = 0;
-};
-
-// Tries every address of `host` in turn. retry: could not, or `stop` was set. Resolving a name (unlike an address) may
-// block for as long as the resolver takes.
-Result<std::unique_ptr<Upstream>> connect_tcp(const std::string& host, std::uint16_t port,
-                                              std::chrono::milliseconds timeout, const WakeEvent& stop);
 
 // 127.0.0.1, a free port; without SO_REUSEPORT, so that no other process can take a share of the connections.
 Result<UniqueFd> listen_loopback(std::uint16_t& port);

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "drivers/ack_gate.h"
+#include "drivers/tcp_socket.h"
 
 namespace sealring {
 namespace {
@@ -60,9 +61,10 @@ struct Outcome {
 
 class PahoSource final : public MqttSource, private AckGate::Listener {
  public:
-  PahoSource(Config config, SourceSink& sink, WakeEvent stop)
-      : config_(std::move(config)), sink_(sink), stop_event_(std::move(stop)) {}
+  PahoSource(Config config, SourceSink& sink, std::unique_ptr<BrokerConnector> connector)
+      : config_(std::move(config)), sink_(sink), connector_(std::move(connector)) {}
   ~PahoSource() override { stop(); }
+  Status ready() const { return stop_event_.ok() ? Status() : retry_error("no file descriptor left"); }
 
   Status start() override;
   void stop() override;
@@ -99,7 +101,8 @@ class PahoSource final : public MqttSource, private AckGate::Listener {
 
   const Config config_;
   SourceSink& sink_;
-  const WakeEvent stop_event_;  // set for good by stop()
+  WakeFd stop_event_;                                 // woken by stop()
+  const std::unique_ptr<BrokerConnector> connector_;  // of run()'s thread
   std::thread thread_;
 
   mutable std::mutex mutex_;
@@ -148,7 +151,7 @@ void PahoSource::stop() {
     const Lock lock(mutex_);
     stopping_ = true;
   }
-  stop_event_.set();
+  stop_event_.wake();
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
@@ -246,12 +249,15 @@ Outcome PahoSource::connection(int protocol) {
   broken_ = false;
   protocol_ = protocol;
   AckGate::Config config;
-  config.host = config_.host;
-  config.port = config_.port;
   config.protocol = protocol;
   config.keepalive_s = config_.keepalive_s;
   config.limits = {config_.max_payload_bytes, config_.max_header_bytes};
-  auto opened = AckGate::open(config, sink_, *this, stop_event_);
+  auto broker = connector_->connect(config.connect_timeout, stop_event_);
+  if (!broker.ok()) {
+    outcome.reason = "no connection to the broker " + where + ": " + broker.error().message;
+    return outcome;
+  }
+  auto opened = AckGate::open(config, std::move(*broker), sink_, *this);
   if (!opened.ok()) {
     outcome.reason = "no connection to the broker " + where + ": " + opened.error().message;
     return outcome;
@@ -540,13 +546,13 @@ std::size_t SourceItem::memory_bytes() const {
 
 Result<std::unique_ptr<MqttSource>> MqttSource::create(Config config, SourceSink& sink) {
   SEALRING_TRY(check(config));
-  // Never plain text where TLS was asked for.
-  if (config.tls) return reject_error("TLS to the broker is not there yet");
   // With one of these set, even empty, Paho goes to the proxy instead of to the gate.
   for (const char* name : {"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
     (void)unsetenv(name);
-  SEALRING_ASSIGN(WakeEvent stop, WakeEvent::create());
-  return std::unique_ptr<MqttSource>(std::make_unique<PahoSource>(std::move(config), sink, std::move(stop)));
+  SEALRING_ASSIGN(auto connector, BrokerConnector::create(config.host, config.port, config.tls));
+  auto source = std::make_unique<PahoSource>(std::move(config), sink, std::move(connector));
+  SEALRING_TRY(source->ready());
+  return std::unique_ptr<MqttSource>(std::move(source));
 }
 
 }  // namespace sealring

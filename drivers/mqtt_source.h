@@ -1,6 +1,6 @@
 // The MQTT source: Paho C++ behind the ack gate.
 //
-//     broker <- plain TCP -> [gate thread] <- loopback -> Paho -> callback -> Sink
+//     broker <- TCP or TLS -> [gate thread] <- loopback -> Paho -> callback -> Sink
 //
 // Paho acknowledges right after its callback and cannot wait for a group commit. So Paho connects to a relay in this
 // process, the gate, which passes bytes on but holds back PUBACK, PUBREC, PUBCOMP and DISCONNECT, in order, until the
@@ -91,7 +91,7 @@ struct Subscription {
   bool retained_always = false;  // the broker sends the retained message at each connection, not only to a new session
 };
 
-// TLS to the broker. PEM files, read again at each connection.
+// TLS to the broker. PEM files, read at the start; when they have changed, again at the next connection.
 struct BrokerTls {
   std::string ca_file;              // whom to trust
   std::string server_name;          // that the broker's certificate must have

@@ -356,6 +356,24 @@ Result<MqttConnack> read_connack(ByteView body, int protocol) {
   return out;
 }
 
+std::string connack_advice(std::uint8_t code) {
+  switch (code) {
+    case 2:
+    case 0x85:
+      return ": look at client_id, and at the broker's list of them";
+    case 4:
+    case 0x86:
+      return ": look at username and password_file, and at the broker's list of passwords";
+    case 5:
+    case 0x87:
+      return ": look at username and password_file, if the broker wants them, and at the rights of the client id there";
+    case 0x8a:
+      return ": the broker has barred this client id or address";
+    default:
+      return {};
+  }
+}
+
 Result<MqttSubscribe> read_subscribe(ByteView body, int protocol) {
   ByteReader reader(body);
   MqttSubscribe out;

@@ -88,6 +88,9 @@ struct MqttConnack {
 // that is how an old broker refuses.
 Result<MqttConnack> read_connack(ByteView body, int protocol);
 
+// ": " and what to look at when CONNACK refused us with this code, or nothing.
+std::string connack_advice(std::uint8_t code);
+
 struct MqttSubscribe {
   std::uint16_t packet_id = 0;
   std::string first_filter;

@@ -72,16 +72,19 @@ TcpSocket::~TcpSocket() {
 }
 
 TcpSocket::TcpSocket(TcpSocket&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), deadline_(other.deadline_), wake_(other.wake_) {}
+    : fd_(std::exchange(other.fd_, -1)), deadline_(other.deadline_), wake_(other.wake_), waits_(other.waits_) {}
 
 TcpSocket& TcpSocket::operator=(TcpSocket&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(deadline_, other.deadline_);
   std::swap(wake_, other.wake_);
+  std::swap(waits_, other.waits_);
   return *this;
 }
 
 TcpSocket::Io TcpSocket::wait_or(short events) const {
+  if (!waits_) return {};
+  if (steady_clock::now() >= deadline_) return {Io::timeout};
   switch (wait_for(fd_, events, deadline_, wake_)) {
     case Wait::ready:
       return {};
@@ -95,22 +98,22 @@ TcpSocket::Io TcpSocket::wait_or(short events) const {
 
 TcpSocket::Io TcpSocket::receive(char* to, std::size_t capacity) {
   for (;;) {
-    if (steady_clock::now() >= deadline_) return {Io::timeout};
     if (Io io = wait_or(POLLIN); io.outcome != Io::done) return io;
     ssize_t n = ::recv(fd_, to, capacity, 0);
     if (n > 0) return {Io::done, static_cast<std::size_t>(n)};
     if (n == 0) return {Io::end};
     if (errno != EINTR && errno != EAGAIN) return {Io::failed, 0, errno};
+    if (errno == EAGAIN && !waits_) return {Io::would_block};
   }
 }
 
 TcpSocket::Io TcpSocket::send(const char* from, std::size_t count) {
   for (;;) {
-    if (steady_clock::now() >= deadline_) return {Io::timeout};
     if (Io io = wait_or(POLLOUT); io.outcome != Io::done) return io;
     ssize_t n = ::send(fd_, from, count, MSG_NOSIGNAL);
     if (n >= 0) return {Io::done, static_cast<std::size_t>(n)};
     if (errno != EINTR && errno != EAGAIN) return {Io::failed, 0, errno};
+    if (errno == EAGAIN && !waits_) return {Io::would_block};
   }
 }
 

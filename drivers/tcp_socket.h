@@ -46,13 +46,24 @@ class TcpSocket {
   TcpSocket& operator=(TcpSocket&& other) noexcept;
 
   bool is_open() const { return fd_ >= 0; }
+  int fd() const { return fd_; }
   void set_deadline(Deadline deadline) { deadline_ = deadline; }
   void set_wake(const WakeFd* wake) { wake_ = wake; }  // null: nothing wakes
 
+  // From now on receive() and send() never wait: `would_block` instead, and neither deadline nor wake matter.
+  void stop_waiting() { waits_ = false; }
+
   struct Io {
-    enum Outcome { done, end, timeout, woken, failed } outcome = done;  // end: the peer closed its direction
-    std::size_t bytes = 0;                                              // at least one when done
-    int error = 0;                                                      // errno when failed
+    enum Outcome {
+      done,
+      end,
+      timeout,
+      woken,
+      would_block,
+      failed
+    } outcome = done;       // end: the peer closed its direction
+    std::size_t bytes = 0;  // at least one when done
+    int error = 0;          // errno when failed
   };
   Io receive(char* to, std::size_t capacity);
   Io send(const char* from, std::size_t count);
@@ -69,6 +80,7 @@ class TcpSocket {
   int fd_ = -1;
   Deadline deadline_ = Deadline::max();
   const WakeFd* wake_ = nullptr;
+  bool waits_ = true;
 };
 
 // Connects to one host. The system's resolver has no deadline, so it runs in a thread of its own; when it takes longer

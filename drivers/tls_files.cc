@@ -12,10 +12,11 @@ namespace {
 
 constexpr std::size_t kMaxPemBytes = 1u << 20;
 
-// Device, inode, size and times of the three files: changes when one of them does.
+// Device, inode, size and times of the files: changes when one of them does.
 std::string stamp_of(const TlsIdentity& files) {
   std::string stamp;
   for (const std::string* path : {&files.ca_file, &files.cert_file, &files.key_file}) {
+    if (path->empty()) continue;
     struct stat s {};
     if (::stat(path->c_str(), &s) != 0) return {};
     for (long long n :
@@ -36,13 +37,17 @@ Result<std::shared_ptr<const TlsMaterial>> TlsMaterial::load(const TlsIdentity& 
   auto material = std::make_shared<TlsMaterial>();
   material->files = files;
   SEALRING_ASSIGN(material->ca, read_file(files.ca_file, kMaxPemBytes));
-  SEALRING_ASSIGN(material->cert, read_file(files.cert_file, kMaxPemBytes));
-  SEALRING_ASSIGN(material->key, read_secret_file(files.key_file, kMaxPemBytes));
+  if (material->has_own()) {
+    SEALRING_ASSIGN(material->cert, read_file(files.cert_file, kMaxPemBytes));
+    SEALRING_ASSIGN(material->key, read_secret_file(files.key_file, kMaxPemBytes));
+  }
   SEALRING_TRY(material->check());
   return std::shared_ptr<const TlsMaterial>(std::move(material));
 }
 
-Result<std::unique_ptr<TlsFiles>> TlsFiles::open(const TlsIdentity& files) {
+Result<std::unique_ptr<TlsFiles>> TlsFiles::open(const TlsIdentity& files, OwnCertificate own) {
+  const bool none = files.cert_file.empty() && files.key_file.empty();
+  if (none && own == OwnCertificate::required) return reject_error("TLS: no certificate and key of our own are named");
   std::string stamp = stamp_of(files);  // before reading: a change in between is seen as one later
   Result<std::shared_ptr<const TlsMaterial>> material = TlsMaterial::load(files);
   // Whatever kept a file from being read, the configuration has to be looked at.

@@ -9,6 +9,9 @@
 
 namespace sealring {
 
+// Whether this side must have a certificate of its own, or may do without: no cert_file and no key_file.
+enum class OwnCertificate { required, optional };
+
 // The PEM files of an identity, read and found to be usable.
 struct TlsMaterial {
   TlsIdentity files;
@@ -16,6 +19,7 @@ struct TlsMaterial {
   // reject, or missing: names the file and says what is wrong with it.
   static Result<std::shared_ptr<const TlsMaterial>> load(const TlsIdentity& files);
   Status check() const;  // of load(); in tls_stream.cc, for it needs mbedTLS
+  bool has_own() const { return !files.cert_file.empty() || !files.key_file.empty(); }
   TlsMaterial() = default;
   ~TlsMaterial();
   TlsMaterial(const TlsMaterial&) = delete;
@@ -25,7 +29,8 @@ struct TlsMaterial {
 // Follows the files: certificates are renewed while we run.
 class TlsFiles {
  public:
-  static Result<std::unique_ptr<TlsFiles>> open(const TlsIdentity& files);
+  static Result<std::unique_ptr<TlsFiles>> open(const TlsIdentity& files,
+                                                OwnCertificate own = OwnCertificate::required);
   // Reads again when a file has changed. New files that do not do (half of a renewal) are left alone, with a warning,
   // until they change again. Any thread.
   std::shared_ptr<const TlsMaterial> current();

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <optional>
 
 #include "crypto/ed25519.h"
 #include "drivers/system_error.h"
@@ -25,6 +26,8 @@ namespace sealring {
 namespace {
 
 constexpr std::size_t kEnoughToTell = 24;  // bytes by which to tell another protocol
+constexpr std::size_t kAheadBytes = 16u << 10;
+constexpr int kAlertCertificateRequired = 116;  // TLS 1.3
 constexpr std::uint32_t kWrongUsage =
     MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE;
 constexpr unsigned char kSanUri = 0x86;  // GeneralName: context tag 6
@@ -100,6 +103,7 @@ Status TlsMaterial::check() const {
   Chain trusted, own;
   PrivateKey own_key;
   SEALRING_TRY(check_chain(trusted, ca, files.ca_file, "a CA certificate"));
+  if (!has_own()) return {};
   SEALRING_TRY(check_chain(own, cert, files.cert_file, "a certificate"));
   int code = parse_key(&own_key, key);
   if (code == MBEDTLS_ERR_PK_PASSWORD_REQUIRED) {
@@ -203,6 +207,11 @@ struct TlsStream::Impl {
   mbedtls_ssl_context ssl;
 
   TcpSocket::Io last_io;
+  Bytes ahead;  // without waiting: received, not given to mbedTLS yet. It asks for each record in two pieces
+  std::size_t ahead_at = 0;
+  std::size_t blocked_write = 0;  // bytes that mbedTLS has encrypted and not sent
+  std::optional<Error> broken;    // what read_now() found after bytes that it had to give first
+  bool waits = true;
   Failure failure = Failure::none;
   Bytes first_bytes;  // of the peer: tells other protocols from TLS
   bool handshake_done = false;
@@ -225,6 +234,7 @@ struct TlsStream::Impl {
   int configure();
   static int on_send(void* self, const unsigned char* from, std::size_t count);
   static int on_receive(void* self, unsigned char* to, std::size_t capacity);
+  int receive_ahead(unsigned char* to, std::size_t capacity);
   static int on_verify(void* self, mbedtls_x509_crt* crt, int depth, std::uint32_t* flags);
   void note_flaws(const mbedtls_x509_crt& crt, int depth, std::uint32_t flags);
   int io_code(const TcpSocket::Io& io);
@@ -275,14 +285,17 @@ int TlsStream::Impl::configure() {
 #if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(MBEDTLS_SSL_CLI_C)
   mbedtls_ssl_conf_session_tickets(&config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
 #endif
-  return mbedtls_ssl_conf_own_cert(&config, &own, &key);
+#if defined(MBEDTLS_SSL_RENEGOTIATION)
+  mbedtls_ssl_conf_renegotiation(&config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+#endif
+  return material->has_own() ? mbedtls_ssl_conf_own_cert(&config, &own, &key) : 0;
 }
 
 int TlsStream::Impl::set_up() {
   start_mbedtls();
   int code = parse_chain(&ca, material->ca);
-  if (code == 0) code = parse_chain(&own, material->cert);
-  if (code == 0) code = parse_key(&key, material->key);
+  if (code == 0 && material->has_own()) code = parse_chain(&own, material->cert);
+  if (code == 0 && material->has_own()) code = parse_key(&key, material->key);
   if (code == 0) code = configure();
   if (code == 0) code = mbedtls_ssl_setup(&ssl, &config);
   if (code == 0 && role == Role::client) {
@@ -307,6 +320,7 @@ int TlsStream::Impl::io_code(const TcpSocket::Io& io) {
     case TcpSocket::Io::woken:
       failure = Failure::stopped;
       return MBEDTLS_ERR_SSL_TIMEOUT;
+    case TcpSocket::Io::would_block:  // the callers make it WANT_READ or WANT_WRITE
     case TcpSocket::Io::failed:
       break;
   }
@@ -316,16 +330,34 @@ int TlsStream::Impl::io_code(const TcpSocket::Io& io) {
 
 int TlsStream::Impl::on_send(void* self, const unsigned char* from, std::size_t count) {
   auto& impl = *static_cast<Impl*>(self);
-  return impl.io_code(impl.socket.send(reinterpret_cast<const char*>(from), count));
+  TcpSocket::Io io = impl.socket.send(reinterpret_cast<const char*>(from), count);
+  return io.outcome == TcpSocket::Io::would_block ? MBEDTLS_ERR_SSL_WANT_WRITE : impl.io_code(io);
 }
 
 int TlsStream::Impl::on_receive(void* self, unsigned char* to, std::size_t capacity) {
   auto& impl = *static_cast<Impl*>(self);
+  if (!impl.waits) return impl.receive_ahead(to, capacity);
   TcpSocket::Io io = impl.socket.receive(reinterpret_cast<char*>(to), capacity);
   if (!impl.handshake_done && impl.first_bytes.size() < kEnoughToTell) {
     impl.first_bytes.append(reinterpret_cast<char*>(to), std::min(io.bytes, kEnoughToTell));
   }
   return impl.io_code(io);
+}
+
+// Never leaves bytes behind when it says WANT_READ: mbedTLS keeps what it was given.
+int TlsStream::Impl::receive_ahead(unsigned char* to, std::size_t capacity) {
+  if (ahead_at == ahead.size()) {
+    ahead.resize(kAheadBytes);  // no allocation after the first time
+    ahead_at = 0;
+    TcpSocket::Io io = socket.receive(ahead.data(), ahead.size());
+    ahead.resize(io.bytes);
+    if (io.outcome == TcpSocket::Io::would_block) return MBEDTLS_ERR_SSL_WANT_READ;
+    if (io.outcome != TcpSocket::Io::done) return io_code(io);
+  }
+  std::size_t n = std::min(capacity, ahead.size() - ahead_at);
+  std::memcpy(to, ahead.data() + ahead_at, n);
+  ahead_at += n;
+  return static_cast<int>(n);
 }
 
 // Called for each certificate of the chain, the peer's own last (depth 0).
@@ -357,8 +389,11 @@ void TlsStream::Impl::note_flaws(const mbedtls_x509_crt& crt, int depth, std::ui
     flaws += (flaws.empty() ? "" : ", and ") + text;
     flags &= ~flag;
   };
+  bool self_signed = crt.issuer_raw.len == crt.subject_raw.len &&
+                     std::memcmp(crt.issuer_raw.p, crt.subject_raw.p, crt.subject_raw.len) == 0;
   flaw(MBEDTLS_X509_BADCERT_NOT_TRUSTED,
-       "is not signed by the CA in " + material->files.ca_file + " but by " + quoted(issuer_of(crt), 200));
+       "is not signed by the CA in " + material->files.ca_file + " but by " +
+           (self_signed ? std::string("itself (self-signed)") : quoted(issuer_of(crt), 200)));
   flaw(MBEDTLS_X509_BADCERT_EXPIRED,
        "has expired on " + time_words(crt.valid_to) + " (our clock: " + now_words() + ")");
   flaw(MBEDTLS_X509_BADCERT_FUTURE,
@@ -394,6 +429,10 @@ std::string TlsStream::Impl::not_tls_words() const {
 
 std::string TlsStream::Impl::alert_words(int alert) const {
   const std::string& cert = material->files.cert_file;
+  // The words of the alert differ from server to server; that it asked for a certificate, and had none, tells more.
+  bool asked_for_one = ssl.MBEDTLS_PRIVATE(client_auth) != 0 || alert == kAlertCertificateRequired;
+  if (role == Role::client && !material->has_own() && peer_seen && asked_for_one)
+    return std::string(peer()) + " requires a certificate, and none of ours is configured: set cert and key";
   std::string refused = std::string(peer()) + " refused our certificate " + cert + ": ";
   switch (alert) {
     case MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA:
@@ -412,8 +451,8 @@ std::string TlsStream::Impl::alert_words(int alert) const {
              time_words(own.valid_to) + " (our clock: " + now_words() + ")";
     case MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED:
       return refused + "access denied";
-    case 116:
-      return std::string(peer()) + " requires a certificate and got none from us";  // certificate_required
+    case kAlertCertificateRequired:
+      return std::string(peer()) + " requires a certificate and got none from us";
     case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
       return std::string(peer()) +
              " refused the handshake: no common cipher suite, or no certificate of ours that does";
@@ -435,6 +474,7 @@ std::string TlsStream::Impl::io_words() const {
   }
   switch (last_io.outcome) {
     case TcpSocket::Io::done:
+    case TcpSocket::Io::would_block:
       return {};
     case TcpSocket::Io::timeout:
       return std::string("no answer from ") + peer() + " in time";
@@ -545,6 +585,60 @@ Result<std::size_t> TlsStream::write_some(const char* from, std::size_t count) {
   while (call_again(code));
   if (code > 0) return static_cast<std::size_t>(code);
   return impl_->failed(code);
+}
+
+void TlsStream::stop_waiting() {
+  impl_->waits = false;
+  impl_->socket.stop_waiting();
+}
+
+namespace {
+
+TlsStream::Blocked blocked_by(int code) {
+  return code == MBEDTLS_ERR_SSL_WANT_WRITE ? TlsStream::Blocked::until_writable : TlsStream::Blocked::until_readable;
+}
+
+bool wants_to_wait(int code) { return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE; }
+
+}  // namespace
+
+// A broker makes a record of each message, so as many records as there are.
+Result<TlsStream::Moved> TlsStream::read_now(char* to, std::size_t capacity) {
+  Moved moved;
+  if (impl_->broken) return *impl_->broken;
+  while (moved.bytes < capacity) {
+    int code =
+        mbedtls_ssl_read(&impl_->ssl, reinterpret_cast<unsigned char*>(to) + moved.bytes, capacity - moved.bytes);
+    if (code > 0) {
+      moved.bytes += static_cast<std::size_t>(code);
+    } else if (wants_to_wait(code)) {
+      moved.blocked = blocked_by(code);
+      break;
+    } else if (!call_again(code)) {
+      bool orderly = code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
+      if (orderly && moved.bytes == 0) break;
+      Error error = orderly ? retry_error(std::string(impl_->peer()) + " closed the connection") : impl_->failed(code);
+      if (moved.bytes == 0) return error;
+      impl_->broken = std::move(error);
+      break;
+    }
+  }
+  return moved;
+}
+
+Result<TlsStream::Moved> TlsStream::write_now(const char* from, std::size_t count) {
+  // mbedTLS counts the call that ends a blocked one as having taken all it was given, so it must be given the same.
+  if (impl_->blocked_write > 0) count = std::min(count, impl_->blocked_write);
+  if (count == 0) return Moved{};
+  int code = mbedtls_ssl_write(&impl_->ssl, reinterpret_cast<const unsigned char*>(from), count);
+  impl_->blocked_write = wants_to_wait(code) ? count : 0;
+  if (wants_to_wait(code)) return Moved{0, blocked_by(code)};
+  if (code > 0) return Moved{static_cast<std::size_t>(code), Blocked::no};
+  return impl_->failed(code);
+}
+
+bool TlsStream::pending() const {
+  return impl_->broken || impl_->ahead_at < impl_->ahead.size() || mbedtls_ssl_check_pending(&impl_->ssl) != 0;
 }
 
 TlsStream::Failure TlsStream::failure() const { return impl_->failure; }

@@ -1,7 +1,9 @@
-// TLS over one TCP connection by mbedTLS, synchronous. Internal to drivers/; nothing else includes mbedTLS.
+// TLS over one TCP connection by mbedTLS; synchronous, or without waiting after stop_waiting(). Internal to drivers/;
+// nothing else includes mbedTLS.
 //
-// TLS 1.2 (and 1.3 when built against mbedTLS 3.6) with ephemeral ECDH and authenticated encryption only; both sides
-// show a certificate and verify the other's. No renegotiation, no resumption.
+// TLS 1.2 (and 1.3 when built against mbedTLS 3.6) with ephemeral ECDH and authenticated encryption only. A server
+// always shows a certificate, which the client verifies; our server requires one from the client, and our client shows
+// one if it has it. No renegotiation, no resumption.
 //
 // Each connection parses its own copy of certificates and key: mbedTLS as Debian builds it has no locks, and even a
 // private key that is only used writes to itself (point tables). That costs 0.1 ms beside a handshake of several.
@@ -36,7 +38,21 @@ class TlsStream {
   Result<std::size_t> read_some(char* to, std::size_t capacity);
   Result<std::size_t> write_some(const char* from, std::size_t count);
   Failure failure() const;  // of the last call
-  void close();             // tells the peer, within the socket's deadline; the socket stays open for linger()
+
+  // For an event loop, after the handshake: read_now() and write_now() move what can be moved at once.
+  void stop_waiting();
+  enum class Blocked { no, until_readable, until_writable };  // a read may have to write first, and the other way round
+  struct Moved {
+    std::size_t bytes = 0;
+    Blocked blocked = Blocked::no;  // no, with 0 bytes: the peer's orderly end
+  };
+  Result<Moved> read_now(char* to, std::size_t capacity);
+  // The bytes that were blocked must come again at the front of the next call: they may be encrypted already.
+  Result<Moved> write_now(const char* from, std::size_t count);
+  // read_now() has something to say although poll() does not show it.
+  bool pending() const;
+
+  void close();  // tells the peer, within the socket's deadline; the socket stays open for linger()
 
   // Of the verified peer's certificate.
   const std::string& peer_subject() const;

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "crypto/sha256.h"
+#include "drivers/tcp_socket.h"
 #include "tests/unit/mqtt_fixture.h"
 
 using namespace sealring;
@@ -398,12 +399,13 @@ namespace {
 // A gate on its own; the test is the broker and Paho.
 struct BareGate {
   explicit BareGate(milliseconds connect_timeout = kPatience) {
-    REQUIRE(stop.ok());
     AckGate::Config config;
-    config.host = "127.0.0.1";
-    config.port = broker.port();
     config.connect_timeout = connect_timeout;
-    auto opened = AckGate::open(config, sink, listener, *stop);
+    auto connector = BrokerConnector::create("127.0.0.1", broker.port(), std::nullopt);
+    REQUIRE(connector.ok());
+    auto connected = (*connector)->connect(kPatience, stop);
+    REQUIRE(connected.ok());
+    auto opened = AckGate::open(config, std::move(*connected), sink, listener);
     REQUIRE(opened.ok());
     gate = std::move(*opened);
     upstream.emplace(broker.accept());
@@ -419,7 +421,7 @@ struct BareGate {
   FakeBroker broker;
   CollectingSink sink;
   GateListener listener;
-  Result<WakeEvent> stop = WakeEvent::create();
+  WakeFd stop;
   std::optional<Peer> upstream;
   std::unique_ptr<AckGate> gate;
 };

@@ -48,8 +48,9 @@ TEST_CASE("link: stop in every state returns") {
     { REQUIRE(listen_loopback(port).ok()); }
     RunningSource source(source_config(port), sink);
     REQUIRE(sink.wait_count(Type::trouble, 1));
-    CHECK(sink.of(Type::trouble)[0].reason ==
-          "no connection to the broker 127.0.0.1:" + std::to_string(port) + ": Connection refused");
+    CHECK(sink.of(Type::trouble)[0].reason == "no connection to the broker 127.0.0.1:" + std::to_string(port) +
+                                                  ": connection refused by 127.0.0.1:" + std::to_string(port) +
+                                                  ": nothing listens there");
   }
   SECTION("no CONNACK") {
     FakeBroker broker;
@@ -142,7 +143,9 @@ TEST_CASE("link: a refusal is told in words, once") {
   broker.accept();
   const auto troubles = sink.of(Type::trouble);
   REQUIRE(troubles.size() == 1);
-  CHECK(troubles[0].reason == "broker 127.0.0.1:" + std::to_string(broker.port()) + ": bad user name or password");
+  CHECK(troubles[0].reason ==
+        "broker 127.0.0.1:" + std::to_string(broker.port()) +
+            ": bad user name or password: look at username and password_file, and at the broker's list of passwords");
   CHECK(source->stats().last_trouble == troubles[0].reason);
   CHECK(sink.of(Type::connected).empty());
   CHECK(sink.of(Type::disconnected).empty());
