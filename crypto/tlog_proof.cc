@@ -53,7 +53,9 @@ Result<TlogProof> TlogProof::parse(ByteView bytes) {
   std::size_t number = 2;
   auto line = take_line(bytes);
   if (line && take_prefix(*line, "extra ")) {
-    SEALRING_ASSIGN(proof.extra, from_base64(*line));
+    Result<Bytes> extra = from_base64(*line);
+    if (!extra) return at_line(number, "extra: " + extra.error().message);
+    proof.extra = std::move(extra).value();
     ++number;
     line = take_line(bytes);
   }

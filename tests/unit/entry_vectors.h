@@ -32,6 +32,16 @@ inline Bytes entry_vector(const std::string& name) {
   return parse_annotated_hex(file);
 }
 
+inline Bytes file_vector(const std::string& name) {
+  INFO("vector " << name);
+  std::ifstream file(std::string(SEALRING_TEST_DATA) + "/" + name, std::ios::binary);
+  REQUIRE(file.good());
+  std::stringstream bytes;
+  bytes << file.rdbuf();
+  REQUIRE_FALSE(bytes.str().empty());
+  return bytes.str();
+}
+
 // The first `n` bytes in memory of their own that ends with them, so that a sanitizer sees a read beyond.
 struct ExactCopy {
   ExactCopy(ByteView bytes, std::size_t n) : memory(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n)) {}

@@ -31,6 +31,8 @@ TEST_CASE("the lines quoted in FORMAT.md are those of the example log") {
   CHECK_THAT(page.str(), fenced(Checkpoint{identity.name, 4, h.root}.text()));
   CHECK_THAT(page.str(), Catch::Contains("`" + hex(view(leaf_hash(entry_vector("message")))) + "`"));
 
+  CHECK_THAT(page.str(), fenced(file_vector("message.tlog-proof")));
+
   const Bytes seed(32, '\1');
   const auto signer = SoftwareSigner::from_seed(seed);
   REQUIRE(signer.ok());
@@ -55,6 +57,7 @@ TEST_CASE("the hexdumps in FORMAT.md are the vectors") {
   REQUIRE(dumps.count("message") == 1);
   REQUIRE(dumps.count("frame") == 1);
   REQUIRE(dumps.count("segment-5") == 1);
+  REQUIRE(dumps.count("evidence") == 1);
   for (const auto& [name, bytes] : dumps) {
     INFO(name);
     CHECK(hex(bytes) == hex(entry_vector(name)));

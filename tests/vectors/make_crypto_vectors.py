@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes ed25519.tsv, vkey.tsv, note.tsv, checkpoint.tsv, policy.tsv and evaluation.tsv beside itself.
+"""Writes ed25519.tsv, vkey.tsv, note.tsv, checkpoint.tsv, policy.tsv, evaluation.tsv and
+tlog_proof.tsv beside itself.
 
 A second implementation, from the specifications and with the standard library alone: Ed25519 on integers, notes as
 strings. It shares nothing with the C++ that is tested against what it writes. Run it again after a change; the output
@@ -548,6 +549,57 @@ def evaluation_rows():
     ]
 
 
+def tlog_proof_rows():
+    """C2SP tlog-proof. The checkpoint is carried, not read: any bytes behind the empty line will do."""
+    head, end = b"c2sp.org/tlog-proof@v1\n", b"\ncheckpoint\n"
+    h = ROOT + b"\n"
+    return [
+        ("no hash", "ok", head + b"index 0\n" + end),
+        ("hashes", "ok", head + b"index 5\n" + h * 3 + end),
+        ("63 hashes, largest index", "ok", head + b"index 18446744073709551615\n" + h * 63 + end),
+        ("extra", "ok", head + b"extra AAEC\nindex 5\n" + h + end),
+        ("empty extra", "ok", head + b"extra \nindex 5\n" + end),
+        ("empty lines in the checkpoint", "ok", head + b"index 5\n" + end + b"\n\nmore"),
+        ("empty", "line 1", b""),
+        ("another version", "line 1", head.replace(b"v1", b"v2") + b"index 5\n" + end),
+        ("no header", "line 1", b"index 5\n" + end),
+        ("blank line before the header", "line 1", b"\n" + head + b"index 5\n" + end),
+        ("carriage returns", "line 1", (head + b"index 5\n" + end).replace(b"\n", b"\r\n")),
+        ("header alone", "line 2", head),
+        ("no index", "line 2", head + h + end),
+        ("extra alone", "line 3", head + b"extra AAEC\n" + end),
+        ("extra behind the index", "line 3", head + b"index 5\nextra AAEC\n" + end),
+        ("two extras", "line 3", head + b"extra AAEC\n" * 2 + b"index 5\n" + end),
+        ("two indexes", "line 3", head + b"index 5\n" * 2 + end),
+        ("unknown line", "line 2", head + b"note x\nindex 5\n" + end),
+        ("extra not base64", "line 2", head + b"extra A_EC\nindex 5\n" + end),
+        ("extra without padding", "line 2", head + b"extra AA\nindex 5\n" + end),
+        ("extra with unused bits", "line 2", head + b"extra AB==\nindex 5\n" + end),
+        ("extra with a space behind", "line 2", head + b"extra AAEC \nindex 5\n" + end),
+        ("extra without its space", "line 2", head + b"extra\nindex 5\n" + end),
+        ("index empty", "line 2", head + b"index \n" + end),
+        ("index without its space", "line 2", head + b"index\n" + end),
+        ("index with a leading zero", "line 2", head + b"index 05\n" + end),
+        ("index with a sign", "line 2", head + b"index +5\n" + end),
+        ("index negative", "line 2", head + b"index -5\n" + end),
+        ("index in hex", "line 2", head + b"index 0x5\n" + end),
+        ("two spaces before the index", "line 2", head + b"index  5\n" + end),
+        ("space behind the index", "line 2", head + b"index 5 \n" + end),
+        ("index of 2^64", "line 2", head + b"index 18446744073709551616\n" + end),
+        ("index of 10 * 2^64", "line 2", head + b"index 184467440737095516160\n" + end),
+        ("64 hashes", "line 66", head + b"index 5\n" + h * 64 + end),
+        ("hash of 31 bytes", "line 3", head + b"index 5\n" + b64(bytes(31)).encode() + b"\n" + end),
+        ("hash of 33 bytes", "line 3", head + b"index 5\n" + b64(bytes(33)).encode() + b"\n" + end),
+        ("hash in hex", "line 4", head + b"index 5\n" + h + b"0" * 64 + b"\n" + end),
+        ("hash with unused bits", "line 3", head + b"index 5\n" + b64(bytes(32))[:-2].encode() + b"B=\n" + end),
+        ("hash with a space behind", "line 3", head + b"index 5\n" + ROOT + b" \n" + end),
+        ("no empty line", "line 4", head + b"index 5\n" + h),
+        ("no empty line, a checkpoint", "line 4", head + b"index 5\n" + h + end[1:]),
+        ("last line cut", "line 3", head + b"index 5\n" + ROOT),
+        ("no checkpoint", "line 5", head + b"index 5\n" + h + b"\n"),
+    ]
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 def escape(data):
     if isinstance(data, str):
@@ -573,3 +625,4 @@ if __name__ == "__main__":
     write("checkpoint.tsv", checkpoint_rows())
     write("policy.tsv", policy_rows())
     write("evaluation.tsv", evaluation_rows())
+    write("tlog_proof.tsv", tlog_proof_rows())

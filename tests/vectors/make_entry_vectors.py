@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Writes entry-*.hex: entries, a frame and a segment of one small log, by an implementation of storage/FORMAT.md that
-shares nothing with the C++ one. Annotated hex: what follows a '#' is for people. Needs python3-cryptography.
+"""Writes entry-*.hex: entries, a frame, a segment and a proof's evidence of one small log, by an implementation of
+storage/FORMAT.md that shares nothing with the C++ one. Annotated hex: what follows a '#' is for people. The proof as a
+whole is text: message.tlog-proof. Needs python3-cryptography.
 
 Usage: make_entry_vectors.py [FOLDER]    (default: the folder of this file)
 """
@@ -57,6 +58,18 @@ def root_of(hashes):
     while 2 * k < len(hashes):
         k *= 2
     return hashlib.sha256(b"\1" + root_of(hashes[:k]) + root_of(hashes[k:])).digest()
+
+
+def path_of(m, hashes):
+    """RFC 6962 2.1.1: from the leaf's sibling to the root's child."""
+    if len(hashes) == 1:
+        return []
+    k = 1
+    while 2 * k < len(hashes):
+        k *= 2
+    if m < k:
+        return path_of(m, hashes[:k]) + [root_of(hashes[k:])]
+    return path_of(m - k, hashes[k:]) + [root_of(hashes[:k])]
 
 
 def b64(b):
@@ -134,6 +147,21 @@ def common(kind, seconds, connection=0, received=0, boot=1):
     return m
 
 
+def write_proof(folder, write, log, index, signed):
+    """Of log[index] in the tree that `signed` is the checkpoint of."""
+    leaves = [leaf(e) for e in log]
+    first = path_of(0, leaves)
+    evidence = [(b"sealring/evidence/v1\n", "magic"), (len(log[index]).to_bytes(2, "big"), f"length of entry {index}"),
+                (log[index], f"entry {index}"), (len(log[0]).to_bytes(2, "big"), "length of entry 0"),
+                (log[0], "entry 0"), (bytes([len(first)]), "hashes of the path of entry 0")]
+    evidence += [(h, words) for h, words in zip(first, ["of [1, 2)", "of [2, 4)", "of [4, 5)"])]
+    write("evidence", [line for data, words in evidence for line in rows(data, 0, words)])
+    lines = ["c2sp.org/tlog-proof@v1", f"extra {b64(b''.join(data for data, _ in evidence))}", f"index {index}"]
+    lines += [b64(h) for h in path_of(index, leaves)] + [""]
+    with open(os.path.join(folder, "message.tlog-proof"), "wb") as f:
+        f.write("\n".join(lines).encode() + b"\n" + signed)
+
+
 def main(folder):
     def write(name, lines):
         with open(os.path.join(folder, f"entry-{name}.hex"), "w", encoding="utf-8") as f:
@@ -174,6 +202,8 @@ def main(folder):
     for i, e in enumerate(log):
         segment += [(len(e).to_bytes(2, "big"), f"length of entry {i}"), (e, f"entry {i}")]
     write("segment", [line for data, words in segment for line in rows(data, 0, words)])
+
+    write_proof(folder, write, log, 3, sealed)
 
     # The second segment, of one entry, has a range before it: the receipt of the first.
     before = [root_of([leaf(e) for e in log[:4]]), leaf(log[4])]
