@@ -9,6 +9,7 @@
 #include "gateway/cli_log.h"
 #include "gateway/prove.h"
 #include "gateway/verify_proof.h"
+#include "storage/entry.h"
 
 namespace sealring {
 namespace {
@@ -78,9 +79,27 @@ Status write_new(const std::string& path, ByteView bytes, bool force) {
   return status;
 }
 
+// Said before anything is waited for; write_new() still looks itself.
+Status check_outputs(const ProveArguments& a) {
+  if (a.force) return {};
+  for (const std::string& path : {a.output, a.entry, a.payload})
+    if (!path.empty() && ::access(path.c_str(), F_OK) == 0)
+      return reject_error(path + " is there already; --force replaces it");
+  return {};
+}
+
+// Whether the proof is of the record that was asked for: of this entry, or of the message that it is a later part of.
+bool is_of(const ProofReport& report, std::uint64_t index) {
+  if (report.index == index) return true;
+  const Result<Entry> entry = decode_entry(report.entry);
+  const auto* message = entry ? std::get_if<Message>(&entry->body) : nullptr;
+  return message != nullptr && message->parts && index > report.index && index - report.index < message->parts->count;
+}
+
 int run_prove(const ProveArguments& a) {
   if (a.output.empty() && ::isatty(STDOUT_FILENO) == 1)
     return fail(reject_error("where to? Name a file with -o FILE"), kUsage);
+  if (const Status s = check_outputs(a); !s.ok()) return fail(s.error());
   const Result<LogAccess> access = LogAccess::open(a.log, false);
   if (!access) return fail(access.error());
   const Result<Bytes> proof = a.wait ? wait_for_proof(*access, a.index) : fetch_proof(*access, a.index);
@@ -97,6 +116,9 @@ int run_prove(const ProveArguments& a) {
   if (report.verdict != Verdict::unproven)
     return fail(fatal_error("the proof does not stand up, and was not written: " +
                             (report.findings.empty() ? "" : report.findings.front().what)));
+  if (!is_of(report, a.index))
+    return fail(fatal_error("the daemon answered with the proof of entry " + std::to_string(report.index) +
+                            ", which was not asked for; nothing was written"));
   if (report.index != a.index)
     std::fprintf(stderr, "sealring: entry %llu is part of message %llu, which is proven\n",
                  static_cast<unsigned long long>(a.index), static_cast<unsigned long long>(report.index));

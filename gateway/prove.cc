@@ -60,10 +60,15 @@ Result<MadeProof> make_proof(const LogView& log, std::uint64_t asked) {
   made.proof.index = made.index;
   SEALRING_ASSIGN(made.proof.inclusion, subtree_proof(made.index, made.index + 1, made.size, nodes));
   made.proof.checkpoint = segment.note;
-  if (log.first_index() == 0) {
-    SEALRING_ASSIGN(evidence.genesis, entry_at(log, 0));
-    SEALRING_ASSIGN(evidence.genesis_path, subtree_proof(0, 1, made.size, nodes));
+  // Where it is not here any more, or goes in this very moment, the record is proven without it.
+  Result<Bytes> genesis = entry_at(log, 0);
+  Result<Proof> first = genesis ? subtree_proof(0, 1, made.size, nodes) : Result<Proof>(genesis.error());
+  if (first) {
+    evidence.genesis = std::move(genesis).value();
+    evidence.genesis_path = std::move(first).value();
     made.genesis = true;
+  } else if (first.error().kind != ErrorKind::missing) {
+    return std::move(first).error();
   }
   made.proof.extra = evidence.encode();
   return made;

@@ -159,9 +159,10 @@ class ProofCheck {
     if (report_.quorum_met) {
       std::string names;
       for (const auto& [name, time] : report_.cosigned_by) names += (names.empty() ? "" : ", ") + name;
-      report_.proven.push_back("the record is entry " + std::to_string(proof_.index) +
-                               " of the log whose state at size " + std::to_string(checkpoint_.size) + " was cosigned" +
-                               (names.empty() ? "" : " by " + names));
+      report_.proven.push_back(
+          "the record is entry " + std::to_string(proof_.index) + " of the log whose state at size " +
+          std::to_string(checkpoint_.size) + " was " +
+          (names.empty() ? "signed by the policy's log key; the policy asks for no cosigner" : "cosigned by " + names));
     }
     if (report_.payload_matched) report_.proven.push_back("the payload given is the one that was recorded");
     const bool enough = options_.policy ? report_.quorum_met : report_.anchor_matched;
