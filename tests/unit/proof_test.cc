@@ -40,6 +40,25 @@ struct Proven {
   }
 };
 
+// A log as it is at another moment: with other segments, or less of it.
+class ViewOf final : public LogView {
+ public:
+  explicit ViewOf(const LogView& all) : all_(all), closed(all.segments()) {}
+  std::string origin() const override { return all_.origin(); }
+  std::uint64_t first_index() const override { return first; }
+  std::uint64_t size() const override { return all_.size(); }
+  Result<Bytes> entries(std::uint64_t from, std::size_t count) const override { return all_.entries(from, count); }
+  Result<Hash> node(int level, std::uint64_t start) const override { return all_.node(level, start); }
+  std::vector<Segment> segments() const override { return closed; }
+
+ private:
+  const LogView& all_;
+
+ public:
+  std::uint64_t first = 0;
+  std::vector<Segment> closed;
+};
+
 bool open_says(const ProofReport& report, const std::string& words) {
   for (const std::string& sentence : report.open)
     if (sentence.find(words) != std::string::npos) return true;
@@ -233,4 +252,99 @@ TEST_CASE("a proof of a tree that nobody has signed", "[proof]") {
       Checkpoint{origin, 2, node_hash(genesis, forged)}.text() + "\n\u2014 x " + base64(Bytes(68, 'x')) + "\n";
   options.file = proof.encode();
   CHECK(verify_proof(options).verdict == Verdict::tampered);
+}
+
+TEST_CASE("which checkpoint a record is proven with", "[proof]") {
+  const Proven p;
+  ViewOf log(*p.view);
+  REQUIRE(log.closed.size() == 3);
+  const auto made = make_proof(log, 2);
+  REQUIRE(made);
+  CHECK(made->size == log.closed[0].end);
+  CHECK(made->receipted);
+  // The lowest with a receipt, although a lower one covers it.
+  log.closed[0].state = SegmentState::sealed;
+  CHECK(make_proof(log, 2)->size == log.closed[1].end);
+  CHECK(make_proof(log, 2)->receipted);
+  for (Segment& segment : log.closed) segment.state = SegmentState::sealed;
+  CHECK(make_proof(log, 2)->size == log.closed[0].end);
+  CHECK_FALSE(make_proof(log, 2)->receipted);
+  for (Segment& segment : log.closed) segment.note.clear();
+  CHECK(make_proof(log, 2).error().kind == ErrorKind::retry);
+}
+
+TEST_CASE("a log that has lost its beginning", "[proof]") {
+  const Proven p;
+  ViewOf log(*p.view);
+  log.first = 5;
+  const auto gone = make_proof(log, 2);
+  REQUIRE_FALSE(gone);
+  CHECK(gone.error().kind == ErrorKind::missing);
+  CHECK(gone.error().message.find("--from") != std::string::npos);
+  const auto made = make_proof(log, 8);
+  REQUIRE(made);
+  CHECK_FALSE(made->genesis);
+  ProofOptions options = p.options(made->proof.encode());
+  CHECK(verify_proof(options).verdict == Verdict::fine);
+  options.policy.reset();
+  CHECK(verify_proof(options).verdict == Verdict::unproven);
+}
+
+TEST_CASE("a large message is proven by its first entry", "[proof]") {
+  const Proven p;
+  const auto made = make_proof(*p.view, 7);
+  REQUIRE(made);
+  CHECK(made->index == 5);
+  CHECK(made->parts == 3);
+  const auto payload = record_payload(*p.view, 7);
+  REQUIRE(payload);
+  CHECK(payload->size() == 300);
+  CHECK_FALSE(record_payload(*p.view, 1));
+  for (const std::uint64_t index : {std::uint64_t{2}, std::uint64_t{5}}) {
+    ProofOptions options = p.options(p.proof(index));
+    options.payload = *record_payload(*p.view, index);
+    CHECK(verify_proof(options).verdict == Verdict::fine);
+    CHECK(verify_proof(options).payload_matched);
+    options.payload->back() ^= 1;
+    CHECK(verify_proof(options).verdict == Verdict::tampered);
+    options.payload->pop_back();
+    CHECK(verify_proof(options).verdict == Verdict::tampered);
+  }
+  ProofOptions event = p.options(p.proof(1));
+  event.payload = Bytes();
+  CHECK(verify_proof(event).verdict == Verdict::tampered);
+}
+
+TEST_CASE("entry 0 is of the log that the checkpoint names", "[proof]") {
+  TempDir dir;
+  LogBuilder log(dir / "archive");
+  log.add_genesis();
+  Evidence evidence;
+  evidence.entry = evidence.genesis = log.entries[0];
+  TlogProof proof;
+  proof.extra = evidence.encode();
+  proof.checkpoint = log.note().encode();
+  ProofOptions options;
+  options.file = proof.encode();
+  options.anchors = {log.anchor()};
+  CHECK(verify_proof(options).verdict == Verdict::fine);
+  log.origin = "example.com/other";
+  proof.checkpoint = log.note().encode();
+  options.file = proof.encode();
+  options.anchors = {log.anchor()};
+  CHECK(verify_proof(options).verdict == Verdict::tampered);
+}
+
+TEST_CASE("one of several keys that a policy has for a log is enough, none is not", "[proof]") {
+  const Proven p;
+  ProofOptions options = p.options(p.proof(2));
+  options.anchors.clear();
+  const auto other = test_key(77);
+  options.policy->logs.insert(options.policy->logs.begin(),
+                              {{p.log.origin, KeyType::ed25519, other->public_key()}, ""});
+  CHECK(verify_proof(options).verdict == Verdict::fine);
+  options.policy->logs.pop_back();
+  const ProofReport report = verify_proof(options);
+  CHECK(report.verdict == Verdict::tampered);
+  CHECK(open_says(report, "policy"));
 }
