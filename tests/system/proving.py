@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import os
+import subprocess
 
 import archive
 from lib.compare import GrowingLog, log_folder, wait_archived
@@ -12,7 +13,7 @@ from lib.load import Publisher
 from lib.world import check, check_equal, main, wait_until
 
 LARGE = bytes(range(256)) * 500  # three entries
-UNPROVEN, TAMPERED = 11, 20
+UNPROVEN, TAMPERED, UNREADABLE = 11, 20, 30
 
 
 def read_proof(path):
@@ -41,6 +42,31 @@ def root_of(leaf, index, size, hashes):
     return result
 
 
+def ed25519_holds(world, key, message, signature):
+    """By openssl."""
+    der = world.write("key.der", bytes.fromhex("302a300506032b6570032100") + key)
+    command = ["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", der, "-rawin", "-in",
+               world.write("signed", message), "-sigfile", world.write("signature", signature)]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def check_signatures(world, note, vkeys):
+    """C2SP signed-note, and tlog-cosignature where the key is of that type: a line of each key, and each one holds."""
+    text, lines = note.decode().split("\n\n")
+    lines = dict(line.split(" ")[1:] for line in lines.splitlines())
+    for vkey in vkeys:
+        name, key_id, key = vkey.split("+", 2)
+        key = base64.b64decode(key)
+        blob = base64.b64decode(lines[name])
+        check_equal(blob[:4].hex(), key_id, f"the key ID of {name}")
+        signature, message = blob[4:], (text + "\n").encode()
+        if key[0] == 4:
+            message = b"cosignature/v1\ntime %d\n" % int.from_bytes(signature[:8], "big") + message
+            signature = signature[8:]
+        check(ed25519_holds(world, key[1:], message, signature), f"the signature of {name}")
+        check(not ed25519_holds(world, key[1:], b"x" + message, signature), "a signature of something else")
+
+
 def check_independently(world, path, entry_path, payload):
     """The proof as anybody else would read it."""
     extra, index, hashes, note = read_proof(path)
@@ -54,7 +80,18 @@ def check_independently(world, path, entry_path, payload):
     leaf = hashlib.sha256(b"\0" + entry).digest()
     check_equal(root_of(leaf, index, int(size), hashes), base64.b64decode(root), "the root")
     check_equal(origin.decode(), world.vkey.split("+")[0], "the origin")
-    check(payload is None or payload in entry, "the payload is in the entry")
+    check(payload in entry, "the payload is in the entry")
+    # The gateway has the receipt with the lines of all.
+    check_signatures(world, note, [world.vkey, *world.keys.values()])
+    # With entry 0 there is all that the anchor speaks of.
+    rest = extra[len(magic) + 2 + length:]
+    length = int.from_bytes(rest[:2], "big")
+    genesis, count, path_of_0 = rest[2:2 + length], rest[2 + length], rest[3 + length:]
+    check_equal(len(path_of_0), 32 * count, "the path of entry 0")
+    leaf = hashlib.sha256(b"\0" + genesis).digest()
+    check_equal(leaf.hex(), world.anchor.split(" ")[1], "entry 0 is the anchor's")
+    path_of_0 = [path_of_0[i:i + 32] for i in range(0, len(path_of_0), 32)]
+    check_equal(root_of(leaf, 0, int(size), path_of_0), base64.b64decode(root), "the root from entry 0")
     return index, int(size)
 
 
@@ -157,6 +194,17 @@ def wrong(world, proof):
     world.write("twin-anchor", out)
     world.verify(proof, code=TAMPERED, policy=None, anchor="twin-anchor")
     world.verify(proof, code=UNPROVEN, policy=None, anchor=None)
+    # Other people's policies: one that does not know the log, one whose cosigner has not signed.
+    stranger, _ = world.run("sealring", "key", "generate", world.path("stranger.key"), "stranger.example", "--cosigner")
+    world.write("policy-elsewhere", "quorum none\n")
+    report = world.verify(proof, code=TAMPERED, policy="policy-elsewhere")
+    check("not in the policy" in report["findings"][0]["what"], f"{report['findings']}")
+    world.write("policy-stranger", f"log {world.vkey}\nwitness s {stranger.split()[-1]}\nquorum s\n")
+    report = world.verify(proof, code=UNPROVEN, policy="policy-stranger")
+    check(not report["quorum_met"] and any("quorum" in s for s in report["not_proven"]), f"{report}")
+    # Not known for a proof any more: not read as anything else.
+    _, _, code = world.run("sealring", "verify", world.write("odd.tlog-proof", b"C" + good[1:]), code=None)
+    check_equal(code, UNREADABLE, "a file of another kind")
     world.run("sealring", "verify", proof, "--min-size", "3", code=2)
     world.run("sealring", "verify", world.path("gateway"), "--payload", proof, code=2)
 
