@@ -312,7 +312,9 @@ Status AckGate::check_finish(Clock::time_point now) {
 Status AckGate::wait() {
   const bool reading = closing_ || (!blocked_ && !finishing_);
   const bool pending = reading && upstream_->pending();
-  short broker_events = upstream_->poll_events(reading, up_.size() > 0);
+  short broker_events = 0;
+  if (reading) broker_events |= POLLIN;
+  if (up_.size() > 0) broker_events |= POLLOUT;
   if (paused_ && !finishing_) broker_events |= POLLRDHUP;  // not read for long, perhaps: but its end is noticed
   short paho_events = 0;
   if (!paho_ || up_.size() < kUpBytes) paho_events |= POLLIN;
@@ -328,11 +330,8 @@ Status AckGate::wait() {
     signalled_ = false;
   }
   if (fds[2].revents & ~POLLOUT) SEALRING_TRY(paho_ ? read_paho() : accept_paho());
-  if (reading && (pending || upstream_->readable(fds[1].revents))) return read_broker();
-  // POLLIN may be here for a write that has to read first.
-  if (!reading && (fds[1].revents & ~(POLLIN | POLLOUT)) != 0)
-    return blocked_ ? Status(retry_error("the broker closed the connection")) : read_broker();
-  return {};
+  if (!pending && (fds[1].revents & ~POLLOUT) == 0) return {};
+  return blocked_ && !closing_ ? Status(retry_error("the broker closed the connection")) : read_broker();
 }
 
 int AckGate::timeout_ms(Clock::time_point now) const {

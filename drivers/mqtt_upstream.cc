@@ -1,7 +1,5 @@
 #include "drivers/mqtt_upstream.h"
 
-#include <poll.h>
-
 #include "drivers/tls_stream.h"
 
 namespace sealring {
@@ -13,10 +11,6 @@ class PlainUpstream final : public Upstream {
  public:
   explicit PlainUpstream(TcpSocket socket) : socket_(std::move(socket)) {}
   int fd() const override { return socket_.fd(); }
-  short poll_events(bool reading, bool writing) const override {
-    return static_cast<short>((reading ? POLLIN : 0) | (writing ? POLLOUT : 0));
-  }
-  bool readable(short revents) const override { return (revents & ~POLLOUT) != 0; }
   bool pending() const override { return false; }
   Result<IoCount> read(char* to, std::size_t room) override { return receive(fd(), to, room); }
   Result<IoCount> write(ByteView bytes) override { return transmit(fd(), bytes); }
@@ -35,33 +29,21 @@ class TlsUpstream final : public Upstream {
   explicit TlsUpstream(std::unique_ptr<TlsStream> stream) : stream_(std::move(stream)) { stream_->stop_waiting(); }
   ~TlsUpstream() override { stream_->close(); }
   int fd() const override { return stream_->socket().fd(); }
-  short poll_events(bool reading, bool writing) const override {
-    const bool in = (reading && read_ != Blocked::until_writable) || (writing && write_ == Blocked::until_readable);
-    const bool out = (writing && write_ != Blocked::until_readable) || (reading && read_ == Blocked::until_writable);
-    return static_cast<short>((in ? POLLIN : 0) | (out ? POLLOUT : 0));
-  }
-  bool readable(short revents) const override {
-    return (revents & ~POLLOUT) != 0 || (read_ == Blocked::until_writable && revents != 0);
-  }
   bool pending() const override { return stream_->pending(); }
   Result<IoCount> read(char* to, std::size_t room) override {
     if (room == 0) return IoCount{0, true};
     SEALRING_ASSIGN(const TlsStream::Moved moved, stream_->read_now(to, room));
-    read_ = moved.blocked;
-    if (moved.bytes == 0 && moved.blocked == Blocked::no) return retry_error("closed the connection");
+    if (moved.bytes == 0 && !moved.blocked) return retry_error("closed the connection");
     return IoCount{moved.bytes, moved.bytes == 0};
   }
   Result<IoCount> write(ByteView bytes) override {
     SEALRING_ASSIGN(const TlsStream::Moved moved, stream_->write_now(bytes.data(), bytes.size()));
-    write_ = moved.blocked;
-    return IoCount{moved.bytes, moved.blocked != Blocked::no};
+    return IoCount{moved.bytes, moved.blocked};
   }
   std::string advice(ByteView) const override { return "is this a port for MQTT? Its own log says more"; }
 
  private:
-  using Blocked = TlsStream::Blocked;
   std::unique_ptr<TlsStream> stream_;
-  Blocked read_ = Blocked::no, write_ = Blocked::no;
 };
 
 }  // namespace

@@ -20,10 +20,6 @@ class Upstream {
  public:
   virtual ~Upstream() = default;
   virtual int fd() const = 0;
-  // What to poll for, to read or to write on. Not always POLLIN and POLLOUT: TLS may have to write before it can read.
-  virtual short poll_events(bool reading, bool writing) const = 0;
-  // read() is worth a try at these results of poll().
-  virtual bool readable(short revents) const = 0;
   // read() has something although poll() does not show it: bytes that came with others and are decrypted already.
   virtual bool pending() const = 0;
   virtual Result<IoCount> read(char* to, std::size_t room) = 0;  // retry: the end of the stream, too

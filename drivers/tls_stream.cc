@@ -1,7 +1,5 @@
 #include "drivers/tls_stream.h"
 
-#include <arpa/inet.h>
-#include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
@@ -15,11 +13,12 @@
 #endif
 
 #include <algorithm>
-#include <ctime>
 #include <optional>
+#include <utility>
 
 #include "crypto/ed25519.h"
 #include "drivers/system_error.h"
+#include "drivers/tls_names.h"
 
 namespace sealring {
 
@@ -27,24 +26,16 @@ namespace {
 
 constexpr std::size_t kEnoughToTell = 24;  // bytes by which to tell another protocol
 constexpr std::size_t kAheadBytes = 16u << 10;
+constexpr std::size_t kMaxUnsent = 64u << 10;   // one record, and alerts to a peer that provokes them without reading
 constexpr int kAlertCertificateRequired = 116;  // TLS 1.3
 constexpr std::uint32_t kWrongUsage =
     MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE;
-constexpr unsigned char kSanUri = 0x86;  // GeneralName: context tag 6
-constexpr unsigned char kSanDns = 0x82;
-constexpr unsigned char kSanIp = 0x87;
 
 int random_for_mbedtls(void*, unsigned char* to, std::size_t count) {
   Bytes bytes = random_bytes(count);
   std::memcpy(to, bytes.data(), count);
   wipe(bytes);
   return 0;
-}
-
-std::string mbedtls_words(int code) {
-  char words[160];
-  mbedtls_strerror(code, words, sizeof words);
-  return words;
 }
 
 // mbedTLS wants the terminating zero of PEM counted.
@@ -116,82 +107,6 @@ Status TlsMaterial::check() const {
   return {};
 }
 
-// --- names and times in certificates ---
-
-namespace {
-
-std::string subject_of(const mbedtls_x509_crt& crt) {
-  char name[512];
-  int n = mbedtls_x509_dn_gets(name, sizeof name, &crt.subject);
-  return n < 0 ? "(a name that cannot be shown)" : std::string(name, static_cast<std::size_t>(n));
-}
-
-std::string issuer_of(const mbedtls_x509_crt& crt) {
-  char name[512];
-  int n = mbedtls_x509_dn_gets(name, sizeof name, &crt.issuer);
-  return n < 0 ? "(a name that cannot be shown)" : std::string(name, static_cast<std::size_t>(n));
-}
-
-std::string time_words(const mbedtls_x509_time& t) {
-  char words[80];
-  std::snprintf(words, sizeof words, "%04d-%02d-%02d %02d:%02d:%02d UTC", t.year, t.mon, t.day, t.hour, t.min, t.sec);
-  return words;
-}
-
-std::string now_words() {
-  std::time_t now = std::time(nullptr);
-  std::tm t{};
-  gmtime_r(&now, &t);
-  char words[40];
-  std::strftime(words, sizeof words, "%Y-%m-%d %H:%M:%S UTC", &t);
-  return words;
-}
-
-// The alternative names of one kind, by their tag, as they stand. mbedTLS 2.28 interprets few kinds but lists all raw.
-std::vector<std::string> alternative_names(const mbedtls_x509_crt& crt, unsigned char tag) {
-  std::vector<std::string> names;
-  for (const mbedtls_x509_sequence* s = &crt.subject_alt_names; s != nullptr; s = s->next) {
-    if (s->buf.p == nullptr || s->buf.tag != tag) continue;
-    names.emplace_back(reinterpret_cast<const char*>(s->buf.p), s->buf.len);
-  }
-  return names;
-}
-
-// URIs are printable ASCII; one with a NUL or a control character in it must not be equal to anything.
-std::vector<std::string> uris_of(const mbedtls_x509_crt& crt) {
-  std::vector<std::string> uris = alternative_names(crt, kSanUri);
-  auto odd = [](const std::string& uri) {
-    return std::any_of(uri.begin(), uri.end(), [](char c) { return c <= 0x20 || c >= 0x7f; });
-  };
-  uris.erase(std::remove_if(uris.begin(), uris.end(), odd), uris.end());
-  return uris;
-}
-
-// The 4 or 16 bytes of an address, empty for a name.
-Bytes address_bytes(const std::string& name) {
-  char raw[16];
-  if (inet_pton(AF_INET, name.c_str(), raw) == 1) return Bytes(raw, 4);
-  if (inet_pton(AF_INET6, name.c_str(), raw) == 1) return Bytes(raw, 16);
-  return {};
-}
-
-std::string address_words(const std::string& raw) {
-  char words[INET6_ADDRSTRLEN];
-  int family = raw.size() == 4 ? AF_INET : AF_INET6;
-  if ((raw.size() != 4 && raw.size() != 16) || inet_ntop(family, raw.data(), words, sizeof words) == nullptr)
-    return "?";
-  return words;
-}
-
-std::string names_words(const mbedtls_x509_crt& crt) {
-  std::string words;
-  for (const std::string& dns : alternative_names(crt, kSanDns)) words += ", " + quoted(dns);
-  for (const std::string& ip : alternative_names(crt, kSanIp)) words += ", " + address_words(ip);
-  return words.empty() ? subject_of(crt) : words.substr(2);
-}
-
-}  // namespace
-
 // --- the stream ---
 
 struct TlsStream::Impl {
@@ -209,8 +124,9 @@ struct TlsStream::Impl {
   TcpSocket::Io last_io;
   Bytes ahead;  // without waiting: received, not given to mbedTLS yet. It asks for each record in two pieces
   std::size_t ahead_at = 0;
-  std::size_t blocked_write = 0;  // bytes that mbedTLS has encrypted and not sent
-  std::optional<Error> broken;    // what read_now() found after bytes that it had to give first
+  Bytes unsent;                 // records that wait for room in the socket
+  std::size_t taken = 0;        // of write_now(): in `unsent`, to be reported when that is empty
+  std::optional<Error> broken;  // what read_now() found after bytes that it had to give first
   bool waits = true;
   Failure failure = Failure::none;
   Bytes first_bytes;  // of the peer: tells other protocols from TLS
@@ -235,12 +151,15 @@ struct TlsStream::Impl {
   static int on_send(void* self, const unsigned char* from, std::size_t count);
   static int on_receive(void* self, unsigned char* to, std::size_t capacity);
   int receive_ahead(unsigned char* to, std::size_t capacity);
+  int send_later(const unsigned char* from, std::size_t count);
+  int flush_unsent();
   static int on_verify(void* self, mbedtls_x509_crt* crt, int depth, std::uint32_t* flags);
   void note_flaws(const mbedtls_x509_crt& crt, int depth, std::uint32_t flags);
   int io_code(const TcpSocket::Io& io);
   Error failed(int code);
   std::string words(int code);
   std::string io_words() const;
+  std::optional<int> unread_alert() const;
   std::string alert_words(int alert) const;
   std::string not_tls_words() const;
   std::string usage_words() const {
@@ -330,8 +249,32 @@ int TlsStream::Impl::io_code(const TcpSocket::Io& io) {
 
 int TlsStream::Impl::on_send(void* self, const unsigned char* from, std::size_t count) {
   auto& impl = *static_cast<Impl*>(self);
-  TcpSocket::Io io = impl.socket.send(reinterpret_cast<const char*>(from), count);
-  return io.outcome == TcpSocket::Io::would_block ? MBEDTLS_ERR_SSL_WANT_WRITE : impl.io_code(io);
+  if (!impl.waits) return impl.send_later(from, count);
+  return impl.io_code(impl.socket.send(reinterpret_cast<const char*>(from), count));
+}
+
+// Takes all. mbedTLS must never find that it cannot send: it forgets whether what waits is data or the alert that a
+// read has to send, and then drops data or sends it twice.
+int TlsStream::Impl::send_later(const unsigned char* from, std::size_t count) {
+  try {
+    unsent.append(reinterpret_cast<const char*>(from), count);
+  } catch (const std::bad_alloc&) {  // must not fly through C
+    return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+  }
+  int code = flush_unsent();
+  if (code == 0 && unsent.size() > kMaxUnsent) code = io_code({TcpSocket::Io::failed, 0, ENOBUFS});
+  return code == 0 ? static_cast<int>(count) : code;
+}
+
+// 0, or an error. What cannot be sent now stays.
+int TlsStream::Impl::flush_unsent() {
+  while (!unsent.empty()) {
+    TcpSocket::Io io = socket.send(unsent.data(), unsent.size());
+    if (io.outcome == TcpSocket::Io::would_block) return 0;
+    if (io.outcome != TcpSocket::Io::done) return io_code(io);
+    unsent.erase(0, io.bytes);
+  }
+  return 0;
 }
 
 int TlsStream::Impl::on_receive(void* self, unsigned char* to, std::size_t capacity) {
@@ -365,7 +308,7 @@ int TlsStream::Impl::on_verify(void* self, mbedtls_x509_crt* crt, int depth, std
   auto& impl = *static_cast<Impl*>(self);
   try {
     if (depth == 0 && !impl.server_address.empty()) {
-      auto addresses = alternative_names(*crt, kSanIp);
+      auto addresses = addresses_of(*crt);
       if (std::find(addresses.begin(), addresses.end(), impl.server_address) == addresses.end()) {
         *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
       }
@@ -389,11 +332,12 @@ void TlsStream::Impl::note_flaws(const mbedtls_x509_crt& crt, int depth, std::ui
     flaws += (flaws.empty() ? "" : ", and ") + text;
     flags &= ~flag;
   };
-  bool self_signed = crt.issuer_raw.len == crt.subject_raw.len &&
+  bool self_issued = crt.issuer_raw.len == crt.subject_raw.len &&
                      std::memcmp(crt.issuer_raw.p, crt.subject_raw.p, crt.subject_raw.len) == 0;
-  flaw(MBEDTLS_X509_BADCERT_NOT_TRUSTED,
-       "is not signed by the CA in " + material->files.ca_file + " but by " +
-           (self_signed ? std::string("itself (self-signed)") : quoted(issuer_of(crt), 200)));
+  flaw(MBEDTLS_X509_BADCERT_NOT_TRUSTED, "is not signed by the CA in " + material->files.ca_file + " but by " +
+                                             (!self_issued ? quoted(issuer_of(crt), 200)
+                                              : depth == 0 ? "itself (self-signed)"
+                                                           : "itself: another CA"));
   flaw(MBEDTLS_X509_BADCERT_EXPIRED,
        "has expired on " + time_words(crt.valid_to) + " (our clock: " + now_words() + ")");
   flaw(MBEDTLS_X509_BADCERT_FUTURE,
@@ -427,10 +371,23 @@ std::string TlsStream::Impl::not_tls_words() const {
   return role == Role::client ? "the server " + what + ": is the port right?" : "the client " + what;
 }
 
+// A peer that refuses our certificate hangs up while we still send, and the failure of that comes before its alert.
+std::optional<int> TlsStream::Impl::unread_alert() const {
+  if (handshake_done || last_io.outcome != TcpSocket::Io::failed) return std::nullopt;
+  char record[7];  // type 21, version, length 2, level, description
+  if (socket.peek(record, sizeof record) != sizeof record || ByteView(record, 2) != "\x15\x03") return std::nullopt;
+  if (ByteView(record + 3, 3) != ByteView("\0\2\2", 3)) return std::nullopt;  // not fatal, or not in clear
+  return static_cast<unsigned char>(record[6]);
+}
+
 std::string TlsStream::Impl::alert_words(int alert) const {
   const std::string& cert = material->files.cert_file;
   // The words of the alert differ from server to server; that it asked for a certificate, and had none, tells more.
-  bool asked_for_one = ssl.MBEDTLS_PRIVATE(client_auth) != 0 || alert == kAlertCertificateRequired;
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+  bool asked_for_one = alert == kAlertCertificateRequired;
+#else
+  bool asked_for_one = ssl.client_auth != 0;
+#endif
   if (role == Role::client && !material->has_own() && peer_seen && asked_for_one)
     return std::string(peer()) + " requires a certificate, and none of ours is configured: set cert and key";
   std::string refused = std::string(peer()) + " refused our certificate " + cert + ": ";
@@ -496,6 +453,7 @@ std::string TlsStream::Impl::words(int code) {
   }
   if (!refusal.empty()) return std::string(peer()) + "'s " + refusal;
   if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) return alert_words(ssl.MBEDTLS_PRIVATE(in_msg)[1]);
+  if (std::optional<int> alert = unread_alert()) return alert_words(*alert);
   if (code == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE) return "the client showed no certificate";
   if (!handshake_done) {
     std::string words = not_tls_words();
@@ -592,16 +550,6 @@ void TlsStream::stop_waiting() {
   impl_->socket.stop_waiting();
 }
 
-namespace {
-
-TlsStream::Blocked blocked_by(int code) {
-  return code == MBEDTLS_ERR_SSL_WANT_WRITE ? TlsStream::Blocked::until_writable : TlsStream::Blocked::until_readable;
-}
-
-bool wants_to_wait(int code) { return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE; }
-
-}  // namespace
-
 // A broker makes a record of each message, so as many records as there are.
 Result<TlsStream::Moved> TlsStream::read_now(char* to, std::size_t capacity) {
   Moved moved;
@@ -611,8 +559,8 @@ Result<TlsStream::Moved> TlsStream::read_now(char* to, std::size_t capacity) {
         mbedtls_ssl_read(&impl_->ssl, reinterpret_cast<unsigned char*>(to) + moved.bytes, capacity - moved.bytes);
     if (code > 0) {
       moved.bytes += static_cast<std::size_t>(code);
-    } else if (wants_to_wait(code)) {
-      moved.blocked = blocked_by(code);
+    } else if (code == MBEDTLS_ERR_SSL_WANT_READ) {
+      moved.blocked = true;
       break;
     } else if (!call_again(code)) {
       bool orderly = code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
@@ -627,14 +575,14 @@ Result<TlsStream::Moved> TlsStream::read_now(char* to, std::size_t capacity) {
 }
 
 Result<TlsStream::Moved> TlsStream::write_now(const char* from, std::size_t count) {
-  // mbedTLS counts the call that ends a blocked one as having taken all it was given, so it must be given the same.
-  if (impl_->blocked_write > 0) count = std::min(count, impl_->blocked_write);
-  if (count == 0) return Moved{};
-  int code = mbedtls_ssl_write(&impl_->ssl, reinterpret_cast<const unsigned char*>(from), count);
-  impl_->blocked_write = wants_to_wait(code) ? count : 0;
-  if (wants_to_wait(code)) return Moved{0, blocked_by(code)};
-  if (code > 0) return Moved{static_cast<std::size_t>(code), Blocked::no};
-  return impl_->failed(code);
+  int code = impl_->flush_unsent();
+  if (code == 0 && impl_->taken == 0 && count > 0) {
+    code = mbedtls_ssl_write(&impl_->ssl, reinterpret_cast<const unsigned char*>(from), count);
+    if (code > 0) impl_->taken = static_cast<std::size_t>(std::exchange(code, 0));
+  }
+  if (code != 0) return impl_->failed(code);
+  if (!impl_->unsent.empty()) return Moved{0, true};
+  return Moved{std::exchange(impl_->taken, 0), false};
 }
 
 bool TlsStream::pending() const {

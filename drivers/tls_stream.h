@@ -41,13 +41,12 @@ class TlsStream {
 
   // For an event loop, after the handshake: read_now() and write_now() move what can be moved at once.
   void stop_waiting();
-  enum class Blocked { no, until_readable, until_writable };  // a read may have to write first, and the other way round
   struct Moved {
     std::size_t bytes = 0;
-    Blocked blocked = Blocked::no;  // no, with 0 bytes: the peer's orderly end
+    bool blocked = false;  // until the socket is readable or writable; false with 0 bytes read: the peer's orderly end
   };
   Result<Moved> read_now(char* to, std::size_t capacity);
-  // The bytes that were blocked must come again at the front of the next call: they may be encrypted already.
+  // The bytes that were blocked must come again at the front of the next call: they are encrypted already.
   Result<Moved> write_now(const char* from, std::size_t count);
   // read_now() has something to say although poll() does not show it.
   bool pending() const;
