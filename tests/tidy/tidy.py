@@ -48,7 +48,7 @@ THIRD_PARTY = {
 # Headers of the C and C++ standards and of Linux, by name or prefix.
 SYSTEM = {
     "arpa/", "dirent.h", "fcntl.h", "grp.h", "ifaddrs.h", "linux/", "net/", "netdb.h", "netinet/", "poll.h",
-    "pthread.h", "pwd.h", "sched.h", "signal.h", "spawn.h", "stdlib.h", "sys/", "unistd.h",
+    "pthread.h", "pwd.h", "sched.h", "signal.h", "spawn.h", "stddef.h", "stdint.h", "stdlib.h", "sys/", "unistd.h",
 }
 STANDARD = re.compile(r"[a-z_0-9]+")
 
