@@ -169,33 +169,44 @@ void sealring_unity_real_trait(int wanted, SealringUnityTrait trait, SealringUni
 /* --- strings and memory ---------------------------------------------------------------------------------------------
  */
 
-#define TEST_ASSERT_EQUAL_STRING(expected, actual) sealring_unity_string((expected), (actual), SIZE_MAX, NULL, __LINE__)
+#define TEST_ASSERT_EQUAL_STRING(expected, actual) \
+  sealring_unity_string((const char*)(expected), (const char*)(actual), SIZE_MAX, NULL, __LINE__)
 #define TEST_ASSERT_EQUAL_STRING_MESSAGE(expected, actual, message) \
-  sealring_unity_string((expected), (actual), SIZE_MAX, (message), __LINE__)
+  sealring_unity_string((const char*)(expected), (const char*)(actual), SIZE_MAX, (message), __LINE__)
 #define TEST_ASSERT_EQUAL_STRING_LEN(expected, actual, length) \
-  sealring_unity_string((expected), (actual), (length), NULL, __LINE__)
+  sealring_unity_string((const char*)(expected), (const char*)(actual), (length), NULL, __LINE__)
 #define TEST_ASSERT_EQUAL_STRING_LEN_MESSAGE(expected, actual, length, message) \
-  sealring_unity_string((expected), (actual), (length), (message), __LINE__)
-#define TEST_ASSERT_EQUAL_STRING_ARRAY(expected, actual, count) \
-  sealring_unity_strings(SEALRING_UNITY_ARRAY, (expected), (const char* const*)(actual), (count), NULL, __LINE__)
-#define TEST_ASSERT_EQUAL_STRING_ARRAY_MESSAGE(expected, actual, count, message) \
-  sealring_unity_strings(SEALRING_UNITY_ARRAY, (expected), (const char* const*)(actual), (count), (message), __LINE__)
-#define TEST_ASSERT_EACH_EQUAL_STRING(expected, actual, count) \
-  sealring_unity_strings(SEALRING_UNITY_EACH, (expected), (const char* const*)(actual), (count), NULL, __LINE__)
-#define TEST_ASSERT_EACH_EQUAL_STRING_MESSAGE(expected, actual, count, message) \
-  sealring_unity_strings(SEALRING_UNITY_EACH, (expected), (const char* const*)(actual), (count), (message), __LINE__)
-#define TEST_ASSERT_EQUAL_MEMORY(expected, actual, size) \
-  sealring_unity_memory(SEALRING_UNITY_ARRAY, (expected), (actual), (size), 1, NULL, __LINE__)
-#define TEST_ASSERT_EQUAL_MEMORY_MESSAGE(expected, actual, size, message) \
-  sealring_unity_memory(SEALRING_UNITY_ARRAY, (expected), (actual), (size), 1, (message), __LINE__)
-#define TEST_ASSERT_EQUAL_MEMORY_ARRAY(expected, actual, size, count) \
-  sealring_unity_memory(SEALRING_UNITY_ARRAY, (expected), (actual), (size), (count), NULL, __LINE__)
-#define TEST_ASSERT_EQUAL_MEMORY_ARRAY_MESSAGE(expected, actual, size, count, message) \
-  sealring_unity_memory(SEALRING_UNITY_ARRAY, (expected), (actual), (size), (count), (message), __LINE__)
-#define TEST_ASSERT_EACH_EQUAL_MEMORY(expected, actual, size, count) \
-  sealring_unity_memory(SEALRING_UNITY_EACH, (expected), (actual), (size), (count), NULL, __LINE__)
-#define TEST_ASSERT_EACH_EQUAL_MEMORY_MESSAGE(expected, actual, size, count, message) \
-  sealring_unity_memory(SEALRING_UNITY_EACH, (expected), (actual), (size), (count), (message), __LINE__)
+  sealring_unity_string((const char*)(expected), (const char*)(actual), (length), (message), __LINE__)
+#define TEST_ASSERT_EQUAL_STRING_ARRAY(expected, actual, count)                                                      \
+  sealring_unity_strings(SEALRING_UNITY_ARRAY, SEALRING_UNITY_DATA(expected), (const char* const*)(actual), (count), \
+                         NULL, __LINE__)
+#define TEST_ASSERT_EQUAL_STRING_ARRAY_MESSAGE(expected, actual, count, message)                                     \
+  sealring_unity_strings(SEALRING_UNITY_ARRAY, SEALRING_UNITY_DATA(expected), (const char* const*)(actual), (count), \
+                         (message), __LINE__)
+#define TEST_ASSERT_EACH_EQUAL_STRING(expected, actual, count)                                                      \
+  sealring_unity_strings(SEALRING_UNITY_EACH, SEALRING_UNITY_DATA(expected), (const char* const*)(actual), (count), \
+                         NULL, __LINE__)
+#define TEST_ASSERT_EACH_EQUAL_STRING_MESSAGE(expected, actual, count, message)                                     \
+  sealring_unity_strings(SEALRING_UNITY_EACH, SEALRING_UNITY_DATA(expected), (const char* const*)(actual), (count), \
+                         (message), __LINE__)
+#define TEST_ASSERT_EQUAL_MEMORY(expected, actual, size)                                                             \
+  sealring_unity_memory(SEALRING_UNITY_ARRAY, SEALRING_UNITY_DATA(expected), SEALRING_UNITY_DATA(actual), (size), 1, \
+                        NULL, __LINE__)
+#define TEST_ASSERT_EQUAL_MEMORY_MESSAGE(expected, actual, size, message)                                            \
+  sealring_unity_memory(SEALRING_UNITY_ARRAY, SEALRING_UNITY_DATA(expected), SEALRING_UNITY_DATA(actual), (size), 1, \
+                        (message), __LINE__)
+#define TEST_ASSERT_EQUAL_MEMORY_ARRAY(expected, actual, size, count)                                             \
+  sealring_unity_memory(SEALRING_UNITY_ARRAY, SEALRING_UNITY_DATA(expected), SEALRING_UNITY_DATA(actual), (size), \
+                        (count), NULL, __LINE__)
+#define TEST_ASSERT_EQUAL_MEMORY_ARRAY_MESSAGE(expected, actual, size, count, message)                            \
+  sealring_unity_memory(SEALRING_UNITY_ARRAY, SEALRING_UNITY_DATA(expected), SEALRING_UNITY_DATA(actual), (size), \
+                        (count), (message), __LINE__)
+#define TEST_ASSERT_EACH_EQUAL_MEMORY(expected, actual, size, count)                                             \
+  sealring_unity_memory(SEALRING_UNITY_EACH, SEALRING_UNITY_DATA(expected), SEALRING_UNITY_DATA(actual), (size), \
+                        (count), NULL, __LINE__)
+#define TEST_ASSERT_EACH_EQUAL_MEMORY_MESSAGE(expected, actual, size, count, message)                            \
+  sealring_unity_memory(SEALRING_UNITY_EACH, SEALRING_UNITY_DATA(expected), SEALRING_UNITY_DATA(actual), (size), \
+                        (count), (message), __LINE__)
 
 /* --- float and double -----------------------------------------------------------------------------------------------
  */
@@ -228,18 +239,18 @@ void sealring_unity_real_trait(int wanted, SealringUnityTrait trait, SealringUni
   sealring_unity_real(SEALRING_UNITY_LESS_OR_EQUAL, SEALRING_UNITY_FLOAT, (threshold), (actual), NULL, __LINE__)
 #define TEST_ASSERT_LESS_OR_EQUAL_FLOAT_MESSAGE(threshold, actual, message) \
   sealring_unity_real(SEALRING_UNITY_LESS_OR_EQUAL, SEALRING_UNITY_FLOAT, (threshold), (actual), (message), __LINE__)
-#define TEST_ASSERT_EQUAL_FLOAT_ARRAY(expected, actual, count)                                                  \
-  sealring_unity_real_array(SEALRING_UNITY_ARRAY, SEALRING_UNITY_FLOAT, 0, (expected), (actual), (count), NULL, \
-                            __LINE__)
-#define TEST_ASSERT_EQUAL_FLOAT_ARRAY_MESSAGE(expected, actual, count, message)                                      \
-  sealring_unity_real_array(SEALRING_UNITY_ARRAY, SEALRING_UNITY_FLOAT, 0, (expected), (actual), (count), (message), \
-                            __LINE__)
-#define TEST_ASSERT_EACH_EQUAL_FLOAT(expected, actual, count)                                                     \
-  sealring_unity_real_array(SEALRING_UNITY_EACH, SEALRING_UNITY_FLOAT, (expected), NULL, (actual), (count), NULL, \
-                            __LINE__)
-#define TEST_ASSERT_EACH_EQUAL_FLOAT_MESSAGE(expected, actual, count, message)                                         \
-  sealring_unity_real_array(SEALRING_UNITY_EACH, SEALRING_UNITY_FLOAT, (expected), NULL, (actual), (count), (message), \
-                            __LINE__)
+#define TEST_ASSERT_EQUAL_FLOAT_ARRAY(expected, actual, count)                                            \
+  sealring_unity_real_array(SEALRING_UNITY_ARRAY, SEALRING_UNITY_FLOAT, 0, SEALRING_UNITY_DATA(expected), \
+                            SEALRING_UNITY_DATA(actual), (count), NULL, __LINE__)
+#define TEST_ASSERT_EQUAL_FLOAT_ARRAY_MESSAGE(expected, actual, count, message)                           \
+  sealring_unity_real_array(SEALRING_UNITY_ARRAY, SEALRING_UNITY_FLOAT, 0, SEALRING_UNITY_DATA(expected), \
+                            SEALRING_UNITY_DATA(actual), (count), (message), __LINE__)
+#define TEST_ASSERT_EACH_EQUAL_FLOAT(expected, actual, count)                                                         \
+  sealring_unity_real_array(SEALRING_UNITY_EACH, SEALRING_UNITY_FLOAT, (expected), NULL, SEALRING_UNITY_DATA(actual), \
+                            (count), NULL, __LINE__)
+#define TEST_ASSERT_EACH_EQUAL_FLOAT_MESSAGE(expected, actual, count, message)                                        \
+  sealring_unity_real_array(SEALRING_UNITY_EACH, SEALRING_UNITY_FLOAT, (expected), NULL, SEALRING_UNITY_DATA(actual), \
+                            (count), (message), __LINE__)
 #define TEST_ASSERT_FLOAT_IS_INF(actual) \
   sealring_unity_real_trait(1, SEALRING_UNITY_INF, SEALRING_UNITY_FLOAT, (actual), NULL, __LINE__)
 #define TEST_ASSERT_FLOAT_IS_INF_MESSAGE(actual, message) \
@@ -302,18 +313,18 @@ void sealring_unity_real_trait(int wanted, SealringUnityTrait trait, SealringUni
   sealring_unity_real(SEALRING_UNITY_LESS_OR_EQUAL, SEALRING_UNITY_DOUBLE, (threshold), (actual), NULL, __LINE__)
 #define TEST_ASSERT_LESS_OR_EQUAL_DOUBLE_MESSAGE(threshold, actual, message) \
   sealring_unity_real(SEALRING_UNITY_LESS_OR_EQUAL, SEALRING_UNITY_DOUBLE, (threshold), (actual), (message), __LINE__)
-#define TEST_ASSERT_EQUAL_DOUBLE_ARRAY(expected, actual, count)                                                  \
-  sealring_unity_real_array(SEALRING_UNITY_ARRAY, SEALRING_UNITY_DOUBLE, 0, (expected), (actual), (count), NULL, \
-                            __LINE__)
-#define TEST_ASSERT_EQUAL_DOUBLE_ARRAY_MESSAGE(expected, actual, count, message)                                      \
-  sealring_unity_real_array(SEALRING_UNITY_ARRAY, SEALRING_UNITY_DOUBLE, 0, (expected), (actual), (count), (message), \
-                            __LINE__)
-#define TEST_ASSERT_EACH_EQUAL_DOUBLE(expected, actual, count)                                                     \
-  sealring_unity_real_array(SEALRING_UNITY_EACH, SEALRING_UNITY_DOUBLE, (expected), NULL, (actual), (count), NULL, \
-                            __LINE__)
-#define TEST_ASSERT_EACH_EQUAL_DOUBLE_MESSAGE(expected, actual, count, message)                              \
-  sealring_unity_real_array(SEALRING_UNITY_EACH, SEALRING_UNITY_DOUBLE, (expected), NULL, (actual), (count), \
-                            (message), __LINE__)
+#define TEST_ASSERT_EQUAL_DOUBLE_ARRAY(expected, actual, count)                                            \
+  sealring_unity_real_array(SEALRING_UNITY_ARRAY, SEALRING_UNITY_DOUBLE, 0, SEALRING_UNITY_DATA(expected), \
+                            SEALRING_UNITY_DATA(actual), (count), NULL, __LINE__)
+#define TEST_ASSERT_EQUAL_DOUBLE_ARRAY_MESSAGE(expected, actual, count, message)                           \
+  sealring_unity_real_array(SEALRING_UNITY_ARRAY, SEALRING_UNITY_DOUBLE, 0, SEALRING_UNITY_DATA(expected), \
+                            SEALRING_UNITY_DATA(actual), (count), (message), __LINE__)
+#define TEST_ASSERT_EACH_EQUAL_DOUBLE(expected, actual, count)                                                         \
+  sealring_unity_real_array(SEALRING_UNITY_EACH, SEALRING_UNITY_DOUBLE, (expected), NULL, SEALRING_UNITY_DATA(actual), \
+                            (count), NULL, __LINE__)
+#define TEST_ASSERT_EACH_EQUAL_DOUBLE_MESSAGE(expected, actual, count, message)                                        \
+  sealring_unity_real_array(SEALRING_UNITY_EACH, SEALRING_UNITY_DOUBLE, (expected), NULL, SEALRING_UNITY_DATA(actual), \
+                            (count), (message), __LINE__)
 #define TEST_ASSERT_DOUBLE_IS_INF(actual) \
   sealring_unity_real_trait(1, SEALRING_UNITY_INF, SEALRING_UNITY_DOUBLE, (actual), NULL, __LINE__)
 #define TEST_ASSERT_DOUBLE_IS_INF_MESSAGE(actual, message) \

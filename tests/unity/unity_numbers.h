@@ -4,6 +4,8 @@
  * hexadecimal ones (they differ in what is printed), characters and pointers. */
 
 #define SEALRING_UNITY_NUMBER(x) ((long long)(x))
+/* Whatever it points to: bytes of a driver are unsigned or volatile. */
+#define SEALRING_UNITY_DATA(x) ((const void*)(x))
 #define SEALRING_UNITY_ADDRESS(x) ((long long)(uintptr_t)(x))
 #define SEALRING_UNITY_COMPARE(relation, type, expected, actual, message)                                   \
   sealring_unity_compare(SEALRING_UNITY_##relation, SEALRING_UNITY_##type, SEALRING_UNITY_NUMBER(expected), \
@@ -11,11 +13,12 @@
 #define SEALRING_UNITY_WITHIN(type, delta, expected, actual, message)                                        \
   sealring_unity_within(SEALRING_UNITY_##type, (unsigned long long)(delta), SEALRING_UNITY_NUMBER(expected), \
                         SEALRING_UNITY_NUMBER(actual), message, __LINE__)
-#define SEALRING_UNITY_ELEMENTS(type, delta, expected, actual, count, message)                                     \
-  sealring_unity_array(SEALRING_UNITY_##type, (unsigned long long)(delta), (expected), (actual), (count), message, \
-                       __LINE__)
-#define SEALRING_UNITY_ALL(type, expected, actual, count, message) \
-  sealring_unity_each(SEALRING_UNITY_##type, SEALRING_UNITY_NUMBER(expected), (actual), (count), message, __LINE__)
+#define SEALRING_UNITY_ELEMENTS(type, delta, expected, actual, count, message)                            \
+  sealring_unity_array(SEALRING_UNITY_##type, (unsigned long long)(delta), SEALRING_UNITY_DATA(expected), \
+                       SEALRING_UNITY_DATA(actual), (count), message, __LINE__)
+#define SEALRING_UNITY_ALL(type, expected, actual, count, message)                                                  \
+  sealring_unity_each(SEALRING_UNITY_##type, SEALRING_UNITY_NUMBER(expected), SEALRING_UNITY_DATA(actual), (count), \
+                      message, __LINE__)
 #define TEST_ASSERT_EQUAL(expected, actual) SEALRING_UNITY_COMPARE(EQUAL, INT, expected, actual, NULL)
 #define TEST_ASSERT_EQUAL_MESSAGE(expected, actual, message) \
   SEALRING_UNITY_COMPARE(EQUAL, INT, expected, actual, (message))
@@ -658,7 +661,9 @@
   SEALRING_UNITY_ELEMENTS(PTR, 0, expected, actual, count, NULL)
 #define TEST_ASSERT_EQUAL_PTR_ARRAY_MESSAGE(expected, actual, count, message) \
   SEALRING_UNITY_ELEMENTS(PTR, 0, expected, actual, count, (message))
-#define TEST_ASSERT_EACH_EQUAL_PTR(expected, actual, count) \
-  sealring_unity_each(SEALRING_UNITY_PTR, SEALRING_UNITY_ADDRESS(expected), (actual), (count), NULL, __LINE__)
-#define TEST_ASSERT_EACH_EQUAL_PTR_MESSAGE(expected, actual, count, message) \
-  sealring_unity_each(SEALRING_UNITY_PTR, SEALRING_UNITY_ADDRESS(expected), (actual), (count), (message), __LINE__)
+#define TEST_ASSERT_EACH_EQUAL_PTR(expected, actual, count)                                                       \
+  sealring_unity_each(SEALRING_UNITY_PTR, SEALRING_UNITY_ADDRESS(expected), SEALRING_UNITY_DATA(actual), (count), \
+                      NULL, __LINE__)
+#define TEST_ASSERT_EACH_EQUAL_PTR_MESSAGE(expected, actual, count, message)                                      \
+  sealring_unity_each(SEALRING_UNITY_PTR, SEALRING_UNITY_ADDRESS(expected), SEALRING_UNITY_DATA(actual), (count), \
+                      (message), __LINE__)

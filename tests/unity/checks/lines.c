@@ -6,6 +6,8 @@
 static const int16_t words[] = {1, 2, -3}, other_words[] = {1, 2, 4};
 static const char *names[] = {"one", "two"}, *other_names[] = {"one", "three"}, *same_names[] = {"one"};
 static const double reals[] = {1.0, 2.0}, other_reals[] = {1.0, 3.0};
+static uint8_t line[] = "ok";
+static volatile uint8_t port[] = {'o', 'k'};
 
 static void test_true(void) { TEST_ASSERT_TRUE(0); } /*= FAIL: Expected TRUE Was FALSE */
 static void test_true_message(void) { TEST_ASSERT_TRUE_MESSAGE(0, "why"); } /*= FAIL: why */
@@ -208,6 +210,8 @@ static void test_good(void)
     TEST_ASSERT_DOUBLE_IS_NOT_DETERMINATE(NAN);
     TEST_ASSERT_BITS(0xF0, 0x5A, 0x50);
     TEST_ASSERT_EQUAL_MESSAGE(1, 1, NULL);
+    TEST_ASSERT_EQUAL_STRING("ok", line);
+    TEST_ASSERT_EQUAL_UINT8_ARRAY(line, port, 2);
 }
 static void test_message(void) { TEST_MESSAGE("by the way"); } /*= INFO: by the way */
 
