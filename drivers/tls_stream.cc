@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <utility>
 
 #include "crypto/ed25519.h"
 #include "drivers/system_error.h"
@@ -582,7 +581,9 @@ Result<TlsStream::Moved> TlsStream::write_now(const char* from, std::size_t coun
   }
   if (code != 0) return impl_->failed(code);
   if (!impl_->unsent.empty()) return Moved{0, true};
-  return Moved{std::exchange(impl_->taken, 0), false};
+  count = std::min(count, impl_->taken);
+  impl_->taken -= count;
+  return Moved{count, false};
 }
 
 bool TlsStream::pending() const {

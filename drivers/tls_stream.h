@@ -46,7 +46,7 @@ class TlsStream {
     bool blocked = false;  // until the socket is readable or writable; false with 0 bytes read: the peer's orderly end
   };
   Result<Moved> read_now(char* to, std::size_t capacity);
-  // All bytes that were blocked must come again at the front of the next call: they are encrypted already.
+  // The bytes that were blocked must come again at the front of the next call: they are encrypted already.
   Result<Moved> write_now(const char* from, std::size_t count);
   // read_now() has something to say although poll() does not show it.
   bool pending() const;

@@ -133,6 +133,35 @@ TEST_CASE("upstream tls: a blocked write goes on where it was, with more behind 
   CHECK(reading.get() == sent);
 }
 
+TEST_CASE("upstream tls: reading goes on while a write is blocked") {
+  Connected c;
+  const Bytes sent = numbered(24u << 20);
+  std::size_t at = 0;
+  const auto write = [&] {
+    auto n = c.broker->write(ByteView(sent).substr(at, 20000));
+    REQUIRE(n.ok());
+    at += n->bytes;
+    return !n->would_block;
+  };
+  while (write()) REQUIRE(at < sent.size());
+  REQUIRE(c.peer->write_some("go on", 5).ok());
+  REQUIRE(c.wait(POLLIN));
+  char room[100];
+  auto n = c.broker->read(room, sizeof room);
+  REQUIRE(n.ok());
+  CHECK(Bytes(room, n->bytes) == "go on");
+}
+
+TEST_CASE("upstream tls: a silent broker costs the time allowed, no more") {
+  FakeBroker silent;
+  auto connector = BrokerConnector::create("127.0.0.1", silent.port(), client_tls());
+  REQUIRE(connector.ok());
+  WakeFd stop;
+  auto result = (*connector)->connect(milliseconds(50), stop);
+  REQUIRE_FALSE(result.ok());
+  CHECK(result.error().message == "TLS: no answer from the server in time");
+}
+
 TEST_CASE("upstream tls: the broker's end, orderly or not, comes after what it said") {
   const bool orderly = GENERATE(true, false);
   Connected c;
