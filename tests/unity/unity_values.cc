@@ -21,7 +21,6 @@ size_t width(SealringUnityType type) {
     case SEALRING_UNITY_INT32:
     case SEALRING_UNITY_UINT32:
     case SEALRING_UNITY_HEX32:
-    case SEALRING_UNITY_FLOAT:
       return 4;
     case SEALRING_UNITY_INT:
     case SEALRING_UNITY_UINT:

@@ -6,6 +6,8 @@
 static const int16_t words[] = {1, 2, -3}, other_words[] = {1, 2, 4};
 static const char *names[] = {"one", "two"}, *other_names[] = {"one", "three"}, *same_names[] = {"one"};
 static const double reals[] = {1.0, 2.0}, other_reals[] = {1.0, 3.0};
+static const float floats[] = {1.0f, 2.0f}, other_floats[] = {1.0f, 3.0f};
+static const int16_t *places[] = {words, words}, *same_places[] = {words, words};
 static uint8_t line[] = "ok";
 static volatile uint8_t port[] = {'o', 'k'};
 
@@ -157,7 +159,7 @@ static void test_each_memory(void)
 }
 static void test_pointer_each(void)
 {
-    TEST_ASSERT_EACH_EQUAL_PTR(names[0], same_names, 0); /*@ test_pointer_each */
+    TEST_ASSERT_EACH_EQUAL_PTR(words, places, 0); /*@ test_pointer_each */
     /*= FAIL: You Asked Me To Compare Nothing, Which Was Pointless. */
 }
 static void test_float(void) { TEST_ASSERT_EQUAL_FLOAT(1.5f, 2.5f); } /*= FAIL: Expected 1.5 Was 2.5 */
@@ -171,6 +173,52 @@ static void test_double_not(void)
     /*= FAIL: Expected Not Infinity Was inf */
 }
 static void test_double_less(void) { TEST_ASSERT_LESS_THAN_DOUBLE(1.0, 1.0); } /*= FAIL: Expected 1 to be less than 1 */
+static void test_within_uint64(void)
+{
+    TEST_ASSERT_UINT64_WITHIN(1, 0, UINT64_MAX); /*@ test_within_uint64 */
+    /*= FAIL: Values Not Within Delta 1 Expected 0 Was 18446744073709551615 */
+}
+static void test_double_neg_inf(void)
+{
+    TEST_ASSERT_DOUBLE_IS_NEG_INF(INFINITY); /*@ test_double_neg_inf */
+    /*= FAIL: Expected Negative Infinity Was inf */
+}
+static void test_double_inf(void) { TEST_ASSERT_DOUBLE_IS_INF(-INFINITY); } /*= FAIL: Expected Infinity Was -inf */
+static void test_double_other_inf(void)
+{
+    TEST_ASSERT_EQUAL_DOUBLE(INFINITY, -INFINITY); /*@ test_double_other_inf */
+    /*= FAIL: Expected inf Was -inf */
+}
+static void test_double_within_inf(void)
+{
+    TEST_ASSERT_DOUBLE_WITHIN(INFINITY, 1.0, INFINITY); /*@ test_double_within_inf */
+    /*= FAIL: Expected 1 Was inf */
+}
+static void test_double_greater(void)
+{
+    TEST_ASSERT_GREATER_OR_EQUAL_DOUBLE(1.0, 0.5); /*@ test_double_greater */
+    /*= FAIL: Expected 0.5 to be greater than or equal to 1 */
+}
+static void test_double_less_or_equal(void)
+{
+    TEST_ASSERT_LESS_OR_EQUAL_DOUBLE(1.0, NAN); /*@ test_double_less_or_equal */
+    /*= FAIL: Expected nan to be less than or equal to 1 */
+}
+static void test_double_not_equal(void)
+{
+    TEST_ASSERT_NOT_EQUAL_DOUBLE(1.0, 1.0); /*@ test_double_not_equal */
+    /*= FAIL: Expected 1 to be not equal to 1 */
+}
+static void test_float_array(void)
+{
+    TEST_ASSERT_EQUAL_FLOAT_ARRAY(floats, other_floats, 2); /*@ test_float_array */
+    /*= FAIL: Element 1 Expected 2 Was 3 */
+}
+static void test_ptr_array(void)
+{
+    TEST_ASSERT_EQUAL_PTR_ARRAY(places, same_places, 0); /*@ test_ptr_array */
+    /*= FAIL: You Asked Me To Compare Nothing, Which Was Pointless. */
+}
 static void test_double_each(void)
 {
     TEST_ASSERT_EACH_EQUAL_DOUBLE(1.0, reals, 2); /*@ test_double_each */
@@ -196,13 +244,21 @@ static void test_good(void)
     TEST_ASSERT_LESS_THAN_INT64(1, -1);
     TEST_ASSERT_UINT64_WITHIN(1, UINT64_MAX - 1, UINT64_MAX);
     TEST_ASSERT_INT_WITHIN(3, 10, 13);
+    TEST_ASSERT_GREATER_OR_EQUAL_INT(5, 5);
+    TEST_ASSERT_LESS_OR_EQUAL_INT(5, 5);
+    TEST_ASSERT_LESS_THAN_CHAR(0, (signed char)-1);
+    TEST_ASSERT_GREATER_OR_EQUAL_DOUBLE(1.0, 1.0);
+    TEST_ASSERT_LESS_OR_EQUAL_DOUBLE(1.0, 1.0);
+    TEST_ASSERT_GREATER_THAN_FLOAT(1.0f, 1.5f);
+    TEST_ASSERT_EQUAL_FLOAT_ARRAY(floats, floats, 2);
+    TEST_ASSERT_EQUAL_PTR_ARRAY(places, same_places, 1);
     TEST_ASSERT_EQUAL_INT16_ARRAY(words, other_words, 2);
     TEST_ASSERT_INT16_ARRAY_WITHIN(7, words, other_words, 3);
     TEST_ASSERT_EQUAL_STRING(NULL, NULL);
     TEST_ASSERT_EQUAL_STRING_LEN("abc", "abd", 2);
     TEST_ASSERT_EQUAL_PTR(words, &words[0]);
     TEST_ASSERT_EACH_EQUAL_STRING("one", same_names, 1);
-    TEST_ASSERT_EACH_EQUAL_PTR(same_names[0], same_names, 1);
+    TEST_ASSERT_EACH_EQUAL_PTR(words, places, 2);
     TEST_ASSERT_EQUAL_FLOAT(1.0f, 1.000001f);
     TEST_ASSERT_EQUAL_FLOAT(NAN, NAN);
     TEST_ASSERT_EQUAL_DOUBLE(INFINITY, INFINITY);
@@ -280,6 +336,16 @@ int main(void)
     RUN_TEST(test_double);
     RUN_TEST(test_double_not);
     RUN_TEST(test_double_less);
+    RUN_TEST(test_within_uint64);
+    RUN_TEST(test_double_neg_inf);
+    RUN_TEST(test_double_inf);
+    RUN_TEST(test_double_other_inf);
+    RUN_TEST(test_double_within_inf);
+    RUN_TEST(test_double_greater);
+    RUN_TEST(test_double_less_or_equal);
+    RUN_TEST(test_double_not_equal);
+    RUN_TEST(test_float_array);
+    RUN_TEST(test_ptr_array);
     RUN_TEST(test_double_each);
     RUN_TEST(test_double_array);
     RUN_TEST(test_fail);
