@@ -101,7 +101,7 @@ void sealring_unity_real_trait(int wanted, SealringUnityTrait trait, SealringUni
 }
 #endif
 
-/* --- running ------------------------------------------------------------------------------------------------------ */
+/* --- running --------------------------------------------------------------------------------------------------- */
 
 #define UNITY_BEGIN() UnityBegin(__FILE__)
 #define UNITY_END() UnityEnd()
@@ -118,8 +118,7 @@ void sealring_unity_real_trait(int wanted, SealringUnityTrait trait, SealringUni
 #define TEST_IGNORE_MESSAGE(message) sealring_unity_ignore((message), __LINE__)
 #define TEST_ONLY()
 
-/* --- conditions -----------------------------------------------------------------------------------------------------
- */
+/* --- conditions ------------------------------------------------------------------------------------------------ */
 
 /* With a message, Unity prints it in place of its own words. */
 #define SEALRING_UNITY_CHECK(condition, why) ((condition) ? (void)0 : sealring_unity_fail(NULL, why, __LINE__))
@@ -142,13 +141,11 @@ void sealring_unity_real_trait(int wanted, SealringUnityTrait trait, SealringUni
 #define TEST_ASSERT_NOT_EQUAL(expected, actual) SEALRING_UNITY_CHECK((expected) != (actual), "Expected Not-Equal")
 #define TEST_ASSERT_NOT_EQUAL_MESSAGE(expected, actual, message) SEALRING_UNITY_CHECK((expected) != (actual), (message))
 
-/* --- whole numbers --------------------------------------------------------------------------------------------------
- */
+/* --- whole numbers --------------------------------------------------------------------------------------------- */
 
 #include "tests/unity/unity_numbers.h"
 
-/* --- bits -----------------------------------------------------------------------------------------------------------
- */
+/* --- bits ------------------------------------------------------------------------------------------------------ */
 
 #define TEST_ASSERT_BITS(mask, expected, actual) sealring_unity_bits((mask), (expected), (actual), NULL, __LINE__)
 #define TEST_ASSERT_BITS_MESSAGE(mask, expected, actual, message) \
@@ -166,8 +163,7 @@ void sealring_unity_real_trait(int wanted, SealringUnityTrait trait, SealringUni
 #define TEST_ASSERT_BIT_LOW_MESSAGE(bit, actual, message) \
   sealring_unity_bits(1ULL << (bit), 0, (actual), (message), __LINE__)
 
-/* --- strings and memory ---------------------------------------------------------------------------------------------
- */
+/* --- strings and memory ---------------------------------------------------------------------------------------- */
 
 #define TEST_ASSERT_EQUAL_STRING(expected, actual) \
   sealring_unity_string((const char*)(expected), (const char*)(actual), SIZE_MAX, NULL, __LINE__)
@@ -208,8 +204,7 @@ void sealring_unity_real_trait(int wanted, SealringUnityTrait trait, SealringUni
   sealring_unity_memory(SEALRING_UNITY_EACH, SEALRING_UNITY_DATA(expected), SEALRING_UNITY_DATA(actual), (size), \
                         (count), (message), __LINE__)
 
-/* --- float and double -----------------------------------------------------------------------------------------------
- */
+/* --- float and double ------------------------------------------------------------------------------------------ */
 
 #define TEST_ASSERT_FLOAT_WITHIN(delta, expected, actual) \
   sealring_unity_real_within(SEALRING_UNITY_FLOAT, (delta), (expected), (actual), NULL, __LINE__)
