@@ -35,8 +35,7 @@ MqttSource::Config BrokerTap::watched(MqttSource::Config config, bool watch_drop
 
 void BrokerTap::put(SourceItem&& item) {
   item.source = source_;
-  // By its topic alone: were it to come at a higher QoS, by a filter of an earlier configuration, it is a message.
-  const bool count = item.type == SourceItem::Type::message && item.qos == 0 && item.topic == kDropsTopic;
+  const bool count = item.type == SourceItem::Type::message && item.topic == kDropsTopic;
   const auto total = count && watch_drops_ ? parse_count(item.payload) : std::nullopt;
   if (!total) return queue_.put(std::move(item));
   SourceItem drops;
@@ -45,7 +44,8 @@ void BrokerTap::put(SourceItem&& item) {
   drops.connection = item.connection;
   drops.tag = item.tag;
   drops.dropped_total = *total;
-  if (!covered_) return queue_.put(std::move(drops));
+  // At a higher QoS, by a filter of this or an earlier configuration, it has its place among the redeliveries.
+  if (!covered_ && item.qos == 0) return queue_.put(std::move(drops));
   std::vector<SourceItem> both;
   both.push_back(std::move(item));
   both.push_back(std::move(drops));

@@ -39,7 +39,8 @@ bool RecordCursor::wanted(ByteView bytes, std::uint64_t index, bool& is_part) co
 Status RecordCursor::seek(const std::function<bool()>& stop) {
   if (!query_.last) return {};
   std::uint64_t left = *query_.last;
-  for (std::uint64_t end = log_.size(); left > 0;) {
+  const std::uint64_t size = log_.size();  // what is recorded from here on is found by next()
+  for (std::uint64_t end = size; left > 0;) {
     const std::uint64_t lowest = std::max(log_.first_index(), query_.from);
     if (end <= lowest) break;
     if (stop()) return retry_error("stopped");
@@ -58,7 +59,7 @@ Status RecordCursor::seek(const std::function<bool()>& stop) {
     }
     end = begin;
   }
-  if (left == *query_.last) next_ = std::max(next_, log_.size());  // nothing matches yet
+  if (left == *query_.last) next_ = std::max(next_, size);  // nothing matches yet
   return {};
 }
 

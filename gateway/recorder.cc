@@ -23,7 +23,7 @@ Recorder::Recorder(Config config, Ring& ring, Signer& identity, EpochKeys& epoch
     : config_(config), ring_(ring), identity_(identity), epochs_(epochs), clock_(clock), queue_(queue) {
   for (const std::string& name : brokers) {
     const auto same = [this](std::uint64_t index, const SourceItem& item) { return same_content(index, item); };
-    sources_.push_back({name, Redelivery(same), 0, 0, 0, 0, 0, {}, {}});
+    sources_.push_back({name, Redelivery(same), 0, 0, 0, 0, 0, {}, false, {}});
   }
 }
 
@@ -280,9 +280,13 @@ steady_clock::time_point Recorder::next_deadline() const {
 
 Status Recorder::tick() {
   // What waits in the queue may be the next redelivery: a recorder that was slow, or waited for room, must not give up.
+  // One more turn takes all of that; other brokers may go on for ever.
   for (Source& source : sources_) {
-    if (!source.redelivery.holding() || steady_clock::now() < source.held_since + kHoldTime || queue_.bytes() != 0)
+    if (!source.redelivery.holding() || steady_clock::now() < source.held_since + kHoldTime) {
+      source.overdue = false;
       continue;
+    }
+    if (queue_.bytes() != 0 && !std::exchange(source.overdue, true)) continue;
     from_ = &source;
     SEALRING_TRY(add_all(source, source.redelivery.give_up()));
     from_ = nullptr;

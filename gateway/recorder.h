@@ -99,6 +99,7 @@ class Recorder {
     std::uint64_t last_tag = 0;                        // of the last message taken from the queue, on this connection
     std::uint64_t connection = 0, tag = 0;             // released once the draft is durable
     std::chrono::steady_clock::time_point held_since;  // the newest of what is held
+    bool overdue = false;                              // nothing followed in time, but the queue had something left
     std::optional<std::uint64_t> dropped;              // the broker's own count of what it dropped, as last seen
   };
 

@@ -15,12 +15,46 @@ constexpr int kHexWidth = 16;
 
 bool is_text(ByteView bytes) { return bytes.find('\0') == ByteView::npos && is_utf8(bytes); }
 
-// A JSON object or array, indented; "": not one. A number or a word is text as it is.
+constexpr std::size_t kMaxDepth = 16;  // deeper JSON is shown as it is: indented, a small payload could fill the memory
+
+// The bytes as they are, with white space outside of strings made anew; "" when they nest too deep.
+std::string reindented(ByteView bytes) {
+  std::string out;
+  std::size_t depth = 0;
+  bool in_string = false, escape = false, opened = false;
+  const auto line = [&] { out += "\n" + std::string(2 * depth, ' '); };
+  for (char c : bytes) {
+    if (in_string) {
+      out += c;
+      in_string = escape || c != '"';
+      escape = !escape && c == '\\';
+      continue;
+    }
+    if (c == ' ' || c == '\t' || c == '\r' || c == '\n') continue;
+    const bool closes = c == '}' || c == ']';
+    if (closes) --depth;
+    if (opened != closes) line();  // neither within "{}" nor in the middle of a value
+    opened = false;
+    out += c;
+    in_string = c == '"';
+    if (c == '{' || c == '[') {
+      if (++depth > kMaxDepth) return "";
+      opened = true;
+    } else if (c == ',') {
+      line();
+    } else if (c == ':') {
+      out += ' ';
+    }
+  }
+  return out;
+}
+
+// A JSON object or array, indented; "": not one. A number or a word is text as it is. What is shown are the bytes that
+// came, never what a parser made of them: it would drop a repeated key and round a long number.
 std::string pretty_json(ByteView bytes) {
   const std::size_t first = bytes.find_first_not_of(" \t\r\n");
   if (first == ByteView::npos || (bytes[first] != '{' && bytes[first] != '[')) return "";
-  const OrderedJson json = OrderedJson::parse(bytes, nullptr, false);
-  return json.is_discarded() ? "" : json.dump(2, ' ', true, OrderedJson::error_handler_t::replace);
+  return OrderedJson::accept(bytes) ? reindented(bytes) : "";
 }
 
 // For a name or topic: as text where it is one.

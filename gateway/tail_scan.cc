@@ -27,9 +27,9 @@ void TailScan::take(std::uint64_t index, const Entry& entry) {
 }
 
 std::optional<std::size_t> TailScan::source_named(const Event& event) const {
-  if (brokers_.size() == 1) return 0;
   const Detail* detail = find_detail(event, kBrokerDetail);
   const auto* name = detail ? std::get_if<ByteView>(&detail->value) : nullptr;
+  if (brokers_.size() == 1 && name == nullptr) return 0;
   const auto at = name ? std::find(brokers_.begin(), brokers_.end(), *name) : brokers_.end();
   if (at == brokers_.end()) return std::nullopt;
   return static_cast<std::size_t>(at - brokers_.begin());
@@ -40,7 +40,7 @@ void TailScan::take_event(std::uint64_t index, const EntryCommon& common, const 
     found_.push_back({static_cast<std::uint16_t>(number_of(event, "packet-id")), index,
                       find_detail(event, "possible-duplicate-of") != nullptr, common.connection});
   if (event.code == EventCode::broker_connected) take_connected(index, event);
-  if (event.code == EventCode::heartbeat && brokers_.size() > 1)
+  if (event.code == EventCode::heartbeat)
     for (const Detail& detail : event.details)
       if (const auto* connection = std::get_if<std::uint64_t>(&detail.value)) {
         const auto at = std::find(brokers_.begin(), brokers_.end(), detail.name);
@@ -57,6 +57,7 @@ void TailScan::take_connected(std::uint64_t index, const Event& event) {
   const auto source = source_named(event);
   // An event of before brokers had names owns nothing for certain.
   if (source || find_detail(event, kBrokerDetail) != nullptr) owner_.emplace(index, source);
+  met_others_ = met_others_ || !source;
   if (source && number_of(event, "session-present") == 0 && !sources_[*source].lineage)
     sources_[*source].lineage = index;
 }
@@ -69,16 +70,19 @@ std::vector<TailScan::Found> TailScan::tail(std::size_t source) const {
   std::vector<Found> out;
   for (auto found = found_.rbegin(); found != found_.rend(); ++found) {
     if (found->connection < sources_[source].lineage.value_or(0)) continue;  // of a session that is gone
+    // Recorded when the session that they had come in was known to be gone: nobody sends them again.
+    if (found->connection == 0 && brokers_.size() > 1) continue;
     const auto owner = owner_.find(found->connection);
-    if (brokers_.size() == 1 || owner == owner_.end() || owner->second == source) out.push_back(*found);
+    if (owner == owner_.end() || owner->second == source) out.push_back(*found);
   }
   return out;
 }
 
 bool TailScan::doubtful() const {
-  if (brokers_.size() == 1) return false;
-  return std::any_of(found_.begin(), found_.end(),
-                     [this](const Found& found) { return owner_.find(found.connection) == owner_.end(); });
+  if (brokers_.size() == 1) return met_others_;
+  return std::any_of(found_.begin(), found_.end(), [this](const Found& found) {
+    return found.connection != 0 && owner_.find(found.connection) == owner_.end();
+  });
 }
 
 }  // namespace sealring

@@ -3,7 +3,7 @@
 //
 // Entries come newest first. A message names its connection, by the index of that connection's broker-connected event;
 // the event names the broker. With several brokers each segment also begins with a heartbeat that names the connections
-// then alive, since the event may be released. With one broker everything is its own, whatever its name was.
+// then alive, since the event may be released. With one broker what nothing names is its own.
 #pragma once
 
 #include <map>
@@ -54,6 +54,7 @@ class TailScan {
   std::vector<Source> sources_;
   std::map<std::uint64_t, std::optional<std::size_t>> owner_;  // of a connection; none: a broker that is not configured
   std::vector<Found> found_;                                   // newest first
+  bool met_others_ = false;                                    // with one broker configured: the log names another one
 };
 
 }  // namespace sealring

@@ -167,7 +167,10 @@ class ProofCheck {
           (names.empty() ? "signed by the policy's log key; the policy asks for no cosigner" : "cosigned by " + names));
     }
     if (report_.payload_matched) report_.proven.push_back("the payload given is the one that was recorded");
-    const bool enough = options_.policy ? report_.quorum_met : report_.anchor_matched;
+    // Each that was brought must be met: `extra` is not authenticated, and whoever cuts entry 0 out of it must not turn
+    // another history into a fine one.
+    const bool enough = (options_.policy || !options_.anchors.empty()) && (!options_.policy || report_.quorum_met) &&
+                        (options_.anchors.empty() || report_.anchor_matched);
     if (enough) return;
     if (!options_.policy && options_.anchors.empty())
       report_.open.push_back("whose log it is: bring its anchor (--anchor) or a policy (--policy)");

@@ -210,15 +210,15 @@ def garbage(world):
 def crowd(world):
     """Sixteen may ask at once; the others are told."""
     _, _, gateway = start(world)
-    crowd_of = [connect(gateway) for _ in range(20)]
-    refused = []
-    for s in crowd_of[16:]:
+    within = [connect(gateway) for _ in range(16)]
+    for s in within:  # they stay: followers
+        s.sendall(b'{"get": "records", "follow": true}\n')
+        check(b'"records"' in s.recv(4096), "those within are answered")
+    refused = [connect(gateway) for _ in range(4)]
+    for s in refused:
         answer = json.loads(b"".join(iter(lambda s=s: s.recv(4096), b"")))
         check("16 others" in answer["error"] and answer["kind"] == "retry", f"{answer}")
-        refused.append(s)
-    for s in crowd_of[:16]:
-        s.sendall(b'{"get": "status"}\n')
-        check(json.loads(b"".join(iter(lambda s=s: s.recv(65536), b"")))["running"], "those within are answered")
+    crowd_of = within + refused
     for s in crowd_of:
         s.close()
     gateway.wait_status(lambda s: s["socket"]["clients"] == 1, "they are gone")

@@ -260,9 +260,12 @@ def released(world):
     check(world.verify(proof)["anchor_matched"], "with entry 0")
     new = scene.index_of("plant/new")
     proof, _ = prove(world, new, "new.tlog-proof", "--wait", *scene.config)
-    report = world.verify(proof)
+    report = world.verify(proof, code=UNPROVEN)
     check(report["quorum_met"] and not report["anchor_matched"], f"{report}")
     world.verify(proof, code=UNPROVEN, policy=None)
+    world.verify(proof, anchor=None)
+    proof, _ = prove(world, new, "new-archived.tlog-proof", "--from", scene.collector.archive)
+    world.verify(proof)
 
 
 if __name__ == "__main__":

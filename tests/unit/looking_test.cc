@@ -259,6 +259,20 @@ TEST_CASE("a payload as what it is", "[looking]") {
     CHECK(record_line(record_of(message), 100).find(R"({"b":1,"a":[2]})") != std::string::npos);
     CHECK(record_text(record_of(message), std::nullopt).find("  \"b\": 1,\n") != std::string::npos);
   }
+  SECTION("JSON is shown as it came: no key is dropped, no number rounded") {
+    message.payload = R"({"a":1, "a":2,"n":123456789012345678901234567890,"x":1.10,"e":{},"s":"\\\" {[,:"})";
+    const std::string text = record_text(record_of(message), std::nullopt);
+    INFO(text);
+    for (const char* line :
+         {"\"a\": 1,\n", "\"a\": 2,\n", "\"n\": 123456789012345678901234567890,\n", "\"x\": 1.10,\n", "\"e\": {},\n"})
+      CHECK(text.find(line) != std::string::npos);
+    CHECK(text.find(R"("s": "\\\\\\" {[,:")") != std::string::npos);
+  }
+  SECTION("JSON that nests deep is not indented: it would fill the memory") {
+    const Bytes deep = Bytes(20000, '[') + Bytes(20000, ']');
+    message.payload = deep;
+    CHECK(record_text(record_of(message), std::nullopt).size() < 60000);
+  }
   SECTION("nothing") { CHECK(record_line(record_of(message), 100).find("(empty)") != std::string::npos); }
 }
 

@@ -137,11 +137,15 @@ TEST_CASE("what a proof shows depends on what is brought", "[proof]") {
     evidence.genesis_path.clear();
     proof.extra = evidence.encode();
     options.file = proof.encode();
-    CHECK(verify_proof(options).verdict == Verdict::fine);
-    options.policy.reset();
     const ProofReport report = verify_proof(options);
-    CHECK(report.verdict == Verdict::unproven);
+    CHECK(report.quorum_met);
+    CHECK(report.verdict == Verdict::unproven);  // not fine, whoever cut it out
     CHECK(open_says(report, "entry 0"));
+    ProofOptions quorum = options;
+    quorum.anchors.clear();
+    CHECK(verify_proof(quorum).verdict == Verdict::fine);
+    options.policy.reset();
+    CHECK(verify_proof(options).verdict == Verdict::unproven);
   }
   SECTION("no record inside") {
     TlogProof proof = *TlogProof::parse(file);
@@ -285,7 +289,10 @@ TEST_CASE("a log that has lost its beginning", "[proof]") {
   REQUIRE(made);
   CHECK_FALSE(made->genesis);
   ProofOptions options = p.options(made->proof.encode());
-  CHECK(verify_proof(options).verdict == Verdict::fine);
+  CHECK(verify_proof(options).verdict == Verdict::unproven);  // the anchor cannot be matched
+  ProofOptions quorum = options;
+  quorum.anchors.clear();
+  CHECK(verify_proof(quorum).verdict == Verdict::fine);
   options.policy.reset();
   CHECK(verify_proof(options).verdict == Verdict::unproven);
 }
