@@ -5,6 +5,7 @@
 
 #include "drivers/file.h"
 #include "gateway/cli.h"
+#include "gateway/progress.h"
 #include "gateway/verify_proof.h"
 
 namespace sealring {
@@ -78,7 +79,12 @@ int run_verify(const VerifyArguments& arguments) {
     if (const std::optional<int> code = verify_file(arguments, options)) return *code;
     if (!arguments.payload.empty())
       return fail(reject_error("--payload: is for the proof of a record, and " + arguments.path + " is none"), kUsage);
+    ProgressBar bar;
+    options.on_progress = [&bar](const std::string& where, std::uint64_t done, std::uint64_t of) {
+      bar.show(where, done, of);
+    };
     const VerifyReport report = verify(options);
+    bar.clear();
     const bool printed = print(arguments.json ? report_json(report) : report_text(report));
     if (!printed && report.verdict == Verdict::fine) return kFailed;
     return static_cast<int>(report.verdict);

@@ -63,6 +63,7 @@ Trust PathVerifier::trust_for(const EvidenceSource& source, const Anchor* anchor
   Trust trust;
   if (anchor) trust.anchor = *anchor;
   trust.min_size = options_.min_size;
+  trust.on_progress = options_.on_progress;
   if (!options_.policy) return trust;
   trust.policy = &*options_.policy;
   if (anchor) {

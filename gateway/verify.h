@@ -8,6 +8,7 @@
 // fine. Memory: one segment at a time, and about a hundred bytes for each segment and note.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -51,6 +52,8 @@ struct VerifyOptions {
   std::optional<Policy> policy;
   std::vector<Anchor> anchors;
   std::uint64_t min_size = 0;  // known from outside: fewer entries are a truncation
+  // Called after each segment, on the caller's thread: entries read of those that one log's evidence claims to have.
+  std::function<void(const std::string& where, std::uint64_t done, std::uint64_t of)> on_progress;
 };
 
 // A receipt as the policy sees it.

@@ -322,7 +322,11 @@ LogReport LogPass::run() {
   report_.staged = source_.staged();
   choose_identity();
   for (const Finding& finding : source_.findings()) find(finding.verdict, finding.where, finding.what);
-  for (std::size_t i = 0; i < source_.segments().size(); ++i) read_segment(i);
+  const std::vector<SegmentRef>& segments = source_.segments();
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    read_segment(i);
+    if (trust_.on_progress) trust_.on_progress(source_.where(), segments[i].end, segments.back().end);
+  }
   report_.origin = checker_.origin();
   report_.size = tree_.size();
   report_.root = tree_.root();

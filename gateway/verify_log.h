@@ -14,6 +14,7 @@ struct Trust {
   const Policy* policy = nullptr;
   const VerifierKey* policy_key = nullptr;  // the policy's `log` line of this origin
   std::uint64_t min_size = 0;
+  std::function<void(const std::string& where, std::uint64_t done, std::uint64_t of)> on_progress;
 };
 
 // The Merkle tree by a stack of complete subtrees, written for reading beside RFC 9162 §2.1 and deliberately not the

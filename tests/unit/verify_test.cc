@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "gateway/progress.h"
 #include "gateway/verify_log.h"
 #include "tests/unit/archive_fixture.h"
 
@@ -37,6 +38,30 @@ std::vector<std::string> all_files(const std::string& folder) {
 }
 
 }  // namespace
+
+TEST_CASE("progress is told after each segment, up to the end", "[verify]") {
+  Archive a;
+  a.log.build();
+  VerifyOptions options = asking(a.log, a.root);
+  std::vector<std::uint64_t> done;
+  options.on_progress = [&](const std::string& where, std::uint64_t at, std::uint64_t of) {
+    CHECK_FALSE(where.empty());
+    CHECK(of == a.log.range.size());
+    done.push_back(at);
+  };
+  CHECK(verify(options).verdict == Verdict::fine);
+  REQUIRE(done.size() == 3);
+  CHECK(std::is_sorted(done.begin(), done.end()));
+  CHECK(done.back() == a.log.range.size());
+}
+
+TEST_CASE("a progress bar", "[verify]") {
+  CHECK(progress_bar(0, 10, 10) == "[----------]   0 %");
+  CHECK(progress_bar(5, 10, 10) == "[#####-----]  50 %");
+  CHECK(progress_bar(10, 10, 10) == "[##########] 100 %");
+  CHECK(progress_bar(11, 10, 4) == "[####] 100 %");
+  CHECK(progress_bar(0, 0, 4) == "[####] 100 %");
+}
 
 TEST_CASE("a sound archive with anchor, policy and receipts is fine", "[verify]") {
   Archive a;
