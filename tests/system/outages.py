@@ -20,7 +20,7 @@ PACE = (20, 0.03)      # with two publishers 1 300 a second: the backlog of half
 class Scene:
     """Everything runs, with relays where the two links are."""
 
-    def __init__(self, world, ring_size=None, **recorder):
+    def __init__(self, world, ring_size="256MiB", **recorder):
         self.world = world
         self.broker, self.collector, self.gateway = world.enrol(ring_size=ring_size, inflight=0)
         self.to_broker = world.closing(Relay("127.0.0.1", self.broker.port))
