@@ -288,8 +288,9 @@ def killed(world):
     gateway.start()
     gateway.wait_subscribed()
     load = world.closing(Load(broker.port, 1, pace=(20, 0.01)))
-    suppressed = 0
-    for _ in range(KILLS):
+    suppressed = kills = 0
+    while kills < KILLS or (suppressed == 0 and kills < 10 * KILLS):  # until something was in flight at a kill
+        kills += 1
         before = gateway.wait_status(lambda s: s["broker"]["connected"] and s["recorder"]["messages"] > 100,
                                      "it records")
         suppressed += before["recorder"]["suppressed_redeliveries"]
