@@ -5,6 +5,7 @@
 #include "crypto/ed25519.h"
 #include "drivers/diag.h"
 #include "drivers/file.h"
+#include "drivers/tls_pem.h"
 
 namespace sealring {
 
@@ -41,7 +42,8 @@ Result<std::shared_ptr<const TlsMaterial>> TlsMaterial::load(const TlsIdentity& 
     SEALRING_ASSIGN(material->cert, read_file(files.cert_file, kMaxPemBytes));
     SEALRING_ASSIGN(material->key, read_secret_file(files.key_file, kMaxPemBytes));
   }
-  SEALRING_TRY(material->check());
+  SEALRING_TRY(read_chain(material->ca, files.ca_file, "is not a CA certificate"));
+  if (material->has_own()) SEALRING_TRY(check_pair(material->cert, files.cert_file, material->key, files.key_file));
   return std::shared_ptr<const TlsMaterial>(std::move(material));
 }
 

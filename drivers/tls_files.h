@@ -18,7 +18,6 @@ struct TlsMaterial {
   Bytes ca, cert, key;
   // reject, or missing: names the file and says what is wrong with it.
   static Result<std::shared_ptr<const TlsMaterial>> load(const TlsIdentity& files);
-  Status check() const;  // of load(); in tls_stream.cc, for it needs mbedTLS
   bool has_own() const { return !files.cert_file.empty() || !files.key_file.empty(); }
   TlsMaterial() = default;
   ~TlsMaterial();

@@ -1,23 +1,20 @@
 #include "drivers/tls_stream.h"
 
 #include <mbedtls/net_sockets.h>
-#include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 
-#if MBEDTLS_VERSION_NUMBER >= 0x03000000
-#include <psa/crypto.h>
-#else
+#if MBEDTLS_VERSION_NUMBER < 0x03000000
 #define MBEDTLS_PRIVATE(member) member
 #endif
 
 #include <algorithm>
 #include <optional>
 
-#include "crypto/ed25519.h"
 #include "drivers/system_error.h"
 #include "drivers/tls_names.h"
+#include "drivers/tls_pem.h"
 
 namespace sealring {
 
@@ -30,81 +27,7 @@ constexpr int kAlertCertificateRequired = 116;  // TLS 1.3
 constexpr std::uint32_t kWrongUsage =
     MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE;
 
-int random_for_mbedtls(void*, unsigned char* to, std::size_t count) {
-  Bytes bytes = random_bytes(count);
-  std::memcpy(to, bytes.data(), count);
-  wipe(bytes);
-  return 0;
-}
-
-// mbedTLS wants the terminating zero of PEM counted.
-const unsigned char* pem_data(const Bytes& pem) { return reinterpret_cast<const unsigned char*>(pem.c_str()); }
-
-int parse_chain(mbedtls_x509_crt* chain, const Bytes& pem) {
-  return mbedtls_x509_crt_parse(chain, pem_data(pem), pem.size() + 1);
-}
-
-int parse_key(mbedtls_pk_context* key, const Bytes& pem) {
-#if MBEDTLS_VERSION_NUMBER >= 0x03000000
-  return mbedtls_pk_parse_key(key, pem_data(pem), pem.size() + 1, nullptr, 0, random_for_mbedtls, nullptr);
-#else
-  return mbedtls_pk_parse_key(key, pem_data(pem), pem.size() + 1, nullptr, 0);
-#endif
-}
-
-int check_pair(const mbedtls_pk_context* certified, const mbedtls_pk_context* key) {
-#if MBEDTLS_VERSION_NUMBER >= 0x03000000
-  return mbedtls_pk_check_pair(certified, key, random_for_mbedtls, nullptr);
-#else
-  return mbedtls_pk_check_pair(certified, key);
-#endif
-}
-
-void start_mbedtls() {
-#if MBEDTLS_VERSION_NUMBER >= 0x03000000
-  static const psa_status_t started = psa_crypto_init();  // TLS 1.3 calls PSA
-  SEALRING_ASSERT(started == PSA_SUCCESS);
-#endif
-}
-
-struct Chain : mbedtls_x509_crt {
-  Chain() { mbedtls_x509_crt_init(this); }
-  ~Chain() { mbedtls_x509_crt_free(this); }
-  Chain(const Chain&) = delete;
-};
-
-struct PrivateKey : mbedtls_pk_context {
-  PrivateKey() { mbedtls_pk_init(this); }
-  ~PrivateKey() { mbedtls_pk_free(this); }
-  PrivateKey(const PrivateKey&) = delete;
-};
-
-Status check_chain(Chain& chain, const Bytes& pem, const std::string& file, const char* what) {
-  int code = parse_chain(&chain, pem);
-  if (code == 0) return {};
-  if (code > 0) return reject_error(file + ": " + std::to_string(code) + " of its certificates cannot be read");
-  return reject_error(file + " is not " + what + " in PEM: " + mbedtls_words(code));
-}
-
 }  // namespace
-
-Status TlsMaterial::check() const {
-  start_mbedtls();
-  Chain trusted, own;
-  PrivateKey own_key;
-  SEALRING_TRY(check_chain(trusted, ca, files.ca_file, "a CA certificate"));
-  if (!has_own()) return {};
-  SEALRING_TRY(check_chain(own, cert, files.cert_file, "a certificate"));
-  int code = parse_key(&own_key, key);
-  if (code == MBEDTLS_ERR_PK_PASSWORD_REQUIRED) {
-    return reject_error(files.key_file + " is encrypted; a daemon needs it without a password, mode 0600");
-  }
-  if (code != 0) return reject_error(files.key_file + " is not a private key in PEM: " + mbedtls_words(code));
-  if (check_pair(&own.pk, &own_key) != 0) {
-    return reject_error("the private key " + files.key_file + " does not belong to the certificate " + files.cert_file);
-  }
-  return {};
-}
 
 // --- the stream ---
 
@@ -115,8 +38,8 @@ struct TlsStream::Impl {
   std::string server_name;
   Bytes server_address;  // when the name is one
 
-  Chain ca, own;
-  PrivateKey key;
+  CertificateChain ca = new_chain(), own = new_chain();
+  PrivateKey key = new_key();
   mbedtls_ssl_config config;
   mbedtls_ssl_context ssl;
 
@@ -199,21 +122,20 @@ int TlsStream::Impl::configure() {
   mbedtls_ssl_conf_rng(&config, random_for_mbedtls, nullptr);
   mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
   mbedtls_ssl_conf_verify(&config, on_verify, this);
-  mbedtls_ssl_conf_ca_chain(&config, &ca, nullptr);
+  mbedtls_ssl_conf_ca_chain(&config, ca.get(), nullptr);
 #if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(MBEDTLS_SSL_CLI_C)
   mbedtls_ssl_conf_session_tickets(&config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
 #endif
 #if defined(MBEDTLS_SSL_RENEGOTIATION)
   mbedtls_ssl_conf_renegotiation(&config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
 #endif
-  return material->has_own() ? mbedtls_ssl_conf_own_cert(&config, &own, &key) : 0;
+  return material->has_own() ? mbedtls_ssl_conf_own_cert(&config, own.get(), key.get()) : 0;
 }
 
 int TlsStream::Impl::set_up() {
-  start_mbedtls();
-  int code = parse_chain(&ca, material->ca);
-  if (code == 0 && material->has_own()) code = parse_chain(&own, material->cert);
-  if (code == 0 && material->has_own()) code = parse_key(&key, material->key);
+  int code = parse_chain(*ca, material->ca);
+  if (code == 0 && material->has_own()) code = parse_chain(*own, material->cert);
+  if (code == 0 && material->has_own()) code = parse_key(*key, material->key);
   if (code == 0) code = configure();
   if (code == 0) code = mbedtls_ssl_setup(&ssl, &config);
   if (code == 0 && role == Role::client) {
@@ -394,8 +316,8 @@ std::string TlsStream::Impl::alert_words(int alert) const {
     case MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA:
       return refused + "it is not signed by a CA that it trusts";
     case MBEDTLS_SSL_ALERT_MSG_CERT_EXPIRED:
-      return refused + "expired, by its clock; ours is valid from " + time_words(own.valid_from) + " to " +
-             time_words(own.valid_to) + " (our clock: " + now_words() + ")";
+      return refused + "expired, by its clock; ours is valid from " + time_words(own->valid_from) + " to " +
+             time_words(own->valid_to) + " (our clock: " + now_words() + ")";
     case MBEDTLS_SSL_ALERT_MSG_CERT_REVOKED:
       return refused + "it is revoked";
     case MBEDTLS_SSL_ALERT_MSG_BAD_CERT:
@@ -403,8 +325,8 @@ std::string TlsStream::Impl::alert_words(int alert) const {
     case MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_CERT:
       return refused + "its kind or key usage does not do";
     case MBEDTLS_SSL_ALERT_MSG_CERT_UNKNOWN:
-      return refused + "no reason given; ours is valid from " + time_words(own.valid_from) + " to " +
-             time_words(own.valid_to) + " (our clock: " + now_words() + ")";
+      return refused + "no reason given; ours is valid from " + time_words(own->valid_from) + " to " +
+             time_words(own->valid_to) + " (our clock: " + now_words() + ")";
     case MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED:
       return refused + "access denied";
     case kAlertCertificateRequired:
