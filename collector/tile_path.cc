@@ -10,12 +10,6 @@ constexpr std::string_view kTile = "tile/", kEntriesFolder = "entries/", kPartia
 constexpr std::size_t kGroupDigits = 3;
 constexpr std::uint64_t kMaxLevel = 63;
 
-bool take_prefix(std::string_view& text, std::string_view prefix) {
-  if (text.substr(0, prefix.size()) != prefix) return false;
-  text.remove_prefix(prefix.size());
-  return true;
-}
-
 // A number without leading zeros up to `max`, from the whole of `text`.
 std::optional<std::uint64_t> plain_number(std::string_view text, std::uint64_t max) {
   Result<std::uint64_t> number = from_decimal(text);

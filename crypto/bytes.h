@@ -80,6 +80,13 @@ Result<Bytes> from_base64(std::string_view text);
 // A decimal number as C2SP writes it: no sign, no leading zero, "0" for zero, fits 64 bits. Otherwise reject.
 Result<std::uint64_t> from_decimal(std::string_view text);
 
+// Whether `text` begins with `prefix`, which is then taken off.
+inline bool take_prefix(std::string_view& text, std::string_view prefix) {
+  if (text.substr(0, prefix.size()) != prefix) return false;
+  text.remove_prefix(prefix.size());
+  return true;
+}
+
 // For messages: at most `limit` bytes of `bytes` in double quotes, printable ASCII kept, all else as \xHH (a quote and
 // a backslash too, so that it can be read back); "..." behind it when there are more.
 std::string quoted(ByteView bytes, std::size_t limit = 64);

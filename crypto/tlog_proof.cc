@@ -18,25 +18,6 @@ Error at_line(std::size_t number, const std::string& what) {
   return reject_error("proof: line " + std::to_string(number) + ": " + what);
 }
 
-// As the format writes numbers: decimal, no sign, no leading zero.
-std::optional<std::uint64_t> decimal(ByteView text) {
-  if (text.empty() || text.size() > 20 || (text[0] == '0' && text.size() > 1)) return std::nullopt;
-  std::uint64_t n = 0;
-  for (char c : text) {
-    if (c < '0' || c > '9') return std::nullopt;
-    const auto digit = static_cast<std::uint64_t>(c - '0');
-    if (n > (UINT64_MAX - digit) / 10) return std::nullopt;
-    n = 10 * n + digit;
-  }
-  return n;
-}
-
-bool take_prefix(ByteView& line, std::string_view prefix) {
-  if (line.substr(0, prefix.size()) != prefix) return false;
-  line.remove_prefix(prefix.size());
-  return true;
-}
-
 }  // namespace
 
 Bytes TlogProof::encode() const {
@@ -60,7 +41,7 @@ Result<TlogProof> TlogProof::parse(ByteView bytes) {
     line = take_line(bytes);
   }
   if (!line || !take_prefix(*line, "index ")) return at_line(number, "does not begin with \"index \"");
-  const auto index = decimal(*line);
+  const Result<std::uint64_t> index = from_decimal(*line);
   if (!index) return at_line(number, "the index is not a decimal number");
   proof.index = *index;
   for (;;) {
