@@ -153,26 +153,20 @@ Result<Hash> ArchiveView::node_of_a_header(int level, std::uint64_t start) const
                                     [](const SegmentRef& r, std::uint64_t n) { return r.start < n; });
   if (ref == refs.end() || ref->start >= start + 2 * leaves) return none;
   const std::string path = source_->where() + "/" + ref->where;
-  constexpr std::size_t kHeaderBytes = 20 + 8 + 8 + 1 + 64 * 32;
-  Bytes bytes(kHeaderBytes, '\0');
+  Bytes bytes(kSegmentHeadBytes, '\0');
   std::ifstream in(path, std::ios::binary);
   in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (in.bad() || in.gcount() <= 0) return retry_error(path + ": cannot be read");
   bytes.resize(static_cast<std::size_t>(in.gcount()));
-  ByteReader reader(bytes);
-  const bool magic = reader.bytes(kSegmentFileMagic.size()) == kSegmentFileMagic;
-  const std::uint64_t begin = reader.u64();
-  reader.u64();
-  const std::size_t n = reader.u8();
-  if (!magic || begin != ref->start) return reject_error(path + ": not the segment that its name says");
+  Result<SegmentFile> head = decode_segment_head(bytes);
+  if (!head) return std::move(head).error().in(path);
+  if (head->start != ref->start) return reject_error(path + ": not the segment that its name says");
   std::uint64_t at = 0;
-  std::size_t seen = 0;
-  for (int l = 63; l >= level; --l) {
-    if ((begin >> l & 1) == 0) continue;
-    const Hash hash = reader.array<32>();
-    if (++seen > n || !reader.ok()) return reject_error(path + ": its header is too short");
-    if (l == level && at == start) return hash;
+  for (int l = 63, i = 0; l >= level; --l) {
+    if ((head->start >> l & 1) == 0) continue;
+    if (l == level && at == start) return head->range[static_cast<std::size_t>(i)];
     at += std::uint64_t{1} << l;
+    ++i;
   }
   return none;
 }

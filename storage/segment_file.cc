@@ -21,6 +21,28 @@ Error wrong(std::size_t offset, const std::string& what) {
   return reject_error("segment file: offset " + std::to_string(offset) + ": " + what);
 }
 
+Result<SegmentFile> read_head(ByteReader& reader, std::size_t bytes) {
+  if (reader.bytes(kSegmentFileMagic.size()) != kSegmentFileMagic) {
+    return wrong(0, "does not begin with \"" + std::string(kSegmentFileMagic.substr(0, kSegmentFileMagic.size() - 1)) +
+                        "\": another kind of file, or of a later version");
+  }
+  SegmentFile segment;
+  const std::size_t bounds_at = reader.offset();
+  segment.start = reader.u64();
+  segment.end = reader.u64();
+  const std::size_t hashes_at = reader.offset();
+  const std::size_t hashes = reader.u8();
+  if (!reader.ok()) return wrong(bytes, "ends within the header");
+  if (segment.start >= segment.end) return wrong(bounds_at, "no entries: start is not below end");
+  if (hashes != bits_set(segment.start)) {
+    return wrong(hashes_at, std::to_string(hashes) + " hashes for a range of size " + std::to_string(segment.start) +
+                                ", which has " + std::to_string(bits_set(segment.start)));
+  }
+  for (std::size_t i = 0; i < hashes; ++i) segment.range.push_back(reader.array<32>());
+  if (!reader.ok()) return wrong(bytes, "ends within the header");
+  return segment;
+}
+
 }  // namespace
 
 Bytes encode_segment_header(const SegmentFile& segment) {
@@ -36,25 +58,14 @@ Bytes encode_segment_header(const SegmentFile& segment) {
   return out.append(segment.note);
 }
 
+Result<SegmentFile> decode_segment_head(ByteView bytes) {
+  ByteReader reader(bytes);
+  return read_head(reader, bytes.size());
+}
+
 Result<SegmentFile> decode_segment_file(ByteView bytes) {
   ByteReader reader(bytes);
-  if (reader.bytes(kSegmentFileMagic.size()) != kSegmentFileMagic) {
-    return wrong(0, "does not begin with \"" + std::string(kSegmentFileMagic.substr(0, kSegmentFileMagic.size() - 1)) +
-                        "\": another kind of file, or of a later version");
-  }
-  SegmentFile segment;
-  const std::size_t bounds_at = reader.offset();
-  segment.start = reader.u64();
-  segment.end = reader.u64();
-  const std::size_t hashes_at = reader.offset();
-  const std::size_t hashes = reader.u8();
-  if (!reader.ok()) return wrong(bytes.size(), "ends within the header");
-  if (segment.start >= segment.end) return wrong(bounds_at, "no entries: start is not below end");
-  if (hashes != bits_set(segment.start)) {
-    return wrong(hashes_at, std::to_string(hashes) + " hashes for a range of size " + std::to_string(segment.start) +
-                                ", which has " + std::to_string(bits_set(segment.start)));
-  }
-  for (std::size_t i = 0; i < hashes; ++i) segment.range.push_back(reader.array<32>());
+  SEALRING_ASSIGN(SegmentFile segment, read_head(reader, bytes.size()));
   const std::size_t note_at = reader.offset();
   const std::size_t note_bytes = reader.u32();
   if (!reader.ok()) return wrong(bytes.size(), "ends within the header");

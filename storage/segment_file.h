@@ -29,6 +29,10 @@ Bytes encode_segment_header(const SegmentFile& segment);
 // Structure only: no hash or signature is checked. reject: says at which offset what is wrong.
 Result<SegmentFile> decode_segment_file(ByteView bytes);
 
+// Its beginning alone: start, end and range, without the note and the entries. kSegmentHeadBytes of a file are enough.
+Result<SegmentFile> decode_segment_head(ByteView bytes);
+constexpr std::size_t kSegmentHeadBytes = kSegmentFileMagic.size() + 8 + 8 + 1 + 64 * 32;
+
 // Names in an archive: 20 digits each, so that a listing sorts by index.
 std::string segment_file_name(std::uint64_t start, std::uint64_t end);  // "<start>-<end>.seg"
 std::string receipt_file_name(std::uint64_t size);                      // "<size>.note"
