@@ -23,7 +23,7 @@ Recorder::Recorder(Config config, Ring& ring, Signer& identity, EpochKeys& epoch
     : config_(config), ring_(ring), identity_(identity), epochs_(epochs), clock_(clock), queue_(queue) {
   for (const std::string& name : brokers) {
     const auto same = [this](std::uint64_t index, const SourceItem& item) { return same_content(index, item); };
-    sources_.push_back({name, Redelivery(same), 0, 0, 0, 0, 0, {}, false, {}});
+    sources_.emplace_back(name, same);
   }
 }
 

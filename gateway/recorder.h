@@ -92,7 +92,11 @@ class Recorder {
   };
   // What is known of one broker.
   struct Source {
-    std::string name;
+    Source(std::string broker, Redelivery::SameContent same) : name(std::move(broker)), redelivery(std::move(same)) {}
+    std::string words() const { return name.empty() ? "broker" : "broker " + name; }
+    void name_in(std::vector<Detail>& details) const;  // of an event
+
+    const std::string name;  // may be empty
     Redelivery redelivery;
     std::uint64_t connection_index = 0;                // of the broker-connected event; 0: not connected
     std::uint64_t received = 0;                        // PUBLISH packets on that connection
@@ -119,7 +123,6 @@ class Recorder {
   Status take_drops(Source& source, const SourceItem& item);
   Status add_all(Source& source, std::vector<Redelivery::ToRecord>&& records);
   Status name_connections();
-  bool holding() const;
   Status add_message(const SourceItem& item, std::optional<std::uint64_t> duplicate_of);
   Status add_parts(const SourceItem& item, Message message);
   Status add_rejected(const SourceItem& item, std::optional<std::uint64_t> duplicate_of, const std::string& reason);

@@ -108,6 +108,10 @@ Status Recorder::take_item(SourceItem&& item) {
   return status;
 }
 
+void Recorder::Source::name_in(std::vector<Detail>& details) const {
+  if (!name.empty()) details.push_back({kBrokerDetail, ByteView(name)});
+}
+
 Status Recorder::take_connected(Source& source, const SourceItem& item) {
   SEALRING_TRY(commit());  // the tail must be in the log before it is compared with what comes
   auto lost = source.redelivery.connected(item.session_present);
@@ -123,7 +127,7 @@ Status Recorder::take_connected(Source& source, const SourceItem& item) {
   const std::uint64_t index = next_index();
   std::vector<Detail> details = {{"protocol", ByteView(item.protocol == 5 ? "5" : "3.1.1")},
                                  {"session-present", std::uint64_t{item.session_present}}};
-  if (!source.name.empty()) details.push_back({kBrokerDetail, ByteView(source.name)});
+  source.name_in(details);
   SEALRING_TRY(add_event(EventCode::broker_connected, std::move(details)));
   source.connection_index = index;
   return {};
@@ -131,9 +135,9 @@ Status Recorder::take_connected(Source& source, const SourceItem& item) {
 
 Status Recorder::take_disconnected(Source& source, const SourceItem& item) {
   const bool ended = item.type == SourceItem::Type::disconnected;
-  if (!ended) diag(DiagLevel::warning, "broker" + (source.name.empty() ? "" : " " + source.name) + ": " + item.reason);
+  if (!ended) diag(DiagLevel::warning, source.words() + ": " + item.reason);
   std::vector<Detail> details = {{"reason", ByteView(item.reason)}};
-  if (!source.name.empty()) details.push_back({kBrokerDetail, ByteView(source.name)});
+  source.name_in(details);
   if (source.dropped) details.push_back({kDroppedTotalDetail, *source.dropped});
   Status status = add_event(EventCode::broker_disconnected, std::move(details));
   if (!ended) return status;
@@ -153,15 +157,15 @@ Status Recorder::take_drops(Source& source, const SourceItem& item) {
   const auto before = std::exchange(source.dropped, total);
   if (total == 0 || before == total) return {};
   std::vector<Detail> details = {{kDroppedTotalDetail, total}};
-  if (!source.name.empty()) details.push_back({kBrokerDetail, ByteView(source.name)});
+  source.name_in(details);
   std::string how_many = std::to_string(total) + " messages at some time since its start";
   if (before) {
     const std::uint64_t more = total < *before ? total : total - *before;
     details.push_back({"dropped", more});
     how_many = std::to_string(more) + " messages";
   }
-  diag(DiagLevel::warning, "broker" + (source.name.empty() ? "" : " " + source.name) + " dropped " + how_many +
-                               ", for this or another of its clients: its queue is too short");
+  diag(DiagLevel::warning,
+       source.words() + " dropped " + how_many + ", for this or another of its clients: its queue is too short");
   return add_event(EventCode::gap, std::move(details));
 }
 
