@@ -17,6 +17,8 @@ std::string fitted(std::string_view escaped_utf8, std::size_t width);
 std::string utc_time(std::int64_t unix_ns);                 // RFC 3339 with nine digits, Z
 std::string local_time(std::int64_t unix_ns, bool millis);  // "2026-11-25 14:03:07.123" in the process' time zone
 
+// "label        text", a line of what record_text() makes. `text` comes escaped.
+void record_row(std::string& out, const std::string& label, const std::string& text);
 // One line without its end. `width`: columns; 0: any.
 std::string record_line(const Record& record, std::size_t width);
 // One JSON object without its end, plain ASCII; every field of the entry is in it.

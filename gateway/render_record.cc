@@ -247,10 +247,6 @@ void put_body(OrderedJson& json, const Record& record, const Entry& entry) {
   }
 }
 
-void record_row(std::string& out, const std::string& label, const std::string& text) {
-  out += label + std::string(14 - std::min<std::size_t>(13, label.size()), ' ') + text + "\n";
-}
-
 std::string hexdump(ByteView bytes) {
   std::string out;
   for (std::size_t at = 0; at < std::min(bytes.size(), kDumpBytes); at += kHexWidth) {
@@ -317,6 +313,10 @@ void message_rows(std::string& out, const Record& record, const Message& message
 }
 
 }  // namespace
+
+void record_row(std::string& out, const std::string& label, const std::string& text) {
+  out += label + std::string(14 - std::min<std::size_t>(13, label.size()), ' ') + text + "\n";
+}
 
 std::string record_line(const Record& record, std::size_t width) {
   const Result<Entry> entry = decode_entry(record.entry);

@@ -7,10 +7,7 @@
 namespace sealring {
 namespace {
 
-void row(std::string& out, const std::string& label, const std::string& text) {
-  constexpr std::size_t kLabel = 14;
-  out += label + std::string(label.size() < kLabel ? kLabel - label.size() : 1, ' ') + escaped(text) + "\n";
-}
+void row(std::string& out, const std::string& label, const std::string& text) { record_row(out, label, escaped(text)); }
 
 std::string time_of(std::uint64_t unix_s) {
   if (unix_s > INT64_MAX / 1000000000) return std::to_string(unix_s) + " s";
