@@ -24,10 +24,9 @@ Result<LogAccess> LogAccess::open(const LogArguments& arguments, bool follow) {
     access.has_upstream_ = config.upstream.has_value();
     Error nobody{ErrorKind::missing, arguments.config + " names no socket"};
     if (!config.socket.empty()) {
-      SocketRequest probe;
-      const auto answer = SocketClient::ask(config.socket, socket_request_json(probe));
-      if (answer) return access;
-      nobody = answer.error();
+      const auto client = SocketClient::connect(config.socket);
+      if (client) return access;
+      nobody = client.error();
     }
     if (nobody.kind != ErrorKind::missing) return nobody;
     if (follow) return Error{ErrorKind::missing, "no daemon to follow: " + nobody.message};

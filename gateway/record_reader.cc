@@ -25,7 +25,7 @@ constexpr milliseconds kAnswerTime{30000};
 
 SocketClient::~SocketClient() { ::close(fd_); }
 
-Result<std::unique_ptr<SocketClient>> SocketClient::ask(const std::string& path, const std::string& request) {
+Result<std::unique_ptr<SocketClient>> SocketClient::connect(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return reject_error(path + ": the path is too long for a socket");
@@ -40,9 +40,14 @@ Result<std::unique_ptr<SocketClient>> SocketClient::ask(const std::string& path,
     if (error == EACCES) words += " (only members of the socket's group may ask)";
     return Error{nobody ? ErrorKind::missing : ErrorKind::retry, words};
   }
+  return client;
+}
+
+Result<std::unique_ptr<SocketClient>> SocketClient::ask(const std::string& path, const std::string& request) {
+  SEALRING_ASSIGN(auto client, connect(path));
   // At most 4 KiB into an empty buffer. A daemon that refuses at once has an answer to be read all the same.
   const std::string line = request + "\n";
-  const ssize_t n = ::send(fd, line.data(), line.size(), MSG_NOSIGNAL);
+  const ssize_t n = ::send(client->fd_, line.data(), line.size(), MSG_NOSIGNAL);
   if (n != static_cast<ssize_t>(line.size()) && !(n < 0 && errno == EPIPE))
     return retry_error(path + ": " + errno_words(errno));
   return client;

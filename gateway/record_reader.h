@@ -13,7 +13,8 @@ namespace sealring {
 // One request to the daemon's socket.
 class SocketClient {
  public:
-  // missing: nobody listens there; otherwise the system's words.
+  // missing: nobody listens there; otherwise the system's words. With connect() alone one only learns that.
+  static Result<std::unique_ptr<SocketClient>> connect(const std::string& path);
   static Result<std::unique_ptr<SocketClient>> ask(const std::string& path, const std::string& request);
   ~SocketClient();
   SocketClient(const SocketClient&) = delete;
