@@ -11,6 +11,7 @@
 #include "gateway/check.h"
 #include "gateway/prove.h"
 #include "gateway/reload.h"
+#include "gateway/socket_request.h"
 #include "gateway/socket_server.h"
 #include "gateway/sources.h"
 #include "gateway/status_report.h"
@@ -104,16 +105,13 @@ std::optional<DaemonExit> open_store(const GatewayConfig& config, std::unique_pt
 
 Result<SocketServer::Made> proof_answer(const LogView& log, std::uint64_t index) {
   SEALRING_ASSIGN(const MadeProof made, make_proof(log, index));
-  SocketServer::Made answer{"", made.proof.encode()};
-  answer.head = "{\"proof_bytes\": " + std::to_string(answer.bytes.size()) +
-                ", \"size\": " + std::to_string(made.size) +
-                ", \"receipted\": " + (made.receipted ? "true}" : "false}");
-  return answer;
+  Bytes proof = made.proof.encode();
+  return SocketServer::Made{proof_head_json(proof.size(), made.size, made.receipted), std::move(proof)};
 }
 
 Result<SocketServer::Made> payload_answer(const LogView& log, std::uint64_t index) {
   SEALRING_ASSIGN(Bytes payload, record_payload(log, index));
-  return SocketServer::Made{"{\"payload_bytes\": " + std::to_string(payload.size()) + "}", std::move(payload)};
+  return SocketServer::Made{payload_head_json(payload.size()), std::move(payload)};
 }
 
 SocketServer::Services reading_services(const LogView& log, const RecordIndex& index, CommitBell& bell) {

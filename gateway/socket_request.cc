@@ -174,6 +174,12 @@ std::string records_head_json(const LogView& log, std::optional<std::uint64_t> i
 
 std::string end_json(std::uint64_t next) { return dump({{"end", next}}); }
 
+std::string proof_head_json(std::uint64_t bytes, std::uint64_t size, bool receipted) {
+  return dump({{"proof_bytes", bytes}, {"size", size}, {"receipted", receipted}});
+}
+
+std::string payload_head_json(std::uint64_t bytes) { return dump({{"payload_bytes", bytes}}); }
+
 Result<SocketAnswer> parse_socket_answer(std::string_view line) {
   const Json json = Json::parse(line, nullptr, false);
   if (!json.is_object()) return reject_error("the answer is not one of sealringd");

@@ -22,6 +22,8 @@ std::string error_json(const Error& error);
 std::string records_head_json(const LogView& log, std::optional<std::uint64_t> index);
 std::optional<Segment> segment_of(const LogView& log, std::uint64_t index);  // without its note
 std::string end_json(std::uint64_t next);
+std::string proof_head_json(std::uint64_t bytes, std::uint64_t size, bool receipted);
+std::string payload_head_json(std::uint64_t bytes);
 
 struct SocketAnswer {  // the first line of an answer
   std::string origin;
