@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,47 +17,6 @@
 namespace sealring {
 
 using std::chrono::steady_clock;
-
-WakeFd::WakeFd() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-
-WakeFd::~WakeFd() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-void WakeFd::wake() {
-  std::uint64_t one = 1;
-  while (fd_ >= 0 && ::write(fd_, &one, sizeof one) < 0 && errno == EINTR) {
-  }
-}
-
-bool WakeFd::woken() const {
-  pollfd p{fd_, POLLIN, 0};
-  return poll(&p, 1, 0) > 0;
-}
-
-namespace {
-
-// Rounded up, so that poll() does not spin through the last millisecond.
-int poll_timeout(Deadline deadline) {
-  auto left = deadline - steady_clock::now();
-  if (left <= steady_clock::duration::zero()) return 0;
-  auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
-  return static_cast<int>(std::min<long long>(ms, 3'600'000) + 1);
-}
-
-}  // namespace
-
-Wait wait_for(int fd, short events, Deadline deadline, const WakeFd* wake) {
-  for (;;) {
-    pollfd p[2] = {{fd, events, 0}, {wake != nullptr ? wake->fd() : -1, POLLIN, 0}};
-    int timeout = poll_timeout(deadline);
-    int n = poll(p, 2, timeout);
-    if (p[1].revents != 0 && n > 0) return Wait::woken;
-    if (n > 0) return Wait::ready;
-    if (n == 0 && timeout == 0) return Wait::timeout;
-    if (n < 0 && errno != EINTR) return Wait::ready;  // the call that follows tells the error
-  }
-}
 
 TcpSocket::TcpSocket(int fd) : fd_(fd) {
   int flags = fcntl(fd_, F_GETFL, 0);

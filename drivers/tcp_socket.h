@@ -4,37 +4,14 @@
 // a peer that sends one byte a second gets no further than one that sends nothing. No call raises SIGPIPE.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "crypto/bytes.h"
+#include "drivers/wake.h"
 
 namespace sealring {
-
-using Deadline = std::chrono::steady_clock::time_point;
-inline Deadline deadline_in(std::chrono::milliseconds time) { return std::chrono::steady_clock::now() + time; }
-
-// Wakes every poll() that watches it; once woken it stays so. Any thread.
-class WakeFd {
- public:
-  WakeFd();
-  ~WakeFd();
-  WakeFd(const WakeFd&) = delete;
-  WakeFd& operator=(const WakeFd&) = delete;
-  bool ok() const { return fd_ >= 0; }
-  int fd() const { return fd_; }
-  void wake();
-  bool woken() const;
-
- private:
-  int fd_;
-};
-
-enum class Wait { ready, timeout, woken };
-// `events` as for poll(); fd -1: only wait. `wake` may be null. A woken `wake` wins over a ready fd.
-Wait wait_for(int fd, short events, Deadline deadline, const WakeFd* wake);
 
 // Owns the descriptor. One thread at a time.
 class TcpSocket {

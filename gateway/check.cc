@@ -161,13 +161,10 @@ class Check {
     } else if (::stat(folder_of(folder).c_str(), &s) != 0) {
       return error("socket", folder + " is not there, nor the folder it would be made in");
     }
-    const char* const named = config_.socket_group.c_str();
-    const group* const members = ::getgrnam(config_.socket_group.empty() ? "sealring" : named);
-    if (members == nullptr && !config_.socket_group.empty())
-      return error("socket",
-                   "there is no group " + sealring::quoted(config_.socket_group) + ", which socket_group names");
-    ok("socket", config_.socket + (members == nullptr ? ", for the daemon's own user only"
-                                                      : ", for the group " + std::string(members->gr_name)));
+    const auto members = find_socket_group(config_.socket_group);
+    if (!members) return error("socket", members.error().message);
+    ok("socket", config_.socket + (*members ? ", for the group " + (*members)->name
+                                            : std::string(", for the daemon's own user only")));
   }
 
   void check_store() {
@@ -325,6 +322,13 @@ Result<Policy> load_policy(const GatewayConfig& config, const PublicKey& identit
     return reject_error(up.policy + ": has no `witness` line named " + sealring::quoted(up.mirror) +
                         ", which the config names as mirror");
   return policy;
+}
+
+Result<std::optional<SocketGroup>> find_socket_group(const std::string& named) {
+  const group* const found = ::getgrnam(named.empty() ? "sealring" : named.c_str());
+  if (found != nullptr) return std::optional<SocketGroup>({found->gr_name, found->gr_gid});
+  if (named.empty()) return std::optional<SocketGroup>();
+  return reject_error("there is no group " + sealring::quoted(named) + ", which socket_group names");
 }
 
 Status make_socket_folder(const std::string& socket_path) {

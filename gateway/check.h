@@ -3,6 +3,7 @@
 // is asked instead of its store.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,14 @@ std::string check_json(const CheckReport& report);
 // The policy that [upstream] names: with this log's own line and with the mirror. Otherwise reject, with what is
 // missing.
 Result<Policy> load_policy(const GatewayConfig& config, const PublicKey& identity);
+
+// The group that socket_group names, by default `sealring` where there is one. None: there is not. reject: no such
+// group.
+struct SocketGroup {
+  std::string name;
+  unsigned id = 0;
+};
+Result<std::optional<SocketGroup>> find_socket_group(const std::string& named);
 
 // The folder of the socket, where it has to be made: after a boot /run is empty. `reject`: cannot be.
 Status make_socket_folder(const std::string& socket_path);

@@ -1,7 +1,5 @@
 #include "gateway/record_index.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -11,7 +9,7 @@
 namespace sealring {
 namespace {
 
-constexpr int kKeepUpMs = 1000;  // a bundle that is not covered yet is only read
+constexpr std::chrono::seconds kKeepUp{1};  // a bundle that is not covered yet is only read
 constexpr std::uint32_t kWholeTopic = UINT32_MAX;
 
 std::uint16_t fingerprint(std::uint32_t level, std::string_view word) {
@@ -37,24 +35,19 @@ RecordIndex::RecordIndex(const LogView& log) : log_(log), low_(log.size() / kBun
 
 RecordIndex::~RecordIndex() {
   if (!thread_.joinable()) return;
-  const std::uint64_t one = 1;
-  SEALRING_ASSERT(::write(stop_fd_, &one, sizeof one) == sizeof one);
+  stop_.wake();
   thread_.join();
-  ::close(stop_fd_);
 }
 
 void RecordIndex::start() {
-  SEALRING_ASSERT(!thread_.joinable());
-  stop_fd_ = ::eventfd(0, EFD_CLOEXEC);
-  SEALRING_ASSERT(stop_fd_ >= 0);
+  SEALRING_ASSERT(!thread_.joinable() && stop_.ok());
   thread_ = std::thread([this] { loop(); });
 }
 
 void RecordIndex::loop() {
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19);
   for (bool more = true;;) {
-    pollfd stop{stop_fd_, POLLIN, 0};
-    if (::poll(&stop, 1, more ? 0 : kKeepUpMs) > 0) return;
+    if (more ? stop_.woken() : wait_for(-1, 0, deadline_in(kKeepUp), &stop_) == Wait::woken) return;
     more = step();
   }
 }

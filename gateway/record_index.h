@@ -17,6 +17,7 @@
 #include <shared_mutex>
 #include <thread>
 
+#include "drivers/wake.h"
 #include "gateway/record_query.h"
 
 namespace sealring {
@@ -56,7 +57,7 @@ class RecordIndex {
   std::uint64_t low_ = 0;
   std::deque<Bundle> bundles_;  // of bundles low_, low_ + 1, ...
   std::uint64_t fingerprint_count_ = 0;
-  int stop_fd_ = -1;
+  WakeFd stop_;
   std::thread thread_;
 };
 

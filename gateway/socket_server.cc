@@ -1,6 +1,5 @@
 #include "gateway/socket_server.h"
 
-#include <grp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -15,6 +14,8 @@
 
 #include "drivers/diag.h"
 #include "drivers/system_error.h"
+#include "drivers/wake.h"
+#include "gateway/check.h"
 #include "gateway/socket_request.h"
 
 namespace sealring {
@@ -46,35 +47,18 @@ void CommitBell::wake() {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
 constexpr unsigned kMaxClients = 16;
-constexpr milliseconds kRequestTime{2000}, kProgressTime{10000}, kFollowPause{50}, kFollowLook{1000};
+constexpr milliseconds kRequestTime{2000}, kProgressTime{10000}, kFollowPause{50}, kFollowLook{1000}, kReapTime{60000};
 constexpr std::size_t kMaxRequestBytes = 4096;
 constexpr std::size_t kSendBytes = 64u << 10;
 constexpr int kNice = 10;
 
-enum class Wait { ready, late, stopped };
-
-// `fd` becomes ready, the time is up, or the server stops.
-Wait wait_for(int fd, short events, int stop_fd, milliseconds time, int bell_fd = -1) {
-  const auto deadline = steady_clock::now() + time;
-  for (;;) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
-    pollfd fds[3] = {{fd, events, 0}, {stop_fd, POLLIN, 0}, {bell_fd, POLLIN, 0}};
-    const int n = ::poll(fds, 3, static_cast<int>(std::max<long>(left.count(), 0)));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 || fds[1].revents != 0) return Wait::stopped;
-    if (fds[0].revents != 0) return Wait::ready;
-    return Wait::late;
-  }
-}
-
 // One client: its request and its answer.
 class Conversation {
  public:
-  Conversation(int fd, int stop_fd, unsigned clients, const SocketServer::Services& services)
-      : fd_(fd), stop_fd_(stop_fd), clients_(clients), services_(services) {}
+  Conversation(int fd, const WakeFd& stop, unsigned clients, const SocketServer::Services& services)
+      : fd_(fd), stop_(stop), clients_(clients), services_(services) {}
   void run() {
     std::string line;
     if (!read_request(line)) return;
@@ -101,21 +85,20 @@ class Conversation {
   void refuse(const Error& error) { send(error_json(error) + "\n"); }
   void made(const std::function<Result<SocketServer::Made>(std::uint64_t)>& make, std::uint64_t index);
   void records(const SocketRequest& request);
-  bool stopping() const { return wait_for(-1, 0, stop_fd_, milliseconds(0)) == Wait::stopped; }
   // Until there may be more to follow. False: the client is gone, or the server stops.
   bool wait_for_more(int bell_fd, std::uint64_t position);
 
-  const int fd_, stop_fd_;
+  const int fd_;
+  const WakeFd& stop_;
   const unsigned clients_;
   const SocketServer::Services& services_;
 };
 
 bool Conversation::read_request(std::string& line) {
-  const auto deadline = steady_clock::now() + kRequestTime;
+  const Deadline deadline = deadline_in(kRequestTime);
   for (std::size_t end = std::string::npos; end == std::string::npos;) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
-    const Wait got = wait_for(fd_, POLLIN, stop_fd_, std::max(left, milliseconds(0)));
-    if (got == Wait::late) refuse(retry_error("the request did not come within 2 s"));
+    const Wait got = wait_for(fd_, POLLIN, deadline, &stop_);
+    if (got == Wait::timeout) refuse(retry_error("the request did not come within 2 s"));
     if (got != Wait::ready) return false;
     char buffer[kMaxRequestBytes];
     const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
@@ -134,8 +117,8 @@ bool Conversation::read_request(std::string& line) {
 
 bool Conversation::send(ByteView bytes) {
   while (!bytes.empty()) {
-    const Wait got = wait_for(fd_, POLLOUT, stop_fd_, kProgressTime);
-    if (got == Wait::late) diag(DiagLevel::info, "socket: a client that read nothing for 10 s was dropped");
+    const Wait got = wait_for(fd_, POLLOUT, deadline_in(kProgressTime), &stop_);
+    if (got == Wait::timeout) diag(DiagLevel::info, "socket: a client that read nothing for 10 s was dropped");
     if (got != Wait::ready) return false;
     const ssize_t n = ::send(fd_, bytes.data(), std::min(bytes.size(), kSendBytes), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
@@ -154,12 +137,12 @@ void Conversation::made(const std::function<Result<SocketServer::Made>(std::uint
 
 bool Conversation::wait_for_more(int bell_fd, std::uint64_t position) {
   // A pause first: many commits are one wake-up. A client has nothing more to say; what is readable is its end.
-  if (wait_for(fd_, POLLIN | POLLRDHUP, stop_fd_, kFollowPause) != Wait::late) return false;
+  if (wait_for(fd_, POLLIN | POLLRDHUP, deadline_in(kFollowPause), &stop_) != Wait::timeout) return false;
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t n = ::read(bell_fd, &count, sizeof count);
   services_.bell->arm();
   if (services_.log->size() > position) return true;  // before the bell was armed
-  return wait_for(fd_, POLLIN | POLLRDHUP, stop_fd_, kFollowLook, bell_fd) == Wait::late;
+  return wait_for(fd_, POLLIN | POLLRDHUP, deadline_in(kFollowLook), &stop_, bell_fd) == Wait::timeout;
 }
 
 void Conversation::records(const SocketRequest& request) {
@@ -168,7 +151,7 @@ void Conversation::records(const SocketRequest& request) {
   if (request.query.count == 1u) single = request.query.from;
   if (!send(records_head_json(log, single) + "\n")) return;
   RecordCursor cursor(log, request.query, services_.index);
-  if (const Status sought = cursor.seek([this] { return stopping(); }); !sought.ok()) {
+  if (const Status sought = cursor.seek([this] { return stop_.woken(); }); !sought.ok()) {
     std::string end;
     put_record(end, kEndOfRecords, error_json(sought.error()));
     send(end);
@@ -177,7 +160,7 @@ void Conversation::records(const SocketRequest& request) {
   const int bell_fd = request.follow ? services_.bell->subscribe() : -1;
   std::string out;
   std::vector<FoundEntry> found;
-  for (bool going = true; going && !stopping();) {
+  for (bool going = true; going && !stop_.woken();) {
     found.clear();
     out.clear();
     const Result<bool> more = cursor.next(found);
@@ -194,17 +177,15 @@ void Conversation::records(const SocketRequest& request) {
 class Server final : public SocketServer {
  public:
   Server(std::string path, int fd, Services services)
-      : path_(std::move(path)), fd_(fd), stop_fd_(::eventfd(0, EFD_CLOEXEC)), services_(std::move(services)) {
-    SEALRING_ASSERT(stop_fd_ >= 0);
+      : path_(std::move(path)), fd_(fd), services_(std::move(services)) {
+    SEALRING_ASSERT(stop_.ok());
     thread_ = std::thread([this] { loop(); });
   }
   ~Server() override {
-    const std::uint64_t one = 1;
-    SEALRING_ASSERT(::write(stop_fd_, &one, sizeof one) == sizeof one);  // stays readable, for all
+    stop_.wake();
     thread_.join();
     for (Client& client : clients_) client.thread.join();
     ::close(fd_);
-    ::close(stop_fd_);
     ::unlink(path_.c_str());
   }
 
@@ -215,11 +196,11 @@ class Server final : public SocketServer {
   };
   void loop() {
     for (;;) {
-      if (wait_for(fd_, POLLIN, stop_fd_, milliseconds(60000)) == Wait::stopped) return;
+      if (wait_for(fd_, POLLIN, deadline_in(kReapTime), &stop_) == Wait::woken) return;
       const int peer = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
       reap();
       if (peer < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
-        wait_for(-1, 0, stop_fd_, milliseconds(100));  // rather than spin until somebody closes one
+        wait_for(-1, 0, deadline_in(milliseconds(100)), &stop_);  // rather than spin until somebody closes one
       if (peer >= 0) welcome(peer);
     }
   }
@@ -262,14 +243,15 @@ class Server final : public SocketServer {
   // Nothing that somebody asks may end the daemon: not even being out of memory.
   void serve(int peer, unsigned count) const {
     try {
-      Conversation(peer, stop_fd_, count, services_).run();
+      Conversation(peer, stop_, count, services_).run();
     } catch (const std::exception& error) {
       diag(DiagLevel::warning, std::string("socket: an answer failed: ") + error.what());
     }
   }
 
   const std::string path_;
-  const int fd_, stop_fd_;
+  const int fd_;
+  WakeFd stop_;
   const Services services_;
   std::list<Client> clients_;  // the accepting thread's
   std::thread thread_;
@@ -277,12 +259,10 @@ class Server final : public SocketServer {
 
 // Lets the group in.
 Status admit(const std::string& path, const std::string& named) {
-  const group* const members = ::getgrnam(named.empty() ? "sealring" : named.c_str());
-  if (members == nullptr && named.empty()) return {};
-  if (members == nullptr) return reject_error("there is no group " + quoted(named) + ", which socket_group names");
-  if (::chown(path.c_str(), static_cast<uid_t>(-1), members->gr_gid) == 0) return {};
-  const std::string words = "socket " + path + ": cannot be given to the group " + std::string(members->gr_name) +
-                            ": " + errno_words(errno) + "; let the daemon's user be a member of it";
+  SEALRING_ASSIGN(const std::optional<SocketGroup> members, find_socket_group(named));
+  if (!members || ::chown(path.c_str(), static_cast<uid_t>(-1), members->id) == 0) return {};
+  const std::string words = "socket " + path + ": cannot be given to the group " + members->name + ": " +
+                            errno_words(errno) + "; let the daemon's user be a member of it";
   if (!named.empty()) return reject_error(words);
   diag(DiagLevel::info, words);
   return {};
