@@ -51,7 +51,8 @@ def check_after_kill(world, collector, acknowledged):
         sub = os.path.join(folder, name)
         if os.path.isdir(sub):
             for file in os.listdir(sub):
-                check(os.path.getsize(os.path.join(sub, file)) > 0 or "." not in file, f"{name}/{file} is empty")
+                unfinished = file.startswith(".") and file.endswith(".tmp")  # removed when the log is opened again
+                check(unfinished or os.path.getsize(os.path.join(sub, file)) > 0, f"{name}/{file} is empty")
     GrowingLog(folder).read()
     return size
 
