@@ -60,7 +60,7 @@ Result<std::unique_ptr<TlsFiles>> TlsFiles::open(const TlsIdentity& files, OwnCe
 std::shared_ptr<const TlsMaterial> TlsFiles::current() {
   std::lock_guard<std::mutex> lock(mutex_);
   std::string stamp = stamp_of(material_->files);
-  if (stamp.empty() || stamp == stamp_) return material_;
+  if (stamp == stamp_) return material_;  // empty when one is gone: that is told once, too
   stamp_ = std::move(stamp);
   Result<std::shared_ptr<const TlsMaterial>> renewed = TlsMaterial::load(material_->files);
   if (renewed.ok()) {

@@ -151,6 +151,17 @@ TEST_CASE("link: a refusal is told in words, once") {
   CHECK(sink.of(Type::disconnected).empty());
 }
 
+TEST_CASE("link: a refusal says which keys to look at, on both versions of MQTT") {
+  for (const int code : {4, 0x86, 5, 0x87}) {
+    CAPTURE(code);
+    CHECK(connack_advice(static_cast<std::uint8_t>(code)).find("username and password_file") != std::string::npos);
+  }
+  for (const int code : {2, 0x85}) {
+    CAPTURE(code);
+    CHECK(connack_advice(static_cast<std::uint8_t>(code)).find("client_id") != std::string::npos);
+  }
+}
+
 TEST_CASE("link: a DISCONNECT of the broker is told in words") {
   FakeBroker broker;
   CollectingSink sink;

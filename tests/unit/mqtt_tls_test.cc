@@ -3,6 +3,7 @@
 
 #include <future>
 
+#include "drivers/ack_gate.h"
 #include "drivers/mqtt_upstream.h"
 #include "drivers/tls_stream.h"
 #include "tests/unit/mqtt_fixture.h"
@@ -100,6 +101,70 @@ TEST_CASE("upstream tls: what poll() does not show any more is pending") {
   auto none = c.broker->read(room, sizeof room);
   REQUIRE(none.ok());
   CHECK(none->would_block);
+}
+
+TEST_CASE("upstream tls: whole records that came with others are pending") {
+  Connected c;
+  const Bytes sent = numbered(1000);
+  for (std::size_t at = 0; at < sent.size(); at += 100) REQUIRE(c.peer->write_some(sent.data() + at, 100).ok());
+  Bytes got;
+  char room[100];  // a record each: mbedTLS holds nothing back in between
+  while (got.size() < sent.size()) {
+    if (!c.broker->pending()) REQUIRE(c.wait(POLLIN));
+    auto n = c.broker->read(room, sizeof room);
+    REQUIRE(n.ok());
+    got.append(room, n->bytes);
+  }
+  CHECK(got == sent);
+}
+
+namespace {
+
+// A broker whose answer poll() never shows.
+class HiddenAnswer final : public Upstream {
+ public:
+  int fd() const override { return event_.fd(); }
+  bool pending() const override { return asked_ && !answer_.empty(); }
+  Result<IoCount> read(char* to, std::size_t room) override {
+    if (!pending()) return IoCount{0, true};
+    const std::size_t n = std::min(room, answer_.size());
+    answer_.copy(to, n);
+    answer_.erase(0, n);
+    return IoCount{n, false};
+  }
+  Result<IoCount> write(ByteView bytes) override {
+    asked_ = true;
+    return IoCount{bytes.size(), false};
+  }
+  std::string advice(ByteView) const override { return {}; }
+
+ private:
+  WakeFd event_;
+  bool asked_ = false;
+  Bytes answer_ = connack_packet(false, 0);
+};
+
+struct Heard final : AckGate::Listener {
+  std::atomic<bool> connack{false}, closed{false};
+  void on_connack(const MqttConnack&) override { connack = true; }
+  void on_suback(const std::string&, std::uint8_t) override {}
+  void on_closed(const std::string&) override { closed = true; }
+};
+
+}  // namespace
+
+TEST_CASE("gate: reads what is pending although poll() does not show it") {
+  CollectingSink sink;
+  Heard heard;
+  AckGate::Config config;
+  config.connect_timeout = kPatience;
+  auto gate = AckGate::open(config, std::make_unique<HiddenAnswer>(), sink, heard);
+  REQUIRE(gate.ok());
+  Peer paho = Peer::connect((*gate)->port());
+  REQUIRE(paho.send(connect_packet("c", 5)));
+  CHECK(eventually([&] { return heard.connack || heard.closed; }, 2 * kPatience));
+  CHECK(heard.connack);
+  CHECK(paho.read() == connack_packet(false, 0));
 }
 
 TEST_CASE("upstream tls: a blocked write goes on where it was, with more behind it") {

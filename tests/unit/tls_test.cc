@@ -353,6 +353,26 @@ TEST_CASE("tls: renewed files take effect at the next connection, broken ones do
   CHECK(contains(words, "TLS files changed but cannot be used, going on with the old"));
 }
 
+TEST_CASE("tls: files that are gone are told once, and taken again when they are back") {
+  const TestPki& pki = TestPki::get();
+  TempDir dir;
+  const std::string ca = dir.file("ca.pem");
+  const auto install = [&](const std::string& from) {
+    REQUIRE(replace_file(ca, *read_file(pki.file(from)), 0600).ok());
+  };
+  install("ca.pem");
+  auto files = TlsFiles::open({ca, "", ""}, OwnCertificate::optional);
+  REQUIRE(files.ok());
+  const auto first = (*files)->current();
+  REQUIRE(unlink(ca.c_str()) == 0);
+  const std::string words = stderr_of([&] { CHECK((*files)->current() == first); });
+  CHECK(contains(words, "TLS files changed but cannot be used, going on with the old"));
+  CHECK(contains(words, ca));
+  CHECK(stderr_of([&] { CHECK((*files)->current() == first); }).empty());
+  install("ca.pem");
+  CHECK((*files)->current() != first);
+}
+
 TEST_CASE("tls: a server's renewed certificate is shown to new connections") {
   const TestPki& pki = TestPki::get();
   TempDir dir;
