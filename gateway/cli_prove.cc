@@ -52,12 +52,16 @@ bool has_cosigners(ByteView proof_bytes) {
   return note && note->signatures.size() > 1;
 }
 
-// With --wait: until a checkpoint covers the record, and until its receipt is here where there is a collector.
+// With --wait: until a checkpoint covers the record, and until its receipt is here where there is a collector. Without
+// a daemon nothing changes any more, and there is nothing to wait for.
 Result<Bytes> wait_for_proof(const LogAccess& access, std::uint64_t index) {
   const bool terminal = ::isatty(STDERR_FILENO) == 1;
   bool waited = false;
   for (;;) {
     Result<Bytes> proof = fetch_proof(access, index);
+    if (access.view() != nullptr && !proof && proof.error().kind == ErrorKind::retry)
+      return reject_error("entry " + std::to_string(index) +
+                          " is not sealed yet, and no daemon is asked that would seal it: --wait would wait for ever");
     const bool done =
         proof ? !access.expects_receipts() || has_cosigners(*proof) : proof.error().kind != ErrorKind::retry;
     if (done || access.view() != nullptr) {
@@ -104,7 +108,8 @@ int run_prove(const ProveArguments& a) {
   if (!access) return fail(access.error());
   const Result<Bytes> proof = a.wait ? wait_for_proof(*access, a.index) : fetch_proof(*access, a.index);
   if (!proof) return fail(proof.error());
-  // Nothing that would not stand up is handed on.
+  // Nothing that would not stand up is handed on. The gateway's signature is held against the key in entry 0; where
+  // that was released no key is known here, and it is left to verify, which has the anchor or the policy.
   ProofOptions check;
   check.file = *proof;
   if (!a.payload.empty()) {

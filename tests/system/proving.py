@@ -5,12 +5,14 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import subprocess
+import threading
 
 import archive
 from lib.compare import GrowingLog, log_folder, wait_archived
 from lib.load import Publisher
-from lib.world import check, check_equal, main, wait_until
+from lib.world import PATIENCE, check, check_equal, main, program, wait_until
 
 LARGE = bytes(range(256)) * 500  # three entries
 UNPROVEN, TAMPERED, UNREADABLE = 11, 20, 30
@@ -209,6 +211,107 @@ def wrong(world, proof):
     world.run("sealring", "verify", world.path("gateway"), "--payload", proof, code=2)
 
 
+class Liar:
+    """Stands between `sealring` and a daemon's socket, and lets `alter(request, answer)` say what comes back."""
+
+    def __init__(self, world, daemon):
+        self.path, self.daemon = world.path("liar.sock"), daemon
+        self.alter = lambda request, answer: answer
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            with client:
+                line = client.makefile("rb").readline()
+                try:
+                    client.sendall(self.alter(json.loads(line), self.ask(line)))
+                except (OSError, ValueError):
+                    pass  # a probe that asks nothing, or does not read
+
+    def ask(self, line):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.daemon)
+            s.sendall(line)
+            return b"".join(iter(lambda: s.recv(65536), b""))
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(5)
+
+
+def lying_daemon(world):
+    """What a daemon answers is believed no more than any other bytes: nothing that does not stand up is written."""
+    scene = Scene(world, "1s")
+    scene.publish("plant/line1/temp", b"21.5")
+    scene.publish("plant/large", LARGE)
+    scene.archived()
+    scene.gateway.wait_status(lambda s: s["segments"]["sealed"] == 0, "the receipts are here")
+    index, large = scene.index_of("plant/line1/temp"), scene.index_of("plant/large")
+    liar = world.closing(Liar(world, os.path.join(scene.gateway.folder, "sealring.sock")))
+    with open(scene.config[1], encoding="utf-8") as f:
+        text = f.read()
+    check('socket = "sealring.sock"' in text, text)
+    config = ("--config", os.path.join(scene.gateway.folder, "liar.toml"))
+    world.write(config[1], text.replace('socket = "sealring.sock"', f'socket = "{liar.path}"'))
+
+    # It lies about proofs, or payloads, and is honest about all else.
+    def lie(about, to):
+        liar.alter = lambda request, answer: to(answer) if request["get"] == about else answer
+
+    def in_proof(change):
+        def to(answer):
+            proof = change(answer.split(b"\n", 1)[1])
+            return json.dumps({"proof_bytes": len(proof), "size": 1, "receipted": True}).encode() + b"\n" + proof
+        return to
+
+    def forged(proof):
+        extra = proof.split(b"\n")[1]
+        changed = base64.b64decode(extra[6:]).replace(b"21.5", b"12.5")
+        return proof.replace(extra, b"extra " + base64.b64encode(changed))
+
+    def unsigned(proof):
+        head, lines = proof.rsplit(b"\n\n", 1)
+        name, blob = lines.splitlines()[0].rsplit(b" ", 1)
+        bad = bytearray(base64.b64decode(blob))
+        bad[-1] ^= 1
+        return head + b"\n\n" + name + b" " + base64.b64encode(bad) + b"\n"
+
+    other = world.path("other.tlog-proof")
+    world.run("sealring", "prove", "1", "-o", other, *scene.config)
+    with open(other, "rb") as f:
+        other = f.read()
+    for name, about, to, words in (
+            ("forged", "proof", in_proof(forged), "not at this place of the signed tree"),
+            ("unsigned", "proof", in_proof(unsigned), "not signed by the key"),
+            ("other", "proof", in_proof(lambda _: other), "proof of entry 1, which was not asked for"),
+            ("not-a-proof", "proof", in_proof(lambda _: b"no proof\n"), "does not stand up"),
+            ("cut", "proof", lambda answer: answer[:-1], "the daemon went away"),
+            ("endless", "proof", lambda _: b'{"proof_bytes": 99999999999}\n', "more bytes than there can be"),
+            ("silent", "proof", lambda _: b"", "hung up without an answer"),
+            ("payload", "payload", lambda answer: answer[:-1] + bytes([answer[-1] ^ 1]), "not this record's")):
+        lie(about, to)
+        wanted = large if about == "payload" else index
+        options = ("--payload", world.path(name + ".payload"), "--entry", world.path(name + ".entry"))
+        path, err = prove(world, wanted, name, *(options if about == "payload" else ()), *config, code=1)
+        check(words in err, f"{name}: {err}")
+        left = [f for f in (path, path + ".payload", path + ".entry") if os.path.exists(f)]
+        check_equal(left, [], f"{name}: files that were written all the same")
+    # The way itself is good: with no lie on it the proof comes through.
+    liar.alter = lambda request, answer: answer
+    honest, err = prove(world, large, "honest", "--payload", world.path("honest.payload"), *config)
+    check_equal(err, "", "what prove says")
+    world.verify(honest, extra=("--payload", world.path("honest.payload")))
+
+
 def not_sealed_yet(world):
     """Before the seal there is nothing to prove with; --wait waits for it and for the receipt."""
     scene = Scene(world, "2s")
@@ -228,13 +331,39 @@ def not_sealed_yet(world):
     world.verify(world.path("own"), policy=None)
     scene.publish("plant/later", b"2")
     later = scene.index_of("plant/later")
-    scene.collector.start()
-    proof, err = prove(world, later, "later.tlog-proof", "--wait", *scene.config)
-    check("waiting for" in err, err)
+    # Sealed is not enough for --wait: the collector starts only when it waits for the receipt.
+    wait_until(lambda: not world.run("sealring", "prove", str(later), "-o", world.path("own"), "--force",
+                                     *scene.config, code=None)[2], "it is sealed", alive=[scene.gateway])
+    proof = world.path("later.tlog-proof")
+    with subprocess.Popen([program("sealring"), "prove", str(later), "-o", proof, "--wait", *scene.config],
+                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as waiting:
+        deadline = threading.Timer(PATIENCE, waiting.kill)
+        deadline.start()
+        try:
+            check_equal(waiting.stderr.readline(), "sealring: waiting for the receipt\n", "what prove says")
+            check(not os.path.exists(proof), "nothing is written before the receipt")
+            scene.collector.start()
+            check_equal(waiting.stderr.read(), "", "what prove says in the end")
+            check_equal(waiting.wait(), 0, "exit code")
+        finally:
+            deadline.cancel()
+            waiting.kill()
     world.verify(proof)
     _, err = prove(world, 99999, "none", *scene.config, code=1)
     check("there is no entry 99999" in err, err)
     check(not os.path.exists(world.path("none")), "nothing was written")
+    # Without a daemon nobody seals: --wait says so, and does not wait.
+    scene.gateway.recorder["segment_age"] = "1h"
+    scene.gateway.stop()
+    scene.gateway.configure().start()
+    scene.gateway.wait_subscribed()
+    scene.publish("plant/last", b"3")
+    last = scene.index_of("plant/last")
+    scene.gateway.kill()
+    _, err = prove(world, last, "none", *scene.config, code=1)
+    check("not sealed yet" in err and "--wait waits" in err, err)
+    _, err = prove(world, last, "none", "--wait", *scene.config, code=1)
+    check("no daemon is asked" in err, err)
 
 
 def released(world):
@@ -269,4 +398,5 @@ def released(world):
 
 
 if __name__ == "__main__":
-    main(("receipted", receipted), ("not_sealed_yet", not_sealed_yet), ("released", released))
+    main(("receipted", receipted), ("lying_daemon", lying_daemon), ("not_sealed_yet", not_sealed_yet),
+         ("released", released))

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "crypto/checkpoint.h"
 #include "crypto/tlog_proof.h"
@@ -47,7 +48,10 @@ class ViewOf final : public LogView {
   std::string origin() const override { return all_.origin(); }
   std::uint64_t first_index() const override { return first; }
   std::uint64_t size() const override { return all_.size(); }
-  Result<Bytes> entries(std::uint64_t from, std::size_t count) const override { return all_.entries(from, count); }
+  Result<Bytes> entries(std::uint64_t from, std::size_t count) const override {
+    const auto other = instead.find(from);
+    return count == 1 && other != instead.end() ? Result<Bytes>(other->second) : all_.entries(from, count);
+  }
   Result<Hash> node(int level, std::uint64_t start) const override { return all_.node(level, start); }
   std::vector<Segment> segments() const override { return closed; }
 
@@ -57,6 +61,7 @@ class ViewOf final : public LogView {
  public:
   std::uint64_t first = 0;
   std::vector<Segment> closed;
+  std::map<std::uint64_t, Bytes> instead;  // of entries, as a bundle has them
 };
 
 bool open_says(const ProofReport& report, const std::string& words) {
@@ -183,6 +188,35 @@ TEST_CASE("a proof file in which any bit is another one is not fine", "[proof]")
   CHECK(verify_proof(changed).verdict == Verdict::tampered);
 }
 
+// A line of a key that nobody asked about says nothing. It is the one place where a bit does not matter, and there it
+// changes nothing of what is said.
+TEST_CASE("bits of a cosigner's line, where only the anchor is asked", "[proof]") {
+  const Proven p;
+  const Bytes file = p.proof(3);
+  ProofOptions options = p.options(file);
+  options.policy.reset();
+  const ProofReport sound = verify_proof(options);
+  REQUIRE(sound.verdict == Verdict::fine);
+  const std::size_t cosigner = file.find("\n\u2014 mirror.example ") + 1;
+  REQUIRE(cosigner != 0);
+  std::size_t harmless = 0;
+  for (std::size_t bit = 0; bit < 8 * file.size(); ++bit) {
+    options.file = file;
+    options.file[bit / 8] = static_cast<char>(options.file[bit / 8] ^ (1 << (bit % 8)));
+    const ProofReport report = verify_proof(options);
+    if (report.verdict != Verdict::fine) continue;
+    ++harmless;
+    INFO("byte " << bit / 8 << ", bit " << bit % 8);
+    CHECK(bit / 8 >= cosigner);
+    CHECK(report.entry == sound.entry);
+    CHECK(report.index == sound.index);
+    CHECK(report.size == sound.size);
+    CHECK(report.root == sound.root);
+    CHECK(report.cosigned_by.empty());
+  }
+  CHECK(harmless > 0);
+}
+
 TEST_CASE("the evidence in a proof is decoded strictly", "[proof]") {
   Evidence evidence;
   evidence.entry = "entry";
@@ -194,6 +228,11 @@ TEST_CASE("the evidence in a proof is decoded strictly", "[proof]") {
   CHECK(again->encode() == bytes);
   for (std::size_t length = 0; length < bytes.size(); ++length) CHECK_FALSE(Evidence::decode(bytes.substr(0, length)));
   CHECK_FALSE(Evidence::decode(bytes + "x"));
+  evidence.genesis_path.resize(63);
+  Bytes most = evidence.encode();
+  CHECK(Evidence::decode(most));
+  most[most.size() - 63 * sizeof(Hash) - 1] = 64;
+  CHECK_FALSE(Evidence::decode(most + Bytes(sizeof(Hash), '\0')));
   evidence.genesis.clear();
   CHECK_FALSE(Evidence::decode(evidence.encode()));
 }
@@ -320,6 +359,38 @@ TEST_CASE("a large message is proven by its first entry", "[proof]") {
   ProofOptions event = p.options(p.proof(1));
   event.payload = Bytes();
   CHECK(verify_proof(event).verdict == Verdict::tampered);
+}
+
+TEST_CASE("parts that are not the message's are not joined", "[proof]") {
+  const Proven p;
+  ViewOf log(*p.view);
+  REQUIRE(record_payload(log, 5));
+  const Bytes stored = p.view->entries(6, 1)->substr(2);
+  Entry entry = *decode_entry(stored);
+  Part& part = std::get<Part>(entry.body);
+  Bytes payload(part.payload);
+  part.payload = payload;
+  std::string words = "is not part 1 of message 5";
+  SECTION("of another message") { part.first = 4; }
+  SECTION("of another place in it") { part.number = 2; }
+  SECTION("with a byte changed") {
+    payload.back() ^= 1;
+    part.payload = payload;
+    words = "do not make the payload";
+  }
+  SECTION("with a byte less") {
+    part.payload.remove_suffix(1);
+    words = "do not make the payload";
+  }
+  Bytes changed, framed;
+  REQUIRE(encode_entry(entry, changed));
+  put_u16(framed, static_cast<std::uint16_t>(changed.size()));
+  log.instead[6] = framed + changed;
+  const auto joined = record_payload(log, 5);
+  REQUIRE_FALSE(joined);
+  CHECK(joined.error().kind == ErrorKind::fatal);
+  INFO(joined.error().message);
+  CHECK(joined.error().message.find(words) != std::string::npos);
 }
 
 TEST_CASE("entry 0 is of the log that the checkpoint names", "[proof]") {
