@@ -20,6 +20,8 @@ import struct
 import sys
 import threading
 
+from lib.ports import free_port
+
 CHUNK = 65536
 
 
@@ -32,7 +34,7 @@ class Relay:
         self._swallows = False
         self._listener = None
         self.bytes_up = 0
-        self.port = 0
+        self.port = free_port()  # the same one after each restore()
         self.restore()
 
     def restore(self):
@@ -43,7 +45,6 @@ class Relay:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", self.port))
             listener.listen(64)
-            self.port = listener.getsockname()[1]
             self._listener = listener
             self._budget = None
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()

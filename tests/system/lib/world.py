@@ -16,6 +16,8 @@ import threading
 import time
 import traceback
 
+from lib.ports import free_port
+
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ORIGIN = "example.com/site7/gw-0042"
 WITNESS, MIRROR = "collector.example/witness", "collector.example/mirror"
@@ -50,12 +52,6 @@ def wait_until(condition, what, patience=PATIENCE, alive=()):
         if time.monotonic() > deadline:
             raise Failure(f"not within {patience:g} s: {what}")
         threading.Event().wait(0.02)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def program(name):
