@@ -48,7 +48,11 @@ void RecordIndex::loop() {
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19);
   for (bool more = true;;) {
     if (more ? stop_.woken() : wait_for(-1, 0, deadline_in(kKeepUp), &stop_) == Wait::woken) return;
-    more = step();
+    try {
+      more = step();
+    } catch (...) {  // no memory: it is only an index, and what it lacks is read
+      more = false;
+    }
   }
 }
 
@@ -99,13 +103,14 @@ bool RecordIndex::step() {
   const std::uint64_t number = newer ? high : low_ - 1;
   Bundle bundle = read(number);
   std::unique_lock<std::shared_mutex> lock(mutex_);
-  fingerprint_count_ += bundle.fingerprints.size();
+  const std::size_t fingerprints = bundle.fingerprints.size();
   if (newer) {
     bundles_.push_back(std::move(bundle));
   } else {
     bundles_.push_front(std::move(bundle));
     --low_;
   }
+  fingerprint_count_ += fingerprints;  // only now: to make room for it may have failed
   return true;
 }
 

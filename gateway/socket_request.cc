@@ -1,8 +1,10 @@
 #include "gateway/socket_request.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "gateway/config.h"
+#include "gateway/json_text.h"
 
 namespace sealring {
 namespace {
@@ -11,24 +13,70 @@ using Json = nlohmann::json;
 
 constexpr std::uint64_t kMaxRecords = 1000000000;
 
-std::string dump(const nlohmann::ordered_json& json) {
-  return json.dump(-1, ' ', true, Json::error_handler_t::replace);
-}
+using Pairs = std::vector<std::pair<std::string, Json>>;
+
+// The values of one JSON object; what is nested comes as null, which nothing here may be. Not as one Json: that takes
+// memory to be destroyed (json_text.h), and a request is a stranger's.
+class FlatObject final : public nlohmann::json_sax<Json> {
+ public:
+  static std::optional<Pairs> parse(std::string_view text) {
+    FlatObject object;
+    if (!Json::sax_parse(text, &object)) return std::nullopt;
+    return std::move(object.pairs_);
+  }
+
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(number_integer_t value) override { return put(value); }
+  bool number_unsigned(number_unsigned_t value) override { return put(value); }
+  bool number_float(number_float_t value, const string_t&) override { return put(value); }
+  bool string(string_t& value) override { return put(std::move(value)); }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return enter(true); }
+  bool end_object() override { return leave(); }
+  bool start_array(std::size_t) override { return enter(false); }
+  bool end_array() override { return leave(); }
+  bool key(string_t& value) override {
+    if (depth_ == 1) key_ = std::move(value);
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const Json::exception&) override { return false; }
+
+ private:
+  bool put(Json value) {
+    if (depth_ == 0) return false;
+    if (depth_ == 1) pairs_.emplace_back(std::move(key_), std::move(value));
+    return true;
+  }
+  bool enter(bool object) {
+    const bool fits = depth_ == 0 ? object : put(nullptr);
+    ++depth_;
+    return fits;
+  }
+  bool leave() {
+    --depth_;
+    return true;
+  }
+
+  Pairs pairs_;
+  std::string key_;
+  std::size_t depth_ = 0;
+};
 
 // Takes values out of a JSON object; what is left at the end does not belong there.
 class Fields {
  public:
-  explicit Fields(Json json) : json_(std::move(json)) {}
+  explicit Fields(Pairs pairs) : pairs_(std::move(pairs)) {}
 
   template <class T, class Is>
   void take(const char* key, T& out, Is is, const char* type) {
-    const auto it = json_.find(key);
-    if (it == json_.end() || !status_.ok()) return;
-    if (is(*it))
-      out = it->template get<typename Plain<T>::type>();
+    const auto it = find(key);
+    if (it == pairs_.end() || !status_.ok()) return;
+    if (is(it->second))
+      out = it->second.template get<typename Plain<T>::type>();
     else
       status_ = reject_error(std::string(key) + " must be " + type);
-    json_.erase(it);
+    pairs_.erase(it);
   }
   template <class T>
   void unsigned_number(const char* key, T& out) {
@@ -42,13 +90,16 @@ class Fields {
     take(key, out, fits, "nanoseconds since 1970");
   }
   Status end() {
-    if (status_.ok() && !json_.empty())
-      return reject_error(sealring::quoted(json_.begin().key()) + " is not known here");
+    if (status_.ok() && !pairs_.empty())
+      return reject_error(sealring::quoted(pairs_.front().first) + " is not known here, or is there twice");
     return status_;
   }
-  bool has(const char* key) const { return json_.contains(key); }
+  bool has(const char* key) { return find(key) != pairs_.end(); }
 
  private:
+  Pairs::iterator find(const char* key) {
+    return std::find_if(pairs_.begin(), pairs_.end(), [&](const auto& pair) { return pair.first == key; });
+  }
   template <class T>
   struct Plain {
     using type = T;
@@ -57,7 +108,7 @@ class Fields {
   struct Plain<std::optional<T>> {
     using type = T;
   };
-  Json json_;
+  Pairs pairs_;
   Status status_;
 };
 
@@ -102,9 +153,9 @@ std::optional<Segment> take_segment(const Json& json) {
 }  // namespace
 
 Result<SocketRequest> parse_socket_request(std::string_view line) {
-  Json json = Json::parse(line, nullptr, false);
-  if (!json.is_object()) return reject_error("a request is one JSON object in a line");
-  Fields fields(std::move(json));
+  std::optional<Pairs> pairs = FlatObject::parse(line);
+  if (!pairs) return reject_error("a request is one JSON object in a line");
+  Fields fields(std::move(*pairs));
   std::string get;
   fields.take(
       "get", get, [](const Json& v) { return v.is_string(); }, "a string");
@@ -126,32 +177,33 @@ Result<SocketRequest> parse_socket_request(std::string_view line) {
 }
 
 std::string socket_request_json(const SocketRequest& request) {
-  nlohmann::ordered_json json;
+  JsonText json;
   const RecordQuery& q = request.query;
   switch (request.get) {
     case SocketRequest::Get::status:
-      json["get"] = "status";
+      json.put("get", "status");
       break;
     case SocketRequest::Get::proof:
     case SocketRequest::Get::payload:
-      json["get"] = request.get == SocketRequest::Get::proof ? "proof" : "payload";
-      json["index"] = request.index;
+      json.put("get", request.get == SocketRequest::Get::proof ? "proof" : "payload");
+      json.put("index", request.index);
       break;
     case SocketRequest::Get::records:
-      json["get"] = "records";
-      json["from"] = q.from;
-      if (q.last) json["last"] = *q.last;
-      if (q.count) json["count"] = *q.count;
-      if (!q.topic.empty()) json["topic"] = q.topic;
-      if (q.since_ns) json["since"] = *q.since_ns;
-      if (q.until_ns) json["until"] = *q.until_ns;
-      if (request.follow) json["follow"] = true;
+      json.put("get", "records").put("from", q.from);
+      if (q.last) json.put("last", *q.last);
+      if (q.count) json.put("count", *q.count);
+      if (!q.topic.empty()) json.put("topic", q.topic);
+      if (q.since_ns) json.put("since", *q.since_ns);
+      if (q.until_ns) json.put("until", *q.until_ns);
+      if (request.follow) json.put("follow", true);
       break;
   }
-  return dump(json);
+  return json.text();
 }
 
-std::string error_json(const Error& error) { return dump({{"error", error.message}, {"kind", kind_name(error.kind)}}); }
+std::string error_json(const Error& error) {
+  return JsonText().put("error", error.message).put("kind", kind_name(error.kind)).text();
+}
 
 std::optional<Segment> segment_of(const LogView& log, std::uint64_t index) {
   for (Segment& segment : log.segments()) {
@@ -163,22 +215,26 @@ std::optional<Segment> segment_of(const LogView& log, std::uint64_t index) {
 }
 
 std::string records_head_json(const LogView& log, std::optional<std::uint64_t> index) {
-  nlohmann::ordered_json json = {
-      {"records", true}, {"origin", log.origin()}, {"first_index", log.first_index()}, {"size", log.size()}};
+  JsonText json;
+  json.put("records", true).put("origin", log.origin());
+  json.put("first_index", log.first_index()).put("size", log.size());
   std::optional<Segment> segment;
   if (index) segment = segment_of(log, *index);
   if (segment)
-    json["segment"] = {{"start", segment->start}, {"end", segment->end}, {"state", segment_state_name(segment->state)}};
-  return dump(json);
+    json.put("segment", JsonText()
+                            .put("start", segment->start)
+                            .put("end", segment->end)
+                            .put("state", segment_state_name(segment->state)));
+  return json.text();
 }
 
-std::string end_json(std::uint64_t next) { return dump({{"end", next}}); }
+std::string end_json(std::uint64_t next) { return JsonText().put("end", next).text(); }
 
 std::string proof_head_json(std::uint64_t bytes, std::uint64_t size, bool receipted) {
-  return dump({{"proof_bytes", bytes}, {"size", size}, {"receipted", receipted}});
+  return JsonText().put("proof_bytes", bytes).put("size", size).put("receipted", receipted).text();
 }
 
-std::string payload_head_json(std::uint64_t bytes) { return dump({{"payload_bytes", bytes}}); }
+std::string payload_head_json(std::uint64_t bytes) { return JsonText().put("payload_bytes", bytes).text(); }
 
 Result<SocketAnswer> parse_socket_answer(std::string_view line) {
   const Json json = Json::parse(line, nullptr, false);

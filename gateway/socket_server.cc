@@ -17,6 +17,7 @@
 #include "drivers/wake.h"
 #include "gateway/check.h"
 #include "gateway/socket_request.h"
+#include "gateway/socket_seats.h"
 
 namespace sealring {
 
@@ -24,7 +25,12 @@ int CommitBell::subscribe() {
   const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0) return fd;
   std::lock_guard<std::mutex> lock(mutex_);
-  fds_.push_back(fd);
+  try {
+    fds_.push_back(fd);
+  } catch (...) {  // no memory
+    ::close(fd);
+    throw;
+  }
   return fd;
 }
 
@@ -48,17 +54,70 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr unsigned kMaxClients = 16;
 constexpr milliseconds kRequestTime{2000}, kProgressTime{10000}, kFollowPause{50}, kFollowLook{1000}, kReapTime{60000};
 constexpr std::size_t kMaxRequestBytes = 4096;
 constexpr std::size_t kSendBytes = 64u << 10;
 constexpr int kNice = 10;
+constexpr std::string_view kFailedWords =
+    R"({"error":"the daemon failed to answer this, and its log says why; try again later","kind":"retry"})";
+
+// Nothing that somebody asks may end the daemon: not even being out of memory. False: it failed, and is said.
+template <class Act>
+bool contained(const char* what, Act&& act) noexcept {
+  try {
+    act();
+    return true;
+  } catch (const std::exception& error) {
+    try {
+      diag(DiagLevel::warning, std::string("socket: ") + what + " failed: " + error.what());
+    } catch (...) {  // nor are there words
+    }
+  } catch (...) {
+  }
+  return false;
+}
+
+// A client that was let in, until its end.
+class Guest {
+ public:
+  Guest(int fd, unsigned seat, SocketSeats& seats) : fd_(fd), seat_(seat), seats_(&seats) {}
+  Guest(Guest&& other) noexcept : fd_(other.fd_), seat_(other.seat_), seats_(std::exchange(other.seats_, nullptr)) {}
+  Guest& operator=(Guest&&) = delete;
+  ~Guest() {
+    if (seats_ == nullptr) return;
+    seats_->leave(seat_);  // first: who sees the end may come again at once
+    ::close(fd_);
+  }
+  int fd() const { return fd_; }
+  Status follow() const { return seats_->follow(seat_); }
+  unsigned clients() const { return seats_->taken(); }
+
+ private:
+  int fd_;
+  unsigned seat_;
+  SocketSeats* seats_;  // null: moved from
+};
+
+class Subscription {
+ public:
+  explicit Subscription(CommitBell& bell) : bell_(bell), fd_(bell.subscribe()) {}
+  ~Subscription() {
+    if (fd_ >= 0) bell_.unsubscribe(fd_);
+  }
+  Subscription(const Subscription&) = delete;
+  Subscription& operator=(const Subscription&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  CommitBell& bell_;
+  const int fd_;
+};
 
 // One client: its request and its answer.
 class Conversation {
  public:
-  Conversation(int fd, const WakeFd& stop, unsigned clients, const SocketServer::Services& services)
-      : fd_(fd), stop_(stop), clients_(clients), services_(services) {}
+  Conversation(const Guest& guest, const WakeFd& stop, const SocketServer::Services& services)
+      : guest_(guest), fd_(guest.fd()), stop_(stop), services_(services) {}
   void run() {
     std::string line;
     if (!read_request(line)) return;
@@ -68,7 +127,7 @@ class Conversation {
     if (!request) return refuse(request.error());
     switch (request->get) {
       case SocketRequest::Get::status:
-        send(services_.status(clients_));
+        send(services_.status(guest_.clients()));
         return;
       case SocketRequest::Get::records:
         return records(*request);
@@ -78,6 +137,8 @@ class Conversation {
         return made(services_.payload, request->index);
     }
   }
+  // When run() failed. Needs no memory.
+  void apologise();
 
  private:
   bool read_request(std::string& line);
@@ -88,11 +149,26 @@ class Conversation {
   // Until there may be more to follow. False: the client is gone, or the server stops.
   bool wait_for_more(int bell_fd, std::uint64_t position);
 
+  const Guest& guest_;
   const int fd_;
   const WakeFd& stop_;
-  const unsigned clients_;
   const SocketServer::Services& services_;
+  bool answered_ = false, sends_records_ = false;
 };
+
+void Conversation::apologise() {
+  if (answered_ && !sends_records_) return;  // he waits for so many bytes: all that can be done is to hang up
+  char words[10 + kFailedWords.size() + 1];
+  std::size_t n = 0;
+  if (sends_records_) {  // whole records were sent: this one is the last
+    for (; n < 8; ++n) words[n] = '\xff';
+    words[n++] = 0;
+    words[n++] = kFailedWords.size();
+  }
+  n += kFailedWords.copy(words + n, kFailedWords.size());
+  if (!sends_records_) words[n++] = '\n';
+  send({words, n});
+}
 
 bool Conversation::read_request(std::string& line) {
   const Deadline deadline = deadline_in(kRequestTime);
@@ -116,6 +192,7 @@ bool Conversation::read_request(std::string& line) {
 }
 
 bool Conversation::send(ByteView bytes) {
+  answered_ = true;
   while (!bytes.empty()) {
     const Wait got = wait_for(fd_, POLLOUT, deadline_in(kProgressTime), &stop_);
     if (got == Wait::timeout) diag(DiagLevel::info, "socket: a client that read nothing for 10 s was dropped");
@@ -147,9 +224,12 @@ bool Conversation::wait_for_more(int bell_fd, std::uint64_t position) {
 
 void Conversation::records(const SocketRequest& request) {
   const LogView& log = *services_.log;
+  if (request.follow)
+    if (const Status s = guest_.follow(); !s.ok()) return refuse(s.error());
   std::optional<std::uint64_t> single;
   if (request.query.count == 1u) single = request.query.from;
   if (!send(records_head_json(log, single) + "\n")) return;
+  sends_records_ = true;
   RecordCursor cursor(log, request.query, services_.index);
   if (const Status sought = cursor.seek([this] { return stop_.woken(); }); !sought.ok()) {
     std::string end;
@@ -157,7 +237,9 @@ void Conversation::records(const SocketRequest& request) {
     send(end);
     return;
   }
-  const int bell_fd = request.follow ? services_.bell->subscribe() : -1;
+  std::optional<Subscription> bell;
+  if (request.follow) bell.emplace(*services_.bell);
+  const int bell_fd = bell ? bell->fd() : -1;
   std::string out;
   std::vector<FoundEntry> found;
   for (bool going = true; going && !stop_.woken();) {
@@ -171,7 +253,6 @@ void Conversation::records(const SocketRequest& request) {
     if (!send(out)) break;
     if (follow) going = wait_for_more(bell_fd, cursor.position());
   }
-  if (bell_fd >= 0) services_.bell->unsubscribe(bell_fd);
 }
 
 class Server final : public SocketServer {
@@ -217,42 +298,48 @@ class Server final : public SocketServer {
   void welcome(int peer) {
     ucred who{};
     socklen_t length = sizeof who;
-    if (::getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0)
-      diag(DiagLevel::debug,
-           "socket: process " + std::to_string(who.pid) + " of user " + std::to_string(who.uid) + " asks");
-    if (clients_.size() >= kMaxClients) {
-      const std::string words = error_json(retry_error("16 others are asking already; try again later")) + "\n";
-      [[maybe_unused]] const ssize_t n = ::send(peer, words.data(), words.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (::getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0) who.uid = static_cast<uid_t>(-1);
+    Result<unsigned> seat = Error{ErrorKind::retry, std::string()};
+    if (!contained("letting a client in", [&] { seat = admit(who, peer); }) || !seat) {
       ::close(peer);
       return;
     }
+    contained("letting a client in", [&] { begin(Guest(peer, *seat, seats_)); });
+  }
+  // A seat; or he was told why not.
+  Result<unsigned> admit(const ucred& who, int peer) {
+    diag(DiagLevel::debug,
+         "socket: process " + std::to_string(who.pid) + " of user " + std::to_string(who.uid) + " asks");
+    Result<unsigned> seat = seats_.take(who.uid);
+    if (seat) return seat;
+    const std::string words = error_json(seat.error()) + "\n";
+    [[maybe_unused]] const ssize_t n = ::send(peer, words.data(), words.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return seat;
+  }
+  void begin(Guest guest) {
     Client& client = clients_.emplace_back();
-    const auto count = static_cast<unsigned>(clients_.size());
     try {
-      client.thread = std::thread([this, peer, count, &client] {
+      client.thread = std::thread([this, &client, mine = std::move(guest)]() mutable {
         ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
-        serve(peer, count);
-        ::close(peer);
+        serve(Guest(std::move(mine)));
         client.done = true;
       });
-    } catch (const std::system_error&) {  // no thread to be had
+    } catch (...) {  // no thread to be had
       clients_.pop_back();
-      ::close(peer);
+      throw;
     }
   }
-  // Nothing that somebody asks may end the daemon: not even being out of memory.
-  void serve(int peer, unsigned count) const {
-    try {
-      Conversation(peer, stop_, count, services_).run();
-    } catch (const std::exception& error) {
-      diag(DiagLevel::warning, std::string("socket: an answer failed: ") + error.what());
-    }
+  void serve(Guest guest) const {
+    Conversation conversation(guest, stop_, services_);
+    if (!contained("an answer", [&] { conversation.run(); }))
+      contained("an apology", [&] { conversation.apologise(); });
   }
 
   const std::string path_;
   const int fd_;
   WakeFd stop_;
   const Services services_;
+  SocketSeats seats_{::geteuid()};
   std::list<Client> clients_;  // the accepting thread's
   std::thread thread_;
 };
@@ -291,8 +378,7 @@ Result<std::unique_ptr<SocketServer>> SocketServer::start(Config config, Service
   Status status;
   if (rc != 0) status = reject_error("socket " + path + ": " + errno_words(bind_errno));
   if (status.ok()) status = admit(path, config.group);
-  if (status.ok() && ::listen(fd, 2 * kMaxClients) != 0)
-    status = reject_error("socket " + path + ": " + errno_words(errno));
+  if (status.ok() && ::listen(fd, 2 * kSeats) != 0) status = reject_error("socket " + path + ": " + errno_words(errno));
   if (!status.ok()) {
     ::close(fd);
     if (rc == 0) ::unlink(path.c_str());

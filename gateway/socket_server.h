@@ -2,7 +2,8 @@
 //
 // One thread accepts; each connection has a thread of its own, of lower priority, which answers one request and ends.
 // Answers are copied out of the ring bundle by bundle, so that whoever reads slowly holds neither a lock nor a page.
-// Limits: 16 connections, 4 KiB and 2 s for a request, 10 s without any progress of the answer.
+// Limits: 16 connections, of them so many for each user (socket_seats.h), 4 KiB and 2 s for a request, 10 s without any
+// progress of the answer. What an answer fails with, be it memory, ends that connection and nothing else.
 #pragma once
 
 #include <atomic>

@@ -224,6 +224,66 @@ def crowd(world):
     gateway.wait_status(lambda s: s["socket"]["clients"] == 1, "they are gone")
 
 
+FOLLOWER = """
+import socket, sys
+kept = []
+for _ in range(int(sys.argv[2])):
+    kept.append(socket.socket(socket.AF_UNIX))
+    kept[-1].connect(sys.argv[1])
+    kept[-1].sendall(b'{"get": "records", "follow": true}\\n')
+    print(kept[-1].makefile("rb").readline().decode().strip(), flush=True)
+sys.stdin.read()
+"""
+MEMBERS = 64110  # the first of some user ids that nobody has
+
+
+def as_member(number, group, *command):
+    return ["setpriv", f"--reuid={MEMBERS + number}", f"--regid={group}", "--clear-groups", "--", *command]
+
+
+def seats(world):
+    """Members of the group who stay keep neither root nor, each by himself, the other members from asking."""
+    if os.geteuid() != 0:
+        print("    skipped: only root can become another user", flush=True)
+        return
+    _, _, gateway = start(world)
+    gateway.stop()
+    group = gateway.top["socket_group"] = "mail"
+    gateway.configure().start()
+    for path in (world.folder, gateway.folder, config(gateway)[1]):
+        os.chmod(path, 0o755)
+
+    def follow_as(number, times):
+        child = world.closing(subprocess.Popen(
+            as_member(number, group, "/usr/bin/python3", "-c", FOLLOWER, f"{gateway.folder}/sealring.sock", str(times)),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        child.close = child.kill
+        return child, [json.loads(child.stdout.readline()) for _ in range(times)]
+
+    def status_as(number, code):
+        done = subprocess.run(as_member(number, group, program("sealring"), "status", *config(gateway)),
+                              capture_output=True, text=True, check=False)
+        check_equal(done.returncode, code, f"status of member {number}: {done}")
+        return done.stderr
+
+    first, answers = follow_as(0, 5)
+    check(all(a["records"] for a in answers[:4]), f"four follow: {answers}")
+    check("follows 4 times already" in answers[4]["error"] and answers[4]["kind"] == "retry", f"{answers[4]}")
+    status_as(0, 0)  # who follows can still ask
+    for number in (1, 2):
+        follow_as(number, 4)
+    check_equal(gateway.status()["socket"]["clients"], 13, "twelve follow, and root asks")
+    err = status_as(3, FAILED)
+    check("12 others are asking already" in err and "try again later" in err, err)
+    err = status_as(0, FAILED)
+    check("12 others are asking already" in err, err)
+    world.run("sealring", "status", *config(gateway))  # as root
+    first.stdin.close()
+    first.wait()
+    gateway.wait_status(lambda s: s["socket"]["clients"] == 9, "four are gone")
+    status_as(3, 0)
+
+
 def stuck_reader(world):
     """Who never reads is dropped; recording goes on meanwhile, and a stop is prompt."""
     broker, _, gateway = start(world)
@@ -287,5 +347,5 @@ def usage(world):
 
 
 if __name__ == "__main__":
-    main(("samples", samples), ("follow", follow), ("garbage", garbage), ("crowd", crowd),
+    main(("samples", samples), ("follow", follow), ("garbage", garbage), ("crowd", crowd), ("seats", seats),
          ("stuck_reader", stuck_reader), ("strangers", strangers), ("usage", usage))
