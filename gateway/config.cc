@@ -4,6 +4,7 @@
 #include "crypto/sha256.h"
 #include "drivers/file.h"
 #include "drivers/http.h"
+#include "drivers/secret_line.h"
 #include "drivers/toml_reader.h"
 #include "storage/limits.h"
 
@@ -24,7 +25,6 @@ constexpr std::size_t kMaxBrokers = 64;      // each has threads and sockets of 
 constexpr std::size_t kMaxBrokerName = 255;  // it is repeated in every event of the broker
 constexpr std::size_t kMaxMqttString = 65535;
 constexpr std::size_t kMaxFileBytes = 1u << 20;
-constexpr std::string_view kCredential = "credential:";
 
 std::vector<std::string_view> levels(std::string_view filter) {
   std::vector<std::string_view> out;
@@ -105,9 +105,9 @@ void read_login(TomlTable& table, GatewayConfig::Broker& broker) {
   if (broker.source.username.size() > kMaxMqttString || broker.source.username.find('\0') != std::string::npos)
     table.fail("username", "must have at most 65535 bytes and no zero byte");
   const std::string file = table.string("password_file", "");
-  const bool credential = file.rfind(kCredential, 0) == 0;
+  const bool credential = file.rfind(kCredentialPrefix, 0) == 0;
   broker.password_file = credential ? file : table.path("password_file", "");
-  const std::string name = credential ? file.substr(kCredential.size()) : "";
+  const std::string name = credential ? file.substr(kCredentialPrefix.size()) : "";
   if (credential && (name.empty() || name.find('/') != std::string::npos || name[0] == '.'))
     table.fail("password_file", "must be credential:NAME with the plain name of a file");
   if (!file.empty() && broker.source.username.empty())
@@ -223,26 +223,6 @@ Result<GatewayConfig> read(TomlTable root) {
   return config;
 }
 
-// One line. What a credential is guarded by is the folder, which the service manager makes; its files may have ACLs.
-Result<std::string> read_password(const std::string& file, const std::string& credentials) {
-  const bool credential = file.rfind(kCredential, 0) == 0;
-  if (credential && credentials.empty())
-    return reject_error(sealring::quoted(file) +
-                        " needs $CREDENTIALS_DIRECTORY, which a service manager sets (LoadCredential=); there is none");
-  const std::string path = credential ? credentials + "/" + file.substr(kCredential.size()) : file;
-  Result<Bytes> text =
-      credential ? read_file(path, kMaxMqttString + 2) : read_secret_file(path, kMaxMqttString + 2, "password file");
-  if (!text) return std::move(text).error();
-  std::string password = std::move(*text);
-  if (!password.empty() && password.back() == '\n') password.pop_back();
-  if (!password.empty() && password.back() == '\r') password.pop_back();
-  if (password.empty()) return reject_error(path + " has no password in it");
-  if (password.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
-    return reject_error(path + " must hold the password in one line and nothing else");
-  if (password.size() > kMaxMqttString) return reject_error(path + ": a password has at most 65535 bytes");
-  return password;
-}
-
 }  // namespace
 
 std::string default_client_id(std::string_view origin) { return "sealring-" + hex(view(sha256(origin))).substr(0, 12); }
@@ -292,7 +272,7 @@ Status GatewayConfig::check_ring(std::uint64_t map_bytes) const {
 Status GatewayConfig::load_secrets(const std::string& credentials) {
   for (Broker& broker : brokers) {
     if (broker.password_file.empty()) continue;
-    Result<std::string> password = read_password(broker.password_file, credentials);
+    Result<std::string> password = read_secret_line(broker.password_file, credentials, "password");
     if (!password) return std::move(password).error().in("password_file of broker " + sealring::quoted(broker.name));
     broker.source.password = std::move(*password);
   }

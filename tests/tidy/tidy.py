@@ -38,6 +38,7 @@ THIRD_PARTY = {
     "boost/": ("libboost1.81-dev", {"drivers"}),
     "mbedtls/": ("libmbedtls-dev", {"drivers"}),
     "psa/": ("libmbedtls-dev", {"drivers"}),
+    "p11-kit/": ("libp11-kit-dev", {"drivers", "tests"}),
     "zlib.h": ("zlib1g-dev", {"drivers", "tests"}),
     "toml++/": ("libtomlplusplus-dev", {"drivers/toml_reader.cc"}),
     "CLI/": ("libcli11-dev", {"gateway", "collector"}),
@@ -47,7 +48,7 @@ THIRD_PARTY = {
 
 # Headers of the C and C++ standards and of Linux, by name or prefix.
 SYSTEM = {
-    "arpa/", "dirent.h", "fcntl.h", "grp.h", "ifaddrs.h", "linux/", "net/", "netdb.h", "netinet/", "poll.h",
+    "arpa/", "dirent.h", "dlfcn.h", "fcntl.h", "grp.h", "ifaddrs.h", "linux/", "net/", "netdb.h", "netinet/", "poll.h",
     "pthread.h", "pwd.h", "sched.h", "signal.h", "spawn.h", "stddef.h", "stdint.h", "stdlib.h", "sys/", "unistd.h",
 }
 STANDARD = re.compile(r"[a-z_0-9]+")
