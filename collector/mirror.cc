@@ -345,6 +345,7 @@ Result<bool> Mirror::archive_segment(const SignedCheckpoint& checkpoint) {
 Status Mirror::make_receipt() {
   SEALRING_ASSIGN(NoteSignature line, cosigner_.sign(head_.note));
   Note note = head_.note;
+  if (witnessed_ && witnessed_->first == head_.checkpoint) note.signatures.push_back(witnessed_->second);
   note.signatures.push_back(line);
   SEALRING_TRY(archive_.put_receipt(archived(), note.encode()));
   receipt_size_ = archived();

@@ -39,10 +39,16 @@ class Mirror {
       : archive_(archive), log_(log), cosigner_(cosigner), tiles_(archive) {}
   // fatal: the directory contradicts itself, in words that name the file.
   Status load();
-  // After load() and pin_genesis(): the receipt of what is archived; signs it where an earlier run did not come to it.
+  // After load(), pin_genesis() and witnessed(): the receipt of what is archived; signs it where an earlier run did not
+  // come to it.
   Status load_receipt();
   // Also checks the archive's own entry 0, when there is one: fatal when it is another.
   Status pin_genesis(const Hash& genesis);
+
+  // The latest checkpoint that the witness has cosigned, and its line. A receipt of that very checkpoint carries the
+  // line beside ours, so that a quorum of both is met by the archive alone. A log that has its checkpoints cosigned
+  // further ahead than it uploads gets receipts with our line only.
+  void witnessed(const Checkpoint& checkpoint, const NoteSignature& line) { witnessed_ = {checkpoint, line}; }
 
   // The checkpoint that a new one must extend: the highest pending one, else the archived one; nullptr: size 0.
   const SignedCheckpoint* latest() const;
@@ -98,8 +104,9 @@ class Mirror {
   SignedCheckpoint head_;                              // of size A, when A > 0
   std::map<std::uint64_t, SignedCheckpoint> pending_;  // above A
 
+  std::optional<std::pair<Checkpoint, NoteSignature>> witnessed_;
   std::uint64_t receipt_size_ = 0;  // A, or below it when step 4 failed
-  Bytes receipt_;                   // the checkpoint of that size with the log's line and ours
+  Bytes receipt_;                   // the checkpoint of that size: the log's line, the witness' if it has one, ours
   std::string receipt_line_;        // ours
 
   struct Part {

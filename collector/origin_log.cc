@@ -20,8 +20,8 @@ Status OriginLog::load() {
   SEALRING_TRY(archive_.prepare());
   SEALRING_TRY(mirror_.load());
   SEALRING_TRY(load_anchor());
-  SEALRING_TRY(mirror_.load_receipt());  // may have to sign one: only once the anchor was compared
-  return load_witness();
+  SEALRING_TRY(load_witness());
+  return mirror_.load_receipt();  // may have to sign one: only once the anchor was compared
 }
 
 // The pin outlives the config: a log that was once pinned here stays pinned when its [[gateway]] section goes.
@@ -52,6 +52,7 @@ Status OriginLog::load_witness() {
   Result<NoteSignature> line = witness_.find_line(*Note::parse(*stored));
   if (!line.ok()) return std::move(line).error().in(context);
   witnessed_ = std::move(checkpoint).value();
+  mirror_.witnessed(witnessed_->checkpoint, *line);
   witness_note_ = std::move(stored).value();
   return {};
 }
@@ -67,6 +68,7 @@ Result<HttpResponse> OriginLog::witness_checkpoint(const AddCheckpoint& request,
   Bytes encoded = note.encode();
   SEALRING_TRY(archive_.put_witness(encoded));  // a crash before: the client asks again; after: it may have the line
   witnessed_ = checkpoint;
+  mirror_.witnessed(checkpoint.checkpoint, line);
   witness_note_ = std::move(encoded);
   publish();
   return signature_lines(line.line());

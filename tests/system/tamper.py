@@ -13,7 +13,7 @@ import shutil
 
 from lib.compare import GrowingLog, archive, log_folder, wait_archived
 from lib.load import Publisher
-from lib.world import Failure, check, check_equal, main
+from lib.world import MIRROR, WITNESS, Failure, check, check_equal, main
 
 FINE, NAMED, UNPROVEN, TAMPERED, TRUNCATED, FORKED, UNREADABLE = 0, 10, 11, 20, 21, 22, 30
 WRONG = (TAMPERED, TRUNCATED, FORKED, UNREADABLE)
@@ -205,10 +205,39 @@ def change_anchor_and_policy(world, collector):
     world.verify(collector.archive, code=WRONG, anchor="wrong-anchor")
     other = world.run("sealring", "key", "generate", world.path("other.key"), "other.example", "--cosigner")[0].strip()
     policy = open(world.path("policy"), encoding="ascii").read()
-    world.write("more-asked", policy.replace("quorum mirror",
-                                             f"witness third {other}\ngroup both all mirror third\nquorum both"))
+    world.write("more-asked", policy.replace("group both all", f"witness third {other}\ngroup both all third"))
     world.verify(collector.archive, code=(UNPROVEN, TRUNCATED), policy="more-asked")
     world.verify(collector.archive, code=TRUNCATED, extra=["--min-size", "1000000000"])
+
+
+def take_lines_away(world, collector):
+    """Receipts and proofs have the lines of witness and mirror: a quorum of both is met, and with each one away not."""
+    policy = open(world.path("policy"), encoding="ascii").read()
+    for role in ("witness", "mirror"):
+        world.write(f"{role}-only", policy.replace("quorum both", f"quorum {role}"))
+    world.run("sealring", "prove", "0", "-o", world.path("0.tlog-proof"), "--from", collector.archive)
+    for path in (collector.archive, world.path("0.tlog-proof")):
+        for asked in ("policy", "witness-only", "mirror-only"):
+            world.verify(path, policy=asked)
+    changed = Changed(world, collector.archive, "fewer-lines")
+    receipts = [n for n in changed.files() if "/receipts/" in n]
+    with open(world.path("0.tlog-proof"), "rb") as f:
+        proof = f.read()
+    for role, name, other in (("witness", WITNESS, "mirror"), ("mirror", MIRROR, "witness")):
+        def without(data, line=f"\n\u2014 {name} ".encode()):
+            head, tail = data.split(line)
+            return head + b"\n" + tail.split(b"\n", 1)[1]
+        kept = {n: changed.read(n) for n in receipts}
+        for n, data in kept.items():
+            changed.write(n, without(data))
+        report = world.verify(changed.folder, code=UNPROVEN)
+        check(report["logs"][0]["receipts"]["counted"] == 0, f"receipts without the {role}'s line count")
+        world.verify(changed.folder, policy=f"{other}-only")  # as archives were before receipts had both
+        less = world.write("less.tlog-proof", without(proof))
+        world.verify(less, code=UNPROVEN)
+        world.verify(less, policy=f"{other}-only")
+        for n, data in kept.items():
+            changed.write(n, data)
 
 
 def change_store(world, gateway, random_bytes):
@@ -266,6 +295,7 @@ def tamper(world):
     collector, gateway, log = make_log(world)
     try:
         change_anchor_and_policy(world, collector)
+        take_lines_away(world, collector)
         change_archive(world, collector, log, random.Random(seed))
         change_store(world, gateway, random.Random(seed))
     except Failure as error:

@@ -32,6 +32,43 @@ TEST_CASE_METHOD(MirrorTest, "mirror: an upload may end at any pending checkpoin
   require_receipt(collector.upload(log.add_entries(300, 400)), 400);
 }
 
+TEST_CASE_METHOD(MirrorTest, "mirror: a receipt carries the witness' line of the same checkpoint") {
+  auto witness_line = [&](std::uint64_t size) {
+    return check_cosignature(*Note::parse(copy(directory + "/receipts/" + receipt_file_name(size))),
+                             Collector::witness_key())
+        .state;
+  };
+  log.grow(20);
+  REQUIRE(collector.witness(log.add_checkpoint(0, 10)).status == 200);
+  SECTION("at once") { add_pending({10, 20}); }
+  SECTION("when it comes after the registration") {
+    collector.open();
+    add_pending({10, 20});
+    REQUIRE(collector.witness(log.add_checkpoint(10, 10)).status == 200);
+  }
+  SECTION("after a restart") {
+    add_pending({10, 20});
+    collector.open();
+  }
+  require_receipt(collector.upload(log.add_entries(0, 10)), 10);
+  CHECK(witness_line(10) == SignatureState::valid);
+  // As after a crash between the segment and its receipt.
+  REQUIRE(::unlink((directory + "/receipts/" + receipt_file_name(10)).c_str()) == 0);
+  collector.open();
+  CHECK(witness_line(10) == SignatureState::valid);
+  require_receipt(collector.upload(log.add_entries(10, 20)), 20);
+  CHECK(witness_line(20) == SignatureState::absent);  // it has not cosigned that one
+}
+
+TEST_CASE_METHOD(MirrorTest, "mirror: what the witness cosigned further ahead is in no receipt") {
+  add_pending({10});
+  log.grow(20);
+  REQUIRE(collector.witness(log.add_checkpoint(0, 10)).status == 200);
+  REQUIRE(collector.witness(log.add_checkpoint(10, 20)).status == 200);
+  require_receipt(collector.upload(log.add_entries(0, 10)), 10);
+  CHECK(Note::parse(copy(directory + "/receipts/" + receipt_file_name(10)))->signatures.size() == 2);
+}
+
 TEST_CASE_METHOD(MirrorTest, "mirror: a new checkpoint must extend the last pending one, then the archived one") {
   add_pending({10, 20});
   require_status(collector.mirror(log.add_checkpoint(0, 20)), 409);

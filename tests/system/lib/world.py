@@ -304,9 +304,9 @@ class World:
             keys[role] = out.strip().splitlines()[-1]
         self.keys = keys
         named = f"log {self.vkey}\nwitness witness {keys['witness']}\nwitness mirror {keys['mirror']}\n"
-        # A receipt that the gateway counts has both cosignatures; what the archive keeps is the mirror's.
-        self.write("gateway-policy", named + "group both all witness mirror\nquorum both\n")
-        self.write("policy", named + "quorum mirror\n")
+        both = named + "group both all witness mirror\nquorum both\n"
+        self.write("gateway-policy", both)
+        self.write("policy", both)  # the auditor's: what the archive keeps has both cosignatures as well
         self.write("collector-policy", f"log {self.vkey}\nquorum none\n")
         broker = self.add(Broker(self, inflight))
         collector = self.add(Collector(self)).configure()
