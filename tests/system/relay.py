@@ -9,6 +9,7 @@ As a library:
     relay.cut_after(n)    # the same, once n more bytes have gone towards the target
     relay.swallow_after(n)  # no cut then, but nothing arrives at the target any more, until restore() after a cut()
     relay.restore()
+    relay.restore(swallow_after=n)  # with no moment in between in which more could pass
     relay.close()
 
 As a program, `relay.py HOST:PORT` prints its port and reads `cut`, `cut-after N`, `restore` from standard input, one a
@@ -37,7 +38,7 @@ class Relay:
         self.port = free_port()  # the same one after each restore()
         self.restore()
 
-    def restore(self):
+    def restore(self, swallow_after=None):
         with self._lock:
             if self._listener is not None:
                 return
@@ -46,7 +47,7 @@ class Relay:
             listener.bind(("127.0.0.1", self.port))
             listener.listen(64)
             self._listener = listener
-            self._budget = None
+            self._budget, self._swallows = swallow_after, swallow_after is not None
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def cut(self):
