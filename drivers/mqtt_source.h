@@ -104,10 +104,10 @@ class MqttSource {
     std::string host = "127.0.0.1";
     std::uint16_t port = 1883;
     std::string client_id;
-    std::string username, password;  // empty: none
-    std::optional<BrokerTls> tls;    // none: plain TCP
-    int protocol = 0;                // 5 or 4 (3.1.1); 0: 5, and 3.1.1 when the broker refuses 5
-    std::uint16_t receive_maximum = 1000;
+    std::string username, password;         // empty: none
+    std::optional<BrokerTls> tls;           // none: plain TCP
+    int protocol = 0;                       // 5 or 4 (3.1.1); 0: 5, and 3.1.1 when the broker refuses 5
+    std::uint16_t receive_maximum = 50000;  // as many as Redelivery compares: see there
     std::uint16_t keepalive_s = 30;
     std::size_t max_payload_bytes = 1u << 20;  // larger ones become `rejected`
     std::size_t max_header_bytes = 16u << 10;  // topic + properties; larger ones become `rejected`

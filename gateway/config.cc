@@ -130,7 +130,7 @@ void read_broker(TomlTable& table, const GatewayConfig& config, bool first, Gate
   read_login(table, broker);
   const std::string protocol = table.choice("protocol", "auto", {"auto", "5", "3.1.1"});
   b.protocol = protocol == "5" ? 5 : protocol == "3.1.1" ? 4 : 0;
-  b.receive_maximum = static_cast<std::uint16_t>(table.integer("receive_maximum", 1000, 1, 65535));
+  b.receive_maximum = static_cast<std::uint16_t>(table.integer("receive_maximum", 50000, 1, 65535));
   const auto keepalive = table.duration("keepalive", seconds(30), seconds(2), seconds(65535));
   if (keepalive % seconds(1) != milliseconds(0)) table.fail("keepalive", "must be whole seconds");
   b.keepalive_s = static_cast<std::uint16_t>(keepalive / seconds(1));

@@ -72,7 +72,7 @@ constexpr ConfigKey kKeys[] = {
      "one line, mode 0600; or \"credential:NAME\", a credential of the service manager"},
     {"broker", "protocol", "auto, 5 or 3.1.1", Value::fallback, "\"auto\"", "", kRestart,
      "the version of MQTT; auto: 5, or 3.1.1 where the broker refuses that"},
-    {"broker", "receive_maximum", "integer", Value::fallback, "1000", "", kRestart,
+    {"broker", "receive_maximum", "integer", Value::fallback, "50000", "", kRestart,
      "messages under way unacknowledged (MQTT 5)"},
     {"broker", "keepalive", "duration", Value::fallback, "\"30s\"", "", kRestart,
      "a silent connection is given up after about one and a half of it"},

@@ -9,6 +9,10 @@
 // neither recorded nor acknowledged. If it is not reached (another message comes first, or nothing more), all of them
 // are recorded, flagged as possible duplicates: a flagged duplicate is acceptable, a lost message is not.
 //
+// So the broker must be able to send that far without an acknowledgement: hence a Receive Maximum of kMaxTail.
+// Mosquitto 2.0.11 has more under way than a smaller one allows as soon as anything was acknowledged, but keeps to it
+// when it repeats after a restart of its own; it then waits for us as we wait for it, until the recorder gives up.
+//
 // A broker that gives out a packet id again as soon as it is free (a repeated id within the tail shows it) could send a
 // *new* message that looks just like a recorded one. For such a broker nothing is ever suppressed, only flagged.
 //

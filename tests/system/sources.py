@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Several brokers into one log, and what a broker does besides delivering: drops, retained, wills, properties."""
+import collections
 import os
 import signal
 
@@ -7,11 +8,13 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from lib.compare import GrowingLog, log_folder, wait_archived
+from lib.compare import GrowingLog, check_same, log_folder, wait_archived
 from lib.load import Load, Publisher
 from lib.world import Broker, Raw, check, check_equal, main, wait_until
+from relay import Relay
 
 GAP = 9
+ACKNOWLEDGED = 5  # what the broker gets before a link swallows
 
 
 def second_broker(world, gateway, **keys):
@@ -75,6 +78,128 @@ def killed(world, qos):
     check_equal({n.decode() if isinstance(n, bytes) else n for n in named}, {"one", "two"}, "brokers in the events")
     gateway.stop()
     world.verify(gateway.folder + "/store")
+
+
+class Scene:
+    """A broker and a gateway; publish() leaves messages recorded whose acknowledgements were lost on the way."""
+
+    def __init__(self, world, protocol="5", inflight=None, config=""):
+        self.world = world
+        self.broker, self.collector, self.gateway = world.enrol(inflight=inflight)
+        with open(world.path("broker/mosquitto.conf"), "a", encoding="utf-8") as f:
+            f.write(config)
+        self.relay = world.closing(Relay("127.0.0.1", self.broker.port))
+        self.gateway.broker.update({"port": self.relay.port, "protocol": protocol,
+                                    "subscriptions": Raw('[{ filter = "plant/#", qos = 1 }]')})
+        self.gateway.configure()
+        for part in (self.broker, self.collector, self.gateway):
+            part.start()
+        self.gateway.wait_subscribed()
+        self.log = GrowingLog(log_folder(self.collector.archive))
+        self.sent = collections.Counter()
+
+    def total(self):
+        return sum(self.sent.values())
+
+    def stats(self):
+        return self.gateway.status()["recorder"]
+
+    def publish(self, count, swallow=True):
+        """Returns how many. `swallow`: only a few acknowledgements reach the broker, on this connection."""
+        if swallow:
+            self.relay.swallow_after(ACKNOWLEDGED * 4)
+        load = self.world.closing(Load(self.broker.port, 1, 200, name=f"load-{self.total()}"))
+        wait_until(lambda: load.check() or load.acknowledged() >= count, f"{count} messages are published")
+        sent = load.stop()
+        load.close()
+        self.sent += sent
+        return sum(sent.values())
+
+    def wait_recorded(self, count):
+        self.gateway.wait_status(lambda s: s["recorder"]["messages"] >= count, f"{count} are recorded")
+
+    def restart(self, end):
+        """`end`: of the broker. What was on its way to it is lost."""
+        self.relay.cut()
+        end()
+        self.broker.start()
+        self.relay.restore()
+
+    def wait_settled(self, again=0):
+        """Everything is archived, `again` of it flagged and a second time. Nothing else is there twice or missing."""
+        wanted = self.total() + again
+        wait_until(lambda: len(self.log.read().messages) >= wanted, f"{wanted} messages are archived",
+                   alive=[self.gateway, self.collector])
+        self.gateway.wait_status(lambda s: s["broker"]["connected"] and s["broker"]["acks_held"] == 0, "it is idle")
+        self.log.read()
+        content = {m.index: (m.topic, m.payload) for m in self.log.messages}
+        flagged = self.log.flagged()
+        check_equal(collections.Counter((m.topic, m.payload) for m in self.log.messages if not m.duplicate_of),
+                    self.sent, "messages that are not flagged") if flagged else check_same(self.sent, self.log)
+        for m in flagged:
+            check_equal(content[m.duplicate_of], (m.topic, m.payload), f"what {m.index} may be a duplicate of")
+        return len(flagged)
+
+
+def broker_restarts(world, protocol, inflight):
+    """Mosquitto is stopped with thousands under way: it sends them again, and each is recognised."""
+    scene = Scene(world, protocol, inflight)
+    count = scene.publish(3000)
+    scene.wait_recorded(count)
+    scene.restart(scene.broker.stop)
+    check_equal(scene.wait_settled(), 0, "possible duplicates")
+    check(scene.stats()["suppressed_redeliveries"] >= count - ACKNOWLEDGED, f"of {count}: {scene.stats()}")
+    scene.gateway.stop()
+
+
+def broker_restarts_short_window(world):
+    """The same with a Mosquitto that may have 20 under way on 3.1.1. While it runs it exceeds that, afterwards it does
+    not, and waits for acknowledgements before it has sent the end of what is in the log: recorded again, flagged."""
+    scene = Scene(world, "3.1.1")
+    scene.relay.cut()
+    scene.publish(1000, swallow=False)
+    scene.relay.restore()
+    scene.relay.swallow_after(200)  # CONNECT, SUBSCRIBE, some acknowledgements, each of which brings 20 messages more
+    scene.wait_recorded(100)
+    scene.restart(scene.broker.stop)
+    flagged = scene.wait_settled()
+    print(f"broker_restarts_short_window: {flagged} flagged", flush=True)
+    check(flagged > 20, f"{flagged} flagged: no more than the broker may have under way")
+    scene.gateway.stop()
+
+
+def broker_killed(world):
+    """Mosquitto goes on from what it saved last. What was under way then comes again: recognised if it was still under
+    way when it was killed, and otherwise recorded again, flagged, for it cannot be told from new messages."""
+    scene = Scene(world, config="autosave_interval 0\n")  # only when told
+    saved = world.path("broker/mosquitto.db")
+
+    def save():
+        before = os.stat(saved).st_ino if os.path.exists(saved) else None
+        os.kill(scene.broker.pid, signal.SIGUSR1)
+        wait_until(lambda: os.path.exists(saved) and os.stat(saved).st_ino != before, "the broker has saved its state")
+
+    count = scene.publish(3000)
+    scene.wait_recorded(count)
+    save()
+    scene.restart(scene.broker.kill)
+    check_equal(scene.wait_settled(), 0, "possible duplicates of what was still under way")
+    recognised = scene.stats()["suppressed_redeliveries"]
+    check(recognised >= count - ACKNOWLEDGED, f"{recognised} of {count} recognised")
+
+    under_way = scene.publish(500)
+    scene.wait_recorded(scene.total())
+    save()
+    scene.relay.cut()
+    scene.relay.restore()
+    check_equal(scene.wait_settled(), 0, "possible duplicates, the link was cut")
+    check(scene.stats()["suppressed_redeliveries"] >= recognised + under_way - ACKNOWLEDGED, f"{scene.stats()}")
+    scene.publish(300, swallow=False)
+    scene.wait_settled()
+    scene.restart(scene.broker.kill)
+    flagged = scene.wait_settled(under_way - ACKNOWLEDGED)
+    check(under_way - ACKNOWLEDGED <= flagged <= under_way, f"{flagged} flagged of {under_way}")
+    scene.gateway.stop()
 
 
 def drops(world):
@@ -186,6 +311,10 @@ def same_client(world):
 
 
 if __name__ == "__main__":
-    main(("killed_qos1", lambda w: killed(w, 1)), ("killed_qos2", lambda w: killed(w, 2)), ("drops", drops),
+    main(("killed_qos1", lambda w: killed(w, 1)), ("killed_qos2", lambda w: killed(w, 2)),
+         ("broker_restarts_v5", lambda w: broker_restarts(w, "5", None)),
+         ("broker_restarts_v311", lambda w: broker_restarts(w, "3.1.1", 0)),
+         ("broker_restarts_short_window", broker_restarts_short_window), ("broker_killed", broker_killed),
+         ("drops", drops),
          ("retained_v5", lambda w: retained(w, "5", 1)), ("retained_v311", lambda w: retained(w, "3.1.1", 3)),
          ("will_and_properties", will_and_properties), ("same_client", same_client))

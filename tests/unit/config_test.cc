@@ -60,7 +60,7 @@ TEST_CASE("the defaults are the documented ones", "[config]") {
   CHECK(b.port == 1883);
   CHECK(b.client_id == "sealring-" + hex(view(sha256("example.com/gw"))).substr(0, 12));
   CHECK(b.protocol == 0);
-  CHECK(b.receive_maximum == 1000);
+  CHECK(b.receive_maximum == 50000);
   CHECK(b.keepalive_s == 30);
   CHECK(b.max_payload_bytes == 1u << 20);
   REQUIRE(b.subscriptions.size() == 1);
