@@ -15,13 +15,15 @@ Bytes random_bytes(std::size_t n);
 // Overwrites secrets in a way the compiler may not remove.
 void wipe(Bytes& secret);
 
-// Whoever can sign: a software key, later a PKCS#11 token. One thread at a time.
+// Whoever can sign: a software key, or one on a PKCS#11 token. One thread at a time.
 class Signer {
  public:
   virtual ~Signer() = default;
   virtual const PublicKey& public_key() const = 0;
   // retry: the token is away; fatal: it answered with something that its own public key does not verify.
   virtual Result<Signature> sign(ByteView message) = 0;
+  // The sign() under way, if it waits for something, and all later ones answer soon. Any thread.
+  virtual void stop() {}
 };
 
 // A key in this process' memory: locked (never swapped, left out of core dumps) and wiped at destruction.

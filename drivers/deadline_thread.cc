@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace sealring {
 
@@ -14,6 +15,7 @@ struct DeadlineThread::Shared {
   std::condition_variable changed;
   std::function<void()> job;
   bool busy = false, end = false;
+  bool started = false;  // the caller's
 
   void loop() {
     std::unique_lock<std::mutex> lock(mutex);
@@ -31,31 +33,37 @@ struct DeadlineThread::Shared {
   }
 };
 
+DeadlineThread::DeadlineThread() : shared_(std::make_shared<Shared>()) {}
+
 DeadlineThread::~DeadlineThread() {
-  if (!shared_ || shared_->process != ::getpid()) return;
+  if (shared_->process != ::getpid()) return;
   std::lock_guard<std::mutex> lock(shared_->mutex);
   shared_->end = true;
   shared_->changed.notify_all();
 }
 
-bool DeadlineThread::run(std::function<void()> job, std::chrono::milliseconds timeout) {
-  if (shared_ && shared_->process != ::getpid()) {
+bool DeadlineThread::run(std::function<void()> job, std::chrono::milliseconds timeout,
+                         const std::atomic<bool>* give_up) {
+  if (shared_->process != ::getpid()) {
     // Of the parent: its thread is not here, its mutex may be locked for ever. Left as it is.
     static_cast<void>(new std::shared_ptr<Shared>(std::move(shared_)));
-    shared_ = nullptr;
-  }
-  if (!shared_) {
     shared_ = std::make_shared<Shared>();
-    std::thread([shared = shared_] { shared->loop(); }).detach();
   }
+  if (!std::exchange(shared_->started, true)) std::thread([shared = shared_] { shared->loop(); }).detach();
   const auto deadline = std::chrono::steady_clock::now() + timeout;
-  const auto idle = [this] { return !shared_->busy; };
+  const auto over = [&] { return !shared_->busy || (give_up != nullptr && *give_up); };
   std::unique_lock<std::mutex> lock(shared_->mutex);
   if (shared_->busy) return false;
   shared_->job = std::move(job);
   shared_->busy = true;
   shared_->changed.notify_all();
-  return shared_->changed.wait_until(lock, deadline, idle);
+  shared_->changed.wait_until(lock, deadline, over);
+  return !shared_->busy;
+}
+
+void DeadlineThread::wake() {
+  std::lock_guard<std::mutex> lock(shared_->mutex);
+  shared_->changed.notify_all();
 }
 
 }  // namespace sealring

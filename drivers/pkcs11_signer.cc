@@ -177,8 +177,13 @@ Result<Signature> Pkcs11Signer::call(bool sign, ByteView message) {
       call->result = std::move(opened).error();
     }
   };
-  if (!thread_.run(job, config_.timeout)) return no_answer(config_.uri, config_.timeout);
-  return std::move(call->result);
+  if (!stopped_ && thread_.run(job, config_.timeout, &stopped_)) return std::move(call->result);
+  return stopped_ ? retry_error("stopping") : no_answer(config_.uri, config_.timeout);
+}
+
+void Pkcs11Signer::stop() {
+  stopped_ = true;
+  thread_.wake();
 }
 
 Result<Signature> Pkcs11Signer::sign(ByteView message) { return call(true, message); }

@@ -32,6 +32,7 @@ class Pkcs11Signer final : public Signer {
   // retry: no answer in time, or the token, library or key is not there; reject: somebody must do something about it:
   // the pin, the URI; fatal: what it signs does not verify. The words say which. Any of them may pass.
   Result<Signature> sign(ByteView message) override;
+  void stop() override;
   // Opens the session and finds the key, as the next sign() would. Errors as there.
   Status open();
 
@@ -42,6 +43,7 @@ class Pkcs11Signer final : public Signer {
   const Config config_;
   std::shared_ptr<State> state_;  // shared with a thread that may never come back
   DeadlineThread thread_;
+  std::atomic<bool> stopped_{false};
 };
 
 // The other things one does with a token, for commands: each opens and closes it, on a thread of its own with

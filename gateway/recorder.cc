@@ -15,12 +15,15 @@ constexpr std::size_t kFrameTargetBytes = 512u << 10;  // a frame is committed o
 constexpr std::chrono::seconds kHoldTime{5};
 constexpr std::chrono::seconds kRoomPoll{1};
 constexpr std::int64_t kClockStepNs = 1000000000;
+constexpr std::chrono::seconds kLastSignatures{2};  // how long a stop waits for them; the next start makes the rest
 
 }  // namespace
 
 Recorder::Recorder(Config config, Ring& ring, Signer& identity, EpochKeys& epochs, const Clock& clock,
                    RecordQueue& queue, const std::vector<std::string>& brokers)
-    : config_(config), ring_(ring), identity_(identity), epochs_(epochs), clock_(clock), queue_(queue) {
+    : config_(config), ring_(ring), epochs_(epochs), clock_(clock), queue_(queue), notes_(identity, [&queue] {
+        queue.poke();
+      }) {
   for (const std::string& name : brokers) {
     const auto same = [this](std::uint64_t index, const SourceItem& item) { return same_content(index, item); };
     sources_.emplace_back(name, same);
@@ -47,7 +50,7 @@ Status Recorder::open() {
   SEALRING_TRY(epochs_.erase_before(epoch_));  // a kill may have come between handover and erasing
   SEALRING_TRY(rebuild_tail());
   SEALRING_TRY(finish_cut_short_seal());
-  SEALRING_TRY(sign_closed_segments());
+  SEALRING_TRY(ask_for_signatures());
   segment_began_ = last_record_ = steady_clock::now();
   segment_has_records_ = range_.size() > ring_.contents().segment_start;
   return {};
@@ -92,16 +95,32 @@ Status Recorder::finish_cut_short_seal() {
   return close_and_sign();
 }
 
-Status Recorder::sign_closed_segments() {
+Status Recorder::ask_for_signatures() {
   for (const Segment& segment : ring_.segments()) {
-    if (segment.state != SegmentState::sealed || !segment.note.empty()) continue;
+    if (segment.state != SegmentState::sealed || !segment.note.empty() || segment.number < next_to_sign_) continue;
     SEALRING_ASSIGN(const Hash root, subtree_hash_at(segment.end));
-    SEALRING_ASSIGN(const Note note, sign_checkpoint({origin_, segment.end, root}, identity_));
-    const Bytes encoded = note.encode();
-    SEALRING_TRY(when_room([&] { return ring_.attach_note(segment.number, encoded); }));
-    if (on_segments_) on_segments_();
+    notes_.put({segment.number, {origin_, segment.end, root}});
+    next_to_sign_ = segment.number + 1;
   }
   return {};
+}
+
+Status Recorder::take_signatures() {
+  NoteSigner::News news = notes_.take();
+  for (const NoteSigner::Made& made : news.made)
+    SEALRING_TRY(when_room([&] { return ring_.attach_note(made.segment, made.note); }));
+  if (!news.made.empty() && on_segments_) on_segments_();
+  if (news.trouble) identity_trouble_ = std::move(news.trouble);
+  return {};
+}
+
+Status Recorder::log_identity_trouble() {
+  if (!identity_trouble_) return {};
+  const std::string words = *std::exchange(identity_trouble_, std::nullopt);
+  std::vector<Detail> details = {{"key", ByteView("identity")},
+                                 {"state", ByteView(words.empty() ? "signs again" : "does not sign")}};
+  if (!words.empty()) details.push_back({"reason", ByteView(words)});
+  return add_event(EventCode::alarm, std::move(details));
 }
 
 Result<Hash> Recorder::subtree_hash_at(std::uint64_t size) const {
@@ -191,6 +210,7 @@ Status Recorder::append_when_room(const Frame& frame, const CompactRange& range,
     RecordQueue::Batch batch = queue_.take_receipts(steady_clock::now() + kRoomPoll);
     closed_ = closed_ || batch.closed;
     SEALRING_TRY(take_receipts(std::move(batch.receipts)));
+    SEALRING_TRY(take_signatures());  // or there would be no receipt for what waits for one
     if (batch.closed && batch.receipts.empty()) return status;
   }
 }
@@ -265,7 +285,7 @@ Status Recorder::close_and_sign() {
   segment_bytes_ = 0;
   segment_has_records_ = false;
   segment_began_ = steady_clock::now();
-  return sign_closed_segments();
+  return ask_for_signatures();
 }
 
 // --- the loop ---
@@ -353,9 +373,11 @@ Status Recorder::run() {
     if (!closed_ && !batch.items.empty() && config_.commit_interval.count() > 0) gather(batch);
     SEALRING_TRY(check_clock());
     SEALRING_TRY(take_changes());
-    Status status = take_receipts(std::move(batch.receipts));
+    Status status = take_signatures();
+    if (status.ok()) status = take_receipts(std::move(batch.receipts));
     if (status.ok()) status = take_items(std::move(batch.items));
     if (status.ok()) status = log_receipts();
+    if (status.ok()) status = log_identity_trouble();
     if (status.ok()) status = tick();
     if (!status.ok() && status.error().kind == ErrorKind::full && closed_) {
       diag(DiagLevel::warning, "stopping with a full ring: what was not acknowledged stays with the broker");
@@ -364,8 +386,12 @@ Status Recorder::run() {
     SEALRING_TRY(status);
   }
   SEALRING_TRY(take_changes());
+  notes_.wait(steady_clock::now() + kLastSignatures);
+  Status last = take_signatures();
+  if (!last.ok() && last.error().kind != ErrorKind::full) return last;
+  SEALRING_TRY(log_identity_trouble());
   SEALRING_TRY(add_event(EventCode::stop, {}));
-  const Status last = commit();
+  last = commit();
   if (!last.ok() && last.error().kind != ErrorKind::full) return last;
   return ring_.move();
 }
@@ -408,7 +434,9 @@ Status Recorder::log_receipts() {
 
 Recorder::Stats Recorder::stats() const {
   std::lock_guard<std::mutex> lock(stats_mutex_);
-  return stats_;
+  Stats out = stats_;
+  out.identity = notes_.stats();
+  return out;
 }
 
 }  // namespace sealring

@@ -3,7 +3,8 @@
 // One thread runs run(). It takes from the queue whatever came while the previous commit was under way and, per frame:
 // encodes the entries, extends the tree, signs the new root with the epoch key, makes the frame durable, and only then
 // releases the acknowledgements (commit() in recorder.cc is that order, step by step). It also keeps the epochs:
-// seals the open segment by bytes, count or age, with a handover entry as its last.
+// seals the open segment by bytes, count or age, with a handover entry as its last. The identity's signature of a
+// sealed segment follows from a thread of its own (note_signer.h), whenever that is.
 //
 // Each broker has its own acknowledgements, packet ids and redeliveries; they share the log, the frames and the queue.
 #pragma once
@@ -19,6 +20,7 @@
 #include "crypto/ed25519.h"
 #include "drivers/clock.h"
 #include "gateway/epoch_key.h"
+#include "gateway/note_signer.h"
 #include "gateway/queue.h"
 #include "gateway/redelivery.h"
 #include "storage/entry.h"
@@ -43,7 +45,7 @@ class Recorder {
   ~Recorder();
 
   // Makes the recorder ready to go on where the log ends: loads the epoch key and checks it against the log, finishes
-  // a seal that was cut short, signs what is closed but not signed. fatal: the epoch key is lost or another one.
+  // a seal that was cut short, has signed what is closed but not signed. fatal: the epoch key is lost or another one.
   Status open();
   // Where acknowledgements go. Before run().
   using Release = std::function<void(std::uint32_t source, std::uint64_t connection, std::uint64_t tag)>;
@@ -74,6 +76,7 @@ class Recorder {
     std::uint64_t receipts = 0;
     bool waiting_for_room = false;
     std::int64_t last_receipt_wall_ns = 0;
+    NoteSigner::Stats identity;
   };
   Stats stats() const;  // any thread
 
@@ -112,7 +115,9 @@ class Recorder {
   Status check_epoch_key();
   Status rebuild_tail();
   Status finish_cut_short_seal();
-  Status sign_closed_segments();
+  Status ask_for_signatures();
+  Status take_signatures();
+  Status log_identity_trouble();
   Result<Hash> subtree_hash_at(std::uint64_t size) const;
 
   void gather(RecordQueue::Batch& batch);
@@ -149,7 +154,6 @@ class Recorder {
 
   Config config_;  // changes on the recorder's thread only
   Ring& ring_;
-  Signer& identity_;
   EpochKeys& epochs_;
   const Clock& clock_;
   RecordQueue& queue_;
@@ -172,12 +176,15 @@ class Recorder {
   bool segment_has_records_ = false;  // anything besides receipts: only then does age seal it
   std::chrono::steady_clock::time_point segment_began_, last_record_;
   std::vector<Bytes> receipts_to_log_;
+  std::uint64_t next_to_sign_ = 0;               // segments below it were asked for
+  std::optional<std::string> identity_trouble_;  // not in the log yet; empty: it is over
   bool closed_ = false;
 
   std::atomic<std::uint64_t> turns_{0};
   mutable std::mutex stats_mutex_;
   Stats stats_;
   std::vector<Change> changes_;  // stats_mutex_
+  NoteSigner notes_;             // its thread pokes the queue
 };
 
 }  // namespace sealring

@@ -102,6 +102,10 @@ void more_rows(std::string& out, const Json& json) {
     row(out, "keys",
         "epoch " + plain(at(json, "keys", "epoch")) + ", " + span(at(json, "keys", "epoch_age_s")) + " old; identity " +
             plain(at(json, "keys", "identity")));
+  const Json trouble = at(json, "keys", "identity_trouble");
+  if (trouble.is_string() && trouble != "")
+    row(out, "identity",
+        with_trouble("DOES NOT SIGN, " + plain(at(json, "keys", "unsigned")) + " segments wait", trouble));
   const Json done = at(json, "index", "bundles"), all = at(json, "index", "of");
   if (done.is_number_unsigned() && all.is_number_unsigned() && done < all)
     row(out, "index", percent(done, all) + " built; until then looking takes longer");

@@ -99,7 +99,9 @@ std::string status_json(const StatusParts& parts) {
   json["unforwarded"] = unforwarded_json(ring, segments, now);
   json["keys"] = {{"identity", identity},
                   {"epoch", segments.back().number},
-                  {"epoch_age_s", age_of(ring, segments.back().start, now)}};
+                  {"epoch_age_s", age_of(ring, segments.back().start, now)},
+                  {"unsigned", r.identity.waiting},
+                  {"identity_trouble", r.identity.trouble}};
   json["index"] = {{"bundles", index.bundles}, {"of", index.of}, {"memory_bytes", index.memory_bytes}};
   json["socket"] = {{"clients", clients}};
   return dump(json);

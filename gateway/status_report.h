@@ -23,7 +23,8 @@ namespace sealring {
 //   upstream: null, or {reachable, acknowledged_size, last_receipt_unix, trouble}
 //   clock: {unix_ns, synchronised}
 //   unforwarded: null, or {index, age_s} of the oldest entry without a receipt
-//   keys: {identity (vkey), epoch, epoch_age_s}   an age is null while the entry it begins with is not there
+//   keys: {identity (vkey), epoch, epoch_age_s, unsigned, identity_trouble}   an age is null while the entry it begins
+//         with is not there; how many sealed segments wait for the identity's signature, and why ("": it signs)
 //   index: {bundles, of, memory_bytes}   of the index by topic and time: how far it is
 //   socket: {clients}   who asks now, this one included
 struct NamedSource {

@@ -1,6 +1,7 @@
 #include "gateway/recorder.h"
 
 #include <catch2/catch.hpp>
+#include <condition_variable>
 #include <thread>
 
 #include "crypto/checkpoint.h"
@@ -28,11 +29,46 @@ class FakeClock final : public Clock {
   mutable std::atomic<std::uint64_t> ticks_{0};
 };
 
+// A key that can be away (every signature fails) or hang, as one on a token.
+class TokenSigner final : public Signer {
+ public:
+  enum class Mode { there, away, hangs };
+  explicit TokenSigner(SoftwareSigner& key) : key_(key) {}
+  const PublicKey& public_key() const override { return key_.public_key(); }
+  Result<Signature> sign(ByteView message) override {
+    std::unique_lock<std::mutex> lock(mutex_);
+    ++asked;
+    changed_.wait(lock, [this] { return mode_ != Mode::hangs || stopped_; });
+    if (mode_ != Mode::there) return retry_error("the token is gone");
+    return key_.sign(message);
+  }
+  void stop() override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopped_ = true;
+    changed_.notify_all();
+  }
+  void set(Mode mode) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    mode_ = mode;
+    stopped_ = false;
+    changed_.notify_all();
+  }
+  std::atomic<int> asked{0};
+
+ private:
+  SoftwareSigner& key_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Mode mode_ = Mode::there;
+  bool stopped_ = false;
+};
+
 // A store with a recorder on its own thread, fed by hand.
 struct Gateway {
   TempDir dir;
   std::string store = dir / "store";
   std::unique_ptr<SoftwareSigner> identity = std::move(SoftwareSigner::generate()).value();
+  TokenSigner token{*identity};
   FakeClock clock;
   Recorder::Config config;
   std::uint64_t map_bytes = 64u << 20;
@@ -70,7 +106,7 @@ struct Gateway {
     ring = std::move(opened).value();
     epochs = std::make_unique<EpochKeys>(store);
     queue = std::make_unique<RecordQueue>(4u << 20);
-    recorder = std::make_unique<Recorder>(config, *ring, *identity, *epochs, clock, *queue);
+    recorder = std::make_unique<Recorder>(config, *ring, token, *epochs, clock, *queue);
     recorder->set_release([this](std::uint32_t, std::uint64_t, std::uint64_t up_to) {
       releases.emplace_back(up_to, ring->size());
       released = up_to;
@@ -143,6 +179,15 @@ struct Gateway {
     item.packet_id = id;
     item.dup = dup;
     queue->put(std::move(item));
+  }
+  std::size_t sealed(bool with_note) const {
+    const auto all = ring->segments();
+    return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const Segment& s) {
+      return s.state == SegmentState::sealed && s.note.empty() != with_note;
+    }));
+  }
+  void wait_signed() {
+    wait_for([&] { return sealed(false) == 0; });
   }
   void wait_released(std::uint64_t t) {
     wait_for([&] { return released >= t; });
@@ -464,6 +509,7 @@ TEST_CASE("recorder: a full ring stops acknowledging and goes on by itself once 
   }
   const std::uint64_t before = g.released;
   CHECK(before < id);
+  g.wait_signed();
   for (const Segment& s : g.ring->segments())
     if (s.state == SegmentState::sealed) g.queue->put_receipt({s.number, s.note});
   g.wait_released(id);
@@ -497,6 +543,75 @@ TEST_CASE("recorder: a full ring does not keep it from stopping") {
   CHECK(g.released == released);
   Decoded d(g.raw());
   CHECK(d.messages >= released);
+}
+
+TEST_CASE("recorder: a token that is away or hangs holds up nothing but the identity's signatures") {
+  using Mode = TokenSigner::Mode;
+  const Mode mode = GENERATE(Mode::away, Mode::hangs);
+  const bool restarted = GENERATE(false, true);
+  Gateway g;
+  g.config.segment_entries = 20;
+  g.start();
+  g.connect(false);
+  for (std::uint16_t id = 1; id <= 50; ++id) g.message("t", "before", id);
+  g.wait_released(50);
+  g.wait_signed();
+  g.token.set(mode);
+  const std::size_t signed_before = g.sealed(true);
+  for (std::uint16_t id = 51; id <= 200; ++id) {
+    g.message("t", "meanwhile", id);
+    if (id % 25 == 0) g.wait_released(id);  // a frame of its own, and with that a segment
+  }
+  g.wait_for([&] { return g.sealed(false) >= 3; });  // handed over to new epochs as ever
+  CHECK(g.sealed(true) == signed_before);
+  CHECK(g.recorder->stats().identity.waiting >= 3);
+  if (mode == Mode::away)
+    g.wait_for([&] { return g.recorder->stats().identity.trouble.find("the token is gone") != std::string::npos; });
+  if (restarted) {
+    g.stop();
+    CHECK(g.verified().verdict == Verdict::named);  // sound, with segments that are not signed yet
+    g.start();
+    CHECK(g.sealed(true) == signed_before);
+  }
+  g.token.set(Mode::there);
+  g.wait_signed();
+  CHECK(g.recorder->stats().identity.waiting == 0);
+  CHECK(g.recorder->stats().identity.trouble.empty());
+  g.stop();
+  CHECK(g.verified().verdict == Verdict::fine);
+  Decoded d(g.raw());
+  CHECK(d.messages == 200);
+  // The alarm is in the log, and its end. One that only hangs is none before its deadline, which is the signer's.
+  std::vector<std::string> alarms;
+  for (const Entry& entry : d.entries)
+    if (const auto* event = std::get_if<Event>(&entry.body); event && event->code == EventCode::alarm)
+      for (const Detail& detail : event->details)
+        if (detail.name == "state") alarms.emplace_back(std::get<ByteView>(detail.value));
+  std::vector<std::string> expected = {"does not sign", "signs again"};
+  if (mode == Mode::hangs) expected.clear();
+  if (mode == Mode::away && restarted) expected = {"does not sign", "does not sign", "signs again"};
+  CHECK(alarms == expected);
+}
+
+TEST_CASE("recorder: a ring that is full of unsigned segments goes on when the token is back") {
+  Gateway g;
+  g.config.segment_bytes = 4u << 20;
+  g.token.set(TokenSigner::Mode::away);
+  g.start();
+  g.connect(false);
+  const std::string payload(30000, 'x');
+  std::uint16_t id = 0;
+  while (!g.recorder->stats().waiting_for_room) {
+    if (g.queue->bytes() < (1u << 20)) g.message("t", payload, ++id);
+    REQUIRE(id < 4000);
+  }
+  CHECK(g.sealed(true) == 0);
+  g.token.set(TokenSigner::Mode::there);
+  g.wait_signed();
+  for (const Segment& s : g.ring->segments())
+    if (s.state == SegmentState::sealed) g.queue->put_receipt({s.number, s.note});
+  g.wait_released(id);
+  g.stop();
 }
 
 TEST_CASE("recorder: a missing or foreign epoch key is refused with words") {

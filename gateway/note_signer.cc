@@ -1,0 +1,93 @@
+#include "gateway/note_signer.h"
+
+#include <algorithm>
+
+#include "drivers/diag.h"
+
+namespace sealring {
+namespace {
+
+constexpr std::size_t kMaxTold = 32;  // reasons of one outage
+
+}  // namespace
+
+NoteSigner::NoteSigner(Signer& identity, std::function<void()> on_news, std::chrono::milliseconds retry_min,
+                       std::chrono::milliseconds retry_max)
+    : identity_(identity), on_news_(std::move(on_news)), retry_min_(retry_min), retry_max_(retry_max), thread_([this] {
+        loop();
+      }) {}
+
+NoteSigner::~NoteSigner() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+  }
+  identity_.stop();
+  changed_.notify_all();
+  thread_.join();
+}
+
+void NoteSigner::put(Request request) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  requests_.push_back(std::move(request));
+  changed_.notify_all();
+}
+
+NoteSigner::News NoteSigner::take() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(news_, {});
+}
+
+void NoteSigner::wait(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait_until(lock, deadline, [this] { return requests_.empty() || !trouble_.empty(); });
+}
+
+NoteSigner::Stats NoteSigner::stats() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return {requests_.size(), trouble_};
+}
+
+void NoteSigner::loop() {
+  std::chrono::milliseconds backoff = retry_min_;
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return stopping_ || !requests_.empty(); });
+    if (stopping_) return;
+    const Request request = requests_.front();
+    lock.unlock();
+    const auto note = sign_checkpoint(request.checkpoint, identity_);
+    lock.lock();
+    if (stopping_ && !note) return;
+    if (note) {
+      news_.made.push_back({request.segment, note->encode()});
+      requests_.pop_front();
+      backoff = retry_min_;
+      if (!trouble_.empty()) {
+        diag(DiagLevel::notice, "the identity key signs again");
+        news_.trouble = "";
+      }
+      trouble_.clear();
+      told_.clear();
+    } else {
+      report(note.error(), request);
+    }
+    changed_.notify_all();
+    lock.unlock();
+    on_news_();
+    lock.lock();
+    if (note) continue;
+    changed_.wait_for(lock, backoff, [this] { return stopping_; });
+    backoff = std::min(backoff * 2, retry_max_);
+  }
+}
+
+void NoteSigner::report(const Error& error, const Request& request) {
+  if (trouble_.empty()) news_.trouble = error.message;
+  trouble_ = error.message;
+  if (told_.size() >= kMaxTold || !told_.insert(trouble_).second) return;
+  diag(DiagLevel::warning, "the identity key does not sign, segment " + std::to_string(request.segment) +
+                               " waits for it and recording goes on: " + trouble_);
+}
+
+}  // namespace sealring
