@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <system_error>
 
 #include "crypto/checkpoint.h"
@@ -17,6 +18,7 @@
 #include "gateway/config.h"
 #include "gateway/config_keys.h"
 #include "gateway/epoch_key.h"
+#include "gateway/init_folder.h"
 #include "storage/entry.h"
 #include "storage/ring.h"
 
@@ -26,7 +28,7 @@ namespace {
 constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kMinRing = 64 * kMiB, kMaxChosenRing = 4096 * kMiB;
 constexpr std::uint64_t kBesideRing = 4 * kMiB;  // journal, keys, and what the file system wants
-constexpr const char* kUser = "sealring";
+constexpr const char *kUser = "sealring", *kIdentity = "identity.key", *kStore = "store";
 
 struct Places {
   std::string config_directory, data_directory;
@@ -34,8 +36,8 @@ struct Places {
   bool defaults = false;
 
   std::string config() const { return config_directory + "/sealring.toml"; }
-  std::string identity() const { return data_directory + "/identity.key"; }
-  std::string store() const { return data_directory + "/store"; }
+  std::string identity() const { return data_directory + "/" + kIdentity; }
+  std::string store() const { return data_directory + "/" + kStore; }
 };
 
 Places places(const InitOptions& options) {
@@ -189,23 +191,27 @@ Status make_folder(const std::string& path, unsigned mode) {
   return retry_error("cannot set the mode of " + path + ": " + std::generic_category().message(errno));
 }
 
-Status give(const std::string& path, uid_t user, gid_t group) {
-  if (::lchown(path.c_str(), user, group) == 0) return {};
-  return retry_error("cannot give " + path + " to the user " + kUser + ": " + std::generic_category().message(errno));
+// Both folders, the second of them root's alone where root makes a gateway for the service's user.
+Status make_folders(const Places& at, std::optional<RootsFolder>& data) {
+  const bool root = ::geteuid() == 0;
+  SEALRING_TRY(make_folder(at.config_directory, at.defaults ? 0755 : 0750));
+  if (root) SEALRING_TRY(RootsFolder::check_roots(at.config_directory));
+  if (!at.defaults) return {};
+  SEALRING_TRY(make_folder(at.data_directory, 0700));
+  if (!root) return {};
+  SEALRING_ASSIGN(RootsFolder claimed, RootsFolder::claim(at.data_directory, {kIdentity}, {kStore}));
+  data.emplace(std::move(claimed));
+  return {};
 }
 
-// In the default places root prepares for the service's user. Folders last: until then nobody else can go in.
-Status hand_over(const Places& at) {
-  if (::geteuid() != 0) return {};
-  const passwd* const user = ::getpwnam(kUser);
+// To the service's user and its group, where they exist.
+Status hand_over(const Places& at, RootsFolder& data) {
   const group* const members = ::getgrnam(kUser);
-  if (members != nullptr) SEALRING_TRY(give(at.config(), 0, members->gr_gid));
-  if (user == nullptr) return {};
-  SEALRING_ASSIGN(const auto names, list_directory(at.store()));
-  for (const std::string& name : names) SEALRING_TRY(give(at.store() + "/" + name, user->pw_uid, user->pw_gid));
-  for (const std::string& path : {at.identity(), at.store(), at.data_directory})
-    SEALRING_TRY(give(path, user->pw_uid, user->pw_gid));
-  return {};
+  if (members != nullptr && ::lchown(at.config().c_str(), 0, members->gr_gid) != 0)
+    return retry_error("cannot give " + at.config() + " to the group " + kUser + ": " +
+                       std::generic_category().message(errno));
+  const passwd* const user = ::getpwnam(kUser);
+  return user == nullptr ? Status() : data.hand_over(user->pw_uid, user->pw_gid);
 }
 
 }  // namespace
@@ -224,8 +230,8 @@ Result<InitResult> init_gateway(const InitOptions& options, const Clock& clock) 
     SEALRING_ASSIGN(sized.ring_bytes, ring_size(options, at, result.why_so_large));
   }
   result.ring_bytes = sized.ring_bytes;
-  SEALRING_TRY(make_folder(at.config_directory, at.defaults ? 0755 : 0750));
-  if (at.defaults) SEALRING_TRY(make_folder(at.data_directory, 0700));
+  std::optional<RootsFolder> data;
+  SEALRING_TRY(make_folders(at, data));
   SEALRING_ASSIGN(const auto identity, identity_key(at.identity(), options.origin, result.resumed));
   result.resumed = result.resumed || has_store;
   Result<Hash> genesis =
@@ -233,7 +239,7 @@ Result<InitResult> init_gateway(const InitOptions& options, const Clock& clock) 
   if (!genesis) return std::move(genesis).error();
   result.anchor = {VerifierKey{options.origin, KeyType::ed25519, identity->public_key()}, *genesis};
   SEALRING_TRY(create_file(at.config(), config_template(options.origin, at.named), 0640));
-  if (at.defaults) SEALRING_TRY(hand_over(at));
+  if (data) SEALRING_TRY(hand_over(at, *data));
   return result;
 }
 

@@ -8,6 +8,8 @@
 // files to the user `sealring` where it exists, and lets the group `sealring` read the configuration, which has no
 // secret in it; that group reaches nothing else but the socket.
 //
+// Root makes nothing in a folder that others can change, and follows nothing that they left there (init_folder.h).
+//
 // A kill in between is mended by calling it again: what is there and fits is taken over, what does not fit is refused
 // and left alone.
 #pragma once

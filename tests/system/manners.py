@@ -134,6 +134,47 @@ def disk_budget(world):
     check(os.path.exists(image + "/var/lib/sealring/store/ring.lmdb"), "the store is in the image")
 
 
+def planted(world):
+    """What the service's user left in its folder leads root's `init` nowhere; the folder alone is no trouble."""
+    why_not = Machine.why_not()
+    if why_not:
+        print(f"    skipped: {why_not}", flush=True)
+        return
+    machine = Machine(world)
+    machine.run("sh", "-c", "mkdir -m 700 /var/lib/victim && echo secret > /var/lib/victim/file && chmod 600 "
+                "/var/lib/victim/file && mkdir -m 755 /var/lib/sealring && chown sealring: /var/lib/sealring")
+    before, _ = machine.run("sh", "-c", "ls -lnR /var/lib/victim; stat -c '%a %U' /var/lib/sealring")
+    for plant, words in (("ln -s /var/lib/victim store", "store is a symbolic link"),
+                         ("ln -s /var/lib/victim/file identity.key", "identity.key is a symbolic link"),
+                         ("mkdir store", f"store belongs to user {DAEMON_UID}"),
+                         ("mkfifo identity.key", "identity.key is not a regular file"),
+                         ("touch store", "store is not a folder")):
+        machine.run("sh", "-c", f"cd /var/lib/sealring && {plant}", user="sealring")
+        _, err = machine.run("sealring", "init", "--origin", ORIGIN, code=1)
+        check(words in err and "move it away" in err, f"{plant}: {err}")
+        after, _ = machine.run("sh", "-c", "ls -lnR /var/lib/victim; stat -c '%a %U' /var/lib/sealring")
+        check_equal(after, before, f"after {plant}")
+        machine.run("sh", "-c", "rm -r /var/lib/sealring/*")
+    # Made by root in part, with what that user could get in meanwhile.
+    for plant, words in (("ln -s /var/lib/victim/file store/ring.lmdb", "ring.lmdb is a symbolic link"),
+                         ("ln /var/lib/victim/file store/epoch-0.key", "epoch-0.key has another name"),
+                         ("touch store/journal; chmod 666 store/journal", "journal can be written by others")):
+        machine.run("sh", "-c", f"cd /var/lib/sealring && mkdir -m 700 store && {plant}")
+        _, err = machine.run("sealring", "init", "--origin", ORIGIN, code=1)
+        check(words in err, f"{plant}: {err}")
+        machine.run("sh", "-c", "rm -r /var/lib/sealring/*")
+    machine.run("sealring", "init", "--origin", ORIGIN)
+    out, _ = machine.run("sh", "-c", "cd /var/lib/sealring && stat -c '%a %U %n' . identity.key store store/ring.lmdb")
+    check_equal(out.split(), ["700", "sealring", ".", "600", "sealring", "identity.key", "700", "sealring", "store",
+                              "600", "sealring", "store/ring.lmdb"], "modes and owners")
+    machine.run("sh", "-c", "mkdir /var/lib/own && chown sealring: /var/lib/own")
+    _, err = machine.run("sealring", "init", "/var/lib/own", "--origin", ORIGIN, code=1)
+    check(f"/var/lib/own belongs to user {DAEMON_UID}" in err and "run this as that user" in err, err)
+    machine.run("sh", "-c", "chown root: /var/lib/own && chmod 777 /var/lib/own")
+    _, err = machine.run("sealring", "init", "/var/lib/own", "--origin", ORIGIN, code=1)
+    check("chmod go-w" in err, err)
+
+
 # --- the service manager ---
 
 
@@ -579,6 +620,6 @@ def damaged(world, scene):
 
 
 if __name__ == "__main__":
-    main(("defaults", defaults), ("disk_budget", disk_budget), ("notify", notify), ("watchdog", watchdog),
-         ("journal", journal), ("reload", reload), ("reload_refused", reload_refused),
+    main(("defaults", defaults), ("disk_budget", disk_budget), ("planted", planted), ("notify", notify),
+         ("watchdog", watchdog), ("journal", journal), ("reload", reload), ("reload_refused", reload_refused),
          ("stop_in_bad_moments", stop_in_bad_moments), ("check_command", check_command), ("check_files", check_files))
