@@ -331,11 +331,21 @@ Result<std::optional<SocketGroup>> find_socket_group(const std::string& named) {
   return reject_error("there is no group " + sealring::quoted(named) + ", which socket_group names");
 }
 
-Status make_socket_folder(const std::string& socket_path) {
+Status make_socket_folder(const std::string& socket_path, const std::string& named, const std::string& ours) {
   const std::string folder = folder_of(socket_path);
+  const auto failed = [&](const char* what) {
+    return reject_error(std::string("cannot ") + what + " " + folder +
+                        " for the socket: " + std::generic_category().message(errno));
+  };
   // Only the last step: a misspelt path should not become a tree of folders.
-  if (::mkdir(folder.c_str(), 0755) == 0 || errno == EEXIST) return {};
-  return reject_error("cannot make " + folder + " for the socket: " + std::generic_category().message(errno));
+  const bool made = ::mkdir(folder.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return failed("make");
+  if (!made && folder != ours) return {};
+  SEALRING_ASSIGN(const std::optional<SocketGroup> members, find_socket_group(named));
+  // Who is not of that group cannot give it away; the socket itself will not be given either, and that is said.
+  if (members && ::chown(folder.c_str(), static_cast<uid_t>(-1), members->id) != 0 && errno != EPERM)
+    return failed("give its group");
+  return !made || ::chmod(folder.c_str(), 0750) == 0 ? Status() : failed("set the mode of");
 }
 
 }  // namespace sealring

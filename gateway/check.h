@@ -44,7 +44,8 @@ struct SocketGroup {
 };
 Result<std::optional<SocketGroup>> find_socket_group(const std::string& named);
 
-// The folder of the socket, where it has to be made: after a boot /run is empty. `reject`: cannot be.
-Status make_socket_folder(const std::string& socket_path);
+// The folder of the socket: made where it is not there, since after a boot /run is empty, and then for its group alone.
+// So is `ours`, a folder that a service manager made for this process; any other is left as it is. reject: cannot be.
+Status make_socket_folder(const std::string& socket_path, const std::string& named, const std::string& ours);
 
 }  // namespace sealring

@@ -81,8 +81,9 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
-Result<std::unique_ptr<SocketServer>> listen(const GatewayConfig& config, SocketServer::Services services) {
-  SEALRING_TRY(make_socket_folder(config.socket));
+Result<std::unique_ptr<SocketServer>> listen(const GatewayConfig& config, const std::string& runtime,
+                                             SocketServer::Services services) {
+  SEALRING_TRY(make_socket_folder(config.socket, config.socket_group, runtime));
   return SocketServer::start({config.socket, config.socket_group}, std::move(services));
 }
 
@@ -177,7 +178,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
       return status_json(
           {*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients, vkey});
     };
-    auto listening = listen(config, std::move(services));
+    auto listening = listen(config, environment.runtime, std::move(services));
     if (!listening) return refuse(DaemonExit::config, listening.error());
     server = std::move(listening).value();
     index.start();

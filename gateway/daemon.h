@@ -20,6 +20,7 @@ enum class DaemonExit : int {
 struct DaemonEnvironment {
   std::string config_path;  // for SIGHUP
   std::string credentials;  // $CREDENTIALS_DIRECTORY, or empty
+  std::string runtime;      // $RUNTIME_DIRECTORY, or empty
   ServiceManager::Environment service;
 };
 

@@ -38,6 +38,7 @@ int run(int argc, char** argv) {
   DaemonEnvironment around;
   around.config_path = config_path;
   around.credentials = environment("CREDENTIALS_DIRECTORY");
+  around.runtime = environment("RUNTIME_DIRECTORY");
   around.service = {environment("NOTIFY_SOCKET"), environment("WATCHDOG_USEC"), environment("WATCHDOG_PID")};
   auto config = GatewayConfig::load(config_path);
   if (!config) return refuse(config.error());

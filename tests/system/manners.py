@@ -59,6 +59,8 @@ def defaults(world):
     status = json.loads(machine.run("sealring", "status", "--json", user="member")[0])
     check(status["running"] and status["origin"] == ORIGIN, f"a member of the group may ask: {status}")
     machine.run("sealring", "status", user="sealring")
+    check_equal(machine.run("stat", "-c", "%a %U %G", "/run/sealring")[0], "750 sealring sealring\n", "as it was made")
+    machine.run("ls", "/run/sealring", user="other", code=2)
     for user in ("member", "other"):
         for path in ("/var/lib/sealring/identity.key", "/var/lib/sealring/store/ring.lmdb", "/var/lib/sealring"):
             _, err, code = machine.run("sh", "-c", f"ls {path}/ 2>&1 || cat {path}", user=user, code=None)
@@ -84,7 +86,9 @@ def defaults(world):
     # Another group, by the configuration; and one that is not there.
     machine.run("sed", "-i", 's/^# socket_group = .*/socket_group = "other"/', "/etc/sealring/sealring.toml")
     gateway.command = machine.inside("sealringd", user="sealring", also=OTHER_UID)
+    with_environment(gateway, RUNTIME_DIRECTORY="/run/sealring")
     gateway.start()
+    check_equal(machine.run("stat", "-c", "%a %U %G", "/run/sealring")[0], "750 sealring other\n", "the socket's folder")
     machine.run("/usr/bin/python3", "-c", probe, user="other")
     machine.run("/usr/bin/python3", "-c", probe, user="member", code=1)
     gateway.stop()
@@ -588,6 +592,7 @@ def check_files(world):
     scene.broker.start()
     gateway.start()
     check(stat.S_ISSOCK(os.stat(gateway.folder + "/run/sock").st_mode), "the socket is there")
+    check_equal(stat.S_IMODE(os.stat(gateway.folder + "/run").st_mode), 0o750, "the mode of its folder")
     gateway.stop()
 
 

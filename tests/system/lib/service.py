@@ -146,7 +146,7 @@ class Machine:
 
     def daemon(self, user="sealring"):
         """sealringd without arguments, with the folder that a service manager would make."""
-        self.run("install", "-d", "-o", str(DAEMON_UID), "-g", str(DAEMON_UID), "-m", "0755", "/run/sealring")
+        self.run("install", "-d", "-o", str(DAEMON_UID), "-g", str(DAEMON_UID), "-m", "0750", "/run/sealring")
         gateway = self.world.add(Gateway(self.world, "machine-gateway"))
         gateway.command = self.inside("sealringd", user=user)
         return gateway
