@@ -11,6 +11,7 @@
 #include <set>
 
 #include "drivers/ack_gate.h"
+#include "drivers/mqtt_session.h"
 #include "drivers/tcp_socket.h"
 
 namespace sealring {
@@ -62,7 +63,7 @@ struct Outcome {
 class PahoSource final : public MqttSource, private AckGate::Listener {
  public:
   PahoSource(Config config, SourceSink& sink, std::unique_ptr<BrokerConnector> connector)
-      : config_(std::move(config)), sink_(sink), connector_(std::move(connector)) {}
+      : config_(std::move(config)), sink_(sink), connector_(std::move(connector)), session_(config_) {}
   ~PahoSource() override { stop(); }
   Status ready() const { return stop_event_.ok() ? Status() : retry_error("no file descriptor left"); }
 
@@ -86,7 +87,7 @@ class PahoSource final : public MqttSource, private AckGate::Listener {
   using Asked = std::map<std::string, Subscription>;  // by filter: SUBSCRIBE sent, no SUBACK yet
   void subscribe(mqtt::async_client& client, int protocol, std::vector<Subscription>& wanted, Asked& asked);
   void take_grant(const Grant& grant, int protocol, Asked& asked, std::vector<Subscription>& wanted);
-  void say_goodbye(mqtt::async_client& client);
+  void say_goodbye(mqtt::async_client& client, int protocol);
   std::shared_ptr<AckGate> gate() const;
   void tell_trouble(const std::string& reason);
   void trouble_over();
@@ -121,7 +122,8 @@ class PahoSource final : public MqttSource, private AckGate::Listener {
   // Of run()'s thread only.
   Backoff backoff_;
   bool only_311_ = false, try_311_ = false, told_lowered_ = false;
-  bool subscribed_before_ = false;
+  MqttSession session_;
+  bool had_subscriptions_ = false;  // the session, if it is still there
 
   // Of Paho's callback, and of run()'s thread while there is no client.
   AckGate* paho_gate_ = nullptr;
@@ -262,6 +264,7 @@ Outcome PahoSource::connection(int protocol) {
     outcome.reason = "no connection to the broker " + where + ": " + opened.error().message;
     return outcome;
   }
+  had_subscriptions_ = session_.connecting();
   std::shared_ptr<AckGate> g = std::move(*opened);
   {
     const Lock lock(mutex_);
@@ -318,7 +321,7 @@ Outcome PahoSource::serve(mqtt::async_client& client, int protocol) {
     changed_.wait(lock, [this] { return stopping_ || closed_ || paho_connected_; });
   }
   keep_subscribed(client, protocol);
-  say_goodbye(client);
+  say_goodbye(client, protocol);
   const Lock lock(mutex_);
   Outcome outcome;
   outcome.connected = connected_;
@@ -330,10 +333,10 @@ Outcome PahoSource::serve(mqtt::async_client& client, int protocol) {
 
 // DISCONNECT leaves behind the acknowledgements, when what was handed over is durable, or after kStopTimeout without
 // them. Nothing to do when the connection is closed already.
-void PahoSource::say_goodbye(mqtt::async_client& client) {
+void PahoSource::say_goodbye(mqtt::async_client& client, int protocol) {
   {
     const Lock lock(mutex_);
-    if (closed_) return;
+    if (closed_) return session_.broke();
   }
   paho_gate_->finish(steady_clock::now() + kStopTimeout);
   try {
@@ -342,6 +345,8 @@ void PahoSource::say_goodbye(mqtt::async_client& client) {
   }
   Lock lock(mutex_);
   changed_.wait_for(lock, 2 * kStopTimeout, [this] { return closed_.has_value(); });
+  lock.unlock();
+  if (protocol == 4) session_.ended();
 }
 
 // Subscribes, and again to what was refused, until the connection ends or stop().
@@ -361,7 +366,7 @@ void PahoSource::keep_subscribed(mqtt::async_client& client, int protocol) {
       for (const Grant& grant : grants) take_grant(grant, protocol, asked, wanted);
       if (asked.empty()) when = now + backoff.next();
       if (asked.empty() && wanted.empty()) {
-        subscribed_before_ = true;
+        session_.subscribed();
         trouble_over();
       }
       lock.lock();
@@ -384,14 +389,15 @@ void PahoSource::keep_subscribed(mqtt::async_client& client, int protocol) {
 }
 
 // On MQTT 5 the broker leaves a subscription that it has alone (Retain Handling 1). On 3.1.1 each SUBSCRIBE brings the
-// retained messages again: so there only once, and when the broker has forgotten us.
+// retained messages again: see mqtt_session.h.
 std::vector<Subscription> PahoSource::subscriptions_for(int protocol) {
   std::vector<Subscription> out = config_.subscriptions;
   if (protocol == 5) return out;
   {
     const Lock lock(mutex_);
-    if (!connack_ || (connack_->session_present && subscribed_before_))
+    if (!connack_ || (connack_->session_present && had_subscriptions_))
       out.erase(std::remove_if(out.begin(), out.end(), [](const auto& s) { return !s.retained_always; }), out.end());
+    if (connack_ && connack_->session_present && had_subscriptions_) session_.resumed();
   }
   std::string lowered;
   for (Subscription& s : out) {

@@ -112,6 +112,7 @@ class MqttSource {
     std::size_t max_payload_bytes = 1u << 20;  // larger ones become `rejected`
     std::size_t max_header_bytes = 16u << 10;  // topic + properties; larger ones become `rejected`
     std::vector<Subscription> subscriptions;
+    std::string state_folder;  // where to remember what mqtt_session.h does; empty: not over the end of the process
   };
   // Removes http_proxy and the like from the environment: call it before other threads read that. reject: a config
   // that cannot work.

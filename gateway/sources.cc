@@ -16,7 +16,9 @@ Result<std::unique_ptr<Sources>> Sources::create(const GatewayConfig& config, Re
   for (const GatewayConfig::Broker& broker : config.brokers) {
     const auto number = static_cast<std::uint32_t>(out->sources_.size());
     out->taps_.push_back(std::make_unique<BrokerTap>(number, broker.source, broker.watch_drops, queue));
-    auto source = MqttSource::create(BrokerTap::watched(broker.source, broker.watch_drops), *out->taps_.back());
+    MqttSource::Config watched = BrokerTap::watched(broker.source, broker.watch_drops);
+    watched.state_folder = config.store;
+    auto source = MqttSource::create(std::move(watched), *out->taps_.back());
     if (!source) return std::move(source).error().in("broker " + broker.name);
     out->sources_.push_back(std::move(source).value());
   }

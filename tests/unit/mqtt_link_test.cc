@@ -1,8 +1,10 @@
 // How the source makes, keeps and ends its connections, against a broker played by the test.
+#include <filesystem>
 #include <map>
 #include <random>
 
 #include "tests/unit/mqtt_fixture.h"
+#include "tests/unit/temp_dir.h"
 
 using namespace sealring;
 using namespace sealring::test;
@@ -100,6 +102,144 @@ TEST_CASE("link: a refused subscription is told and tried again") {
   }
   CHECK(eventually([&] { return source->stats().last_trouble.empty(); }));
   CHECK(sink.of(Type::disconnected).empty());
+}
+
+namespace {
+
+// MQTT 3.1.1 with a folder to remember in. Each connection subscribes to "w" anyway, which comes first.
+struct Remembering {
+  TempDir dir;
+  FakeBroker broker;
+  MqttSource::Config config = source_config(broker.port(), 1, 4);
+  Remembering() {
+    config.state_folder = dir.path();
+    config.subscriptions = {{"#", 1}, {"w", 0, true}};
+  }
+
+  bool remembered() const { return !std::filesystem::is_empty(dir.path()); }
+  static Bytes filter_of(const Bytes& subscribe) {
+    REQUIRE(subscribe.size() > 7);
+    REQUIRE(static_cast<std::uint8_t>(subscribe[0]) == 0x82);
+    return subscribe.substr(6, subscribe.size() - 7);
+  }
+  static void answer(Peer& peer, const Bytes& subscribe, const Bytes& code) {
+    REQUIRE(peer.send(FakeBroker::suback(subscribe, 4, code)));
+  }
+  // Up to the SUBSCRIBE that is always sent.
+  Peer connect(bool session) {
+    Peer peer = broker.accept();
+    REQUIRE(peer.valid());
+    REQUIRE_FALSE(peer.read().empty());
+    CHECK_FALSE(remembered());  // whoever is killed from here on subscribes again
+    REQUIRE(peer.send(connack_packet(session, 0, 4)));
+    const Bytes watch = peer.read();
+    CHECK(filter_of(watch) == "w");
+    answer(peer, watch, Bytes(1, '\0'));
+    return peer;
+  }
+  // Is asked for the other subscription, refuses it once and then grants it: so there is a trouble, and its end tells
+  // that the grant was taken.
+  static void grant(Peer& peer, RunningSource& source) {
+    const Bytes first = peer.read();
+    CHECK(filter_of(first) == "#");
+    answer(peer, first, "\x80");
+    const Bytes second = peer.read();
+    CHECK(filter_of(second) == "#");
+    CHECK_FALSE(source->stats().last_trouble.empty());
+    answer(peer, second, "\1");
+    CHECK(eventually([&] { return source->stats().last_trouble.empty(); }));
+  }
+  void subscribed_and_stopped() {
+    CollectingSink sink;
+    RunningSource source(config, sink);
+    Peer peer = connect(false);
+    grant(peer, source);
+    source->stop();
+    CHECK(remembered());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("link: on 3.1.1 a session that is known to be subscribed is left alone") {
+  Remembering r;
+  r.subscribed_and_stopped();
+  for (int start = 0; start < 2; ++start) {  // it remembers what it did not need to do, too
+    CollectingSink sink;
+    RunningSource source(r.config, sink);
+    Peer peer = r.connect(true);
+    source->stop();
+    CHECK(peer.read() == Bytes("\xe0\0", 2));  // DISCONNECT, and no SUBSCRIBE before it
+    CHECK(r.remembered());
+  }
+}
+
+TEST_CASE("link: on 3.1.1 it subscribes on any doubt") {
+  Remembering r;
+  r.subscribed_and_stopped();
+  CollectingSink sink;
+  SECTION("the session is not there") {
+    RunningSource source(r.config, sink);
+    Peer peer = r.connect(false);
+    r.grant(peer, source);
+  }
+  SECTION("other subscriptions") {
+    r.config.subscriptions.insert(r.config.subscriptions.begin(), {"other", 1});
+    RunningSource source(r.config, sink);
+    Peer peer = r.connect(true);
+    CHECK(r.filter_of(peer.read()) == "#");
+    CHECK(r.filter_of(peer.read()) == "other");
+  }
+  SECTION("another QoS") {
+    r.config.subscriptions[0].qos = 0;
+    RunningSource source(r.config, sink);
+    Peer peer = r.connect(true);
+    CHECK(r.filter_of(peer.read()) == "#");
+  }
+  SECTION("another broker") {
+    r.config.host = "localhost";
+    RunningSource source(r.config, sink);
+    Peer peer = r.broker.accept();
+    REQUIRE_FALSE(peer.read().empty());
+    CHECK(r.remembered());  // of the first one
+    REQUIRE(peer.send(connack_packet(true, 0, 4)));
+    CHECK(r.filter_of(peer.read()) == "w");
+    CHECK(r.filter_of(peer.read()) == "#");
+  }
+  SECTION("a file with anything else in it") {
+    for (const auto& file : std::filesystem::directory_iterator(r.dir.path()))
+      std::ofstream(file.path(), std::ios::app) << "x";
+    RunningSource source(r.config, sink);
+    Peer peer = r.connect(true);
+    r.grant(peer, source);
+  }
+  SECTION("an answer to CONNECT that was lost may have said that the session is new") {
+    RunningSource source(r.config, sink);
+    {
+      Peer peer = r.broker.accept();
+      REQUIRE_FALSE(peer.read().empty());
+    }
+    Peer peer = r.connect(true);
+    r.grant(peer, source);
+  }
+  SECTION("a connection that broke soon: the broker may have been killed, and have saved an earlier state") {
+    RunningSource source(r.config, sink);
+    { Peer peer = r.connect(true); }
+    Peer peer = r.connect(true);
+    r.grant(peer, source);
+  }
+  SECTION("stopped before the broker has granted") {
+    {
+      RunningSource source(r.config, sink);
+      Peer peer = r.connect(false);
+      CHECK(r.filter_of(peer.read()) == "#");
+      source->stop();
+      CHECK_FALSE(r.remembered());
+    }
+    RunningSource source(r.config, sink);
+    Peer peer = r.connect(true);
+    r.grant(peer, source);
+  }
 }
 
 TEST_CASE("link: a broker without MQTT 5 gets 3.1.1, one that hangs up gets MQTT 5 again later") {
