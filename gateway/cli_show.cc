@@ -27,13 +27,14 @@ Result<Shown> find_record(const LogAccess& access, std::uint64_t index) {
   query.count = 1;
   SEALRING_ASSIGN(const auto reader, access.read(query));
   SEALRING_ASSIGN(std::optional<Record> record, reader->next());
-  if (!record || record->index != index) {
-    const bool released = index < reader->first_index();
-    return Error{ErrorKind::missing,
-                 released ? "entry " + std::to_string(index) + " was released: the oldest here is " +
-                                std::to_string(reader->first_index()) + "; look in the archive with --from"
-                          : "there is no entry " + std::to_string(index) + ": the log has " +
-                                std::to_string(reader->size()) + " entries"};
+  const bool skipped = record && record->skipped > 0;
+  if (!record || record->index != index || skipped) {
+    const std::uint64_t oldest = skipped ? record->index + record->skipped : reader->first_index();
+    return Error{ErrorKind::missing, index < oldest
+                                         ? "entry " + std::to_string(index) + " was released: the oldest here is " +
+                                               std::to_string(oldest) + "; look in the archive with --from"
+                                         : "there is no entry " + std::to_string(index) + ": the log has " +
+                                               std::to_string(reader->size()) + " entries"};
   }
   Shown shown{std::move(*record), reader->segment()};
   const Result<Entry> entry = decode_entry(shown.record.entry);

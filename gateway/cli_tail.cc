@@ -55,6 +55,21 @@ Result<RecordQuery> query_of(const TailArguments& a) {
   return query;
 }
 
+// Behind what was found before it. False: cannot be printed.
+bool say_skipped(const Record& gap, bool json, std::string& out) {
+  if (json) {
+    out += skipped_json(gap.index, gap.skipped) + "\n";
+    return true;
+  }
+  if (!print(out)) return false;
+  out.clear();
+  std::fprintf(stderr,
+               "sealring: skipped %llu entries from %llu on: the gateway released them before they could be read; the "
+               "archive has them\n",
+               static_cast<unsigned long long>(gap.skipped), static_cast<unsigned long long>(gap.index));
+  return true;
+}
+
 int run_tail(const TailArguments& a) {
   if (a.follow && (!a.log.from.empty() || !a.until.empty()))
     return fail(reject_error("-f follows a running daemon: it goes with neither --from nor --until"), kUsage);
@@ -77,6 +92,8 @@ int run_tail(const TailArguments& a) {
     if (!record && !out.empty() && !print(out)) return kFailed;
     if (!record) return fail(record.error());
     if (!*record) break;
+    if ((*record)->skipped > 0 && !say_skipped(**record, a.json, out)) return kFailed;
+    if ((*record)->skipped > 0) continue;
     out += (a.json ? record_json(**record) : record_line(**record, terminal_width())) + "\n";
   }
   return out.empty() || print(out) ? kDone : kFailed;
@@ -99,7 +116,9 @@ void add_tail(CLI::App& app, int& code) {
   sub->add_flag("--json", a.json, "one JSON object a line, with everything that the record has");
   sub->footer(
       "TIME: 14:03 or \"2026-11-25 14:03:07\" (local time), 2026-11-25T14:03:00Z, or 10min, 2h, 3d for so long ago.\n"
-      "Times are those of the gateway's clock; ~ marks a record made while that was not synchronised.\n\n"
+      "Times are those of the gateway's clock; ~ marks a record made while that was not synchronised.\n"
+      "What the gateway releases before it could be read is said on standard error, with --json as a line\n"
+      "{\"skipped\": {\"from\": INDEX, \"count\": N}}.\n\n"
       "Examples:\n"
       "  sealring tail -f --topic 'plant/+/temperature'\n"
       "  sealring tail --since 14:00 --until 14:05\n"

@@ -21,7 +21,7 @@ bool topic_matches(std::string_view filter, std::string_view topic) {
 }
 
 RecordCursor::RecordCursor(const LogView& log, RecordQuery query, const RecordIndex* index)
-    : log_(log), query_(std::move(query)), index_(index), next_(query_.from) {}
+    : log_(log), query_(std::move(query)), index_(index), next_(std::max(query_.from, log.first_index())) {}
 
 // What cannot be decoded is shown as such, rather than hidden by what it might have said.
 bool RecordCursor::wanted(ByteView bytes, std::uint64_t index, bool& is_part) const {
@@ -65,7 +65,11 @@ Status RecordCursor::seek(const std::function<bool()>& stop) {
 
 Result<bool> RecordCursor::next(std::vector<FoundEntry>& out) {
   const std::uint64_t size = log_.size();
-  next_ = std::max(next_, log_.first_index());
+  if (const std::uint64_t first = log_.first_index(); next_ < first && !finished_) {
+    out.push_back({next_, {}, first - next_});
+    next_ = first;
+    parts_follow_ = false;
+  }
   // Parts lie in the frame of their message, which may go on in a bundle that would be left out.
   while (!parts_follow_ && index_ != nullptr && next_ < size && !index_->may_match(next_ / kBundleEntries, query_))
     next_ = std::min(size, (next_ / kBundleEntries + 1) * kBundleEntries);

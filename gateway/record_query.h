@@ -30,6 +30,8 @@ bool topic_matches(std::string_view filter, std::string_view topic);
 struct FoundEntry {
   std::uint64_t index = 0;
   Bytes bytes;
+  // Instead of an entry: so many from `index` on were released before they could be read, whatever they were.
+  std::uint64_t skipped = 0;
 };
 
 // Goes forward through a log that may grow and be released meanwhile. One thread.

@@ -121,6 +121,8 @@ Result<std::optional<Record>> RecordReader::next() {
   if (!head) return std::optional<Record>();
   Record record;
   record.index = head->index;
+  record.skipped = head->skipped;
+  if (record.skipped > 0) return std::optional<Record>(std::move(record));
   record.entry = std::move(head->bytes);
   const Result<Entry> entry = decode_entry(record.entry);
   const auto* message = entry ? std::get_if<Message>(&entry->body) : nullptr;
@@ -160,9 +162,10 @@ class SocketReader final : public RecordReader {
     FoundEntry entry;
     entry.index = get_u64(head.data());
     SEALRING_ASSIGN(entry.bytes, client_->exactly(get_u16(head.data() + 8), kAnswerTime));
-    if (entry.index != kEndOfRecords) return std::optional<FoundEntry>(std::move(entry));
+    if (entry.index < kSkippedRecords) return std::optional<FoundEntry>(std::move(entry));
+    SEALRING_ASSIGN(const SocketAnswer said, parse_socket_answer(entry.bytes));
+    if (entry.index == kSkippedRecords) return std::optional<FoundEntry>({said.skipped_from, {}, said.skipped});
     ended_ = true;
-    SEALRING_TRY(parse_socket_answer(entry.bytes));
     return std::optional<FoundEntry>();
   }
 

@@ -36,13 +36,14 @@ class SocketClient {
   std::size_t at_ = 0;
 };
 
-// A record with what belongs to it.
+// A record with what belongs to it. With `skipped`, none: as FoundEntry's.
 struct Record {
   std::uint64_t index = 0;
   Bytes entry;
   Bytes payload;                    // of a message, all parts joined
   std::uint64_t entries = 1;        // how many it spans here
   std::uint64_t parts_missing = 0;  // of a large message: not here any more, or not yet
+  std::uint64_t skipped = 0;
 };
 
 class RecordReader {

@@ -230,6 +230,10 @@ std::string records_head_json(const LogView& log, std::optional<std::uint64_t> i
 
 std::string end_json(std::uint64_t next) { return JsonText().put("end", next).text(); }
 
+std::string skipped_json(std::uint64_t from, std::uint64_t count) {
+  return JsonText().put("skipped", JsonText().put("from", from).put("count", count)).text();
+}
+
 std::string proof_head_json(std::uint64_t bytes, std::uint64_t size, bool receipted) {
   return JsonText().put("proof_bytes", bytes).put("size", size).put("receipted", receipted).text();
 }
@@ -247,15 +251,20 @@ Result<SocketAnswer> parse_socket_answer(std::string_view line) {
                  json["error"].get<std::string>()};
   }
   SocketAnswer answer;
-  const auto number = [&](const char* key, std::uint64_t& out) {
-    if (json.contains(key) && json[key].is_number_unsigned()) out = json[key].get<std::uint64_t>();
+  const auto number_in = [](const Json& object, const char* key, std::uint64_t& out) {
+    if (object.contains(key) && object[key].is_number_unsigned()) out = object[key].get<std::uint64_t>();
   };
+  const auto number = [&](const char* key, std::uint64_t& out) { number_in(json, key, out); };
   if (json.contains("origin") && json["origin"].is_string()) answer.origin = json["origin"].get<std::string>();
   number("first_index", answer.first_index);
   number("size", answer.size);
   number("proof_bytes", answer.bytes);
   number("payload_bytes", answer.bytes);
   if (json.contains("segment") && json["segment"].is_object()) answer.segment = take_segment(json["segment"]);
+  if (json.contains("skipped") && json["skipped"].is_object()) {
+    number_in(json["skipped"], "from", answer.skipped_from);
+    number_in(json["skipped"], "count", answer.skipped);
+  }
   return answer;
 }
 

@@ -22,18 +22,20 @@ std::string error_json(const Error& error);
 std::string records_head_json(const LogView& log, std::optional<std::uint64_t> index);
 std::optional<Segment> segment_of(const LogView& log, std::uint64_t index);  // without its note
 std::string end_json(std::uint64_t next);
+std::string skipped_json(std::uint64_t from, std::uint64_t count);
 std::string proof_head_json(std::uint64_t bytes, std::uint64_t size, bool receipted);
 std::string payload_head_json(std::uint64_t bytes);
 
-struct SocketAnswer {  // the first line of an answer
+struct SocketAnswer {  // the first line of an answer, or what is said between records
   std::string origin;
   std::uint64_t first_index = 0, size = 0, bytes = 0;  // bytes: that follow
   std::optional<Segment> segment;
+  std::uint64_t skipped_from = 0, skipped = 0;
 };
 // The error that the line reports, if it does. reject: not a line of this protocol.
 Result<SocketAnswer> parse_socket_answer(std::string_view line);
 
-constexpr std::uint64_t kEndOfRecords = UINT64_MAX;
+constexpr std::uint64_t kEndOfRecords = UINT64_MAX, kSkippedRecords = UINT64_MAX - 1;
 void put_record(std::string& out, std::uint64_t index, ByteView entry);
 
 }  // namespace sealring

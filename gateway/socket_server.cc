@@ -246,7 +246,12 @@ void Conversation::records(const SocketRequest& request) {
     found.clear();
     out.clear();
     const Result<bool> more = cursor.next(found);
-    for (const FoundEntry& entry : found) put_record(out, entry.index, entry.bytes);
+    for (const FoundEntry& entry : found) {
+      if (entry.skipped > 0)
+        put_record(out, kSkippedRecords, skipped_json(entry.index, entry.skipped));
+      else
+        put_record(out, entry.index, entry.bytes);
+    }
     const bool follow = more && !*more && request.follow && bell_fd >= 0 && !cursor.finished();
     going = more && (*more || follow);
     if (!going) put_record(out, kEndOfRecords, more ? end_json(cursor.position()) : error_json(more.error()));

@@ -10,6 +10,7 @@ import subprocess
 import threading
 
 from lib.load import Load, Publisher, user_properties
+from lib.service import Frozen
 from lib.world import PATIENCE, check, check_equal, main, program, wait_until
 
 import paho.mqtt.client as mqtt
@@ -135,10 +136,10 @@ def samples(world):
 class Following:
     """`sealring tail -f` at work."""
 
-    def __init__(self, world, gateway, *options):
-        self.lines = []
+    def __init__(self, world, gateway, *options, form=("--json",)):
+        self.lines, self.form = [], form
         self.child = world.closing(subprocess.Popen(
-            [program("sealring"), "tail", "-f", "--json", *config(gateway), *options], stdout=subprocess.PIPE,
+            [program("sealring"), "tail", "-f", *form, *config(gateway), *options], stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True))
         self.child.close = self.end
         self.thread = threading.Thread(target=self.read)
@@ -146,7 +147,7 @@ class Following:
 
     def read(self):
         for line in self.child.stdout:
-            self.lines.append(json.loads(line))
+            self.lines.append(json.loads(line) if self.form else line)
 
     def end(self):
         if self.child.poll() is None:
@@ -175,6 +176,44 @@ def follow(world):
     gateway.stop()
     check_equal(both[1].child.wait(PATIENCE), FAILED, "exit code when the daemon went away")
     check("the daemon went away" in both[1].child.stderr.read(), "it says so")
+
+
+def overtaken(world):
+    """A follower that the ring overtakes is told what it missed, and goes on."""
+    if os.geteuid() != 0:
+        print("    skipped: stopping one thread of the daemon needs root", flush=True)
+        return
+    broker, collector, gateway = world.enrol(ring_size="64MiB")
+    broker.start()
+    collector.start()
+    gateway.start()
+    gateway.wait_subscribed()
+    spared = [int(tid) for tid in os.listdir(f"/proc/{gateway.pid}/task")]
+    tails = [Following(world, gateway, "--topic", topic) for topic in ("x", "nothing")]
+    human = Following(world, gateway, form=())
+    # Three threads more, of which none has ended (a status would make one of its own).
+    wait_until(lambda: len(os.listdir(f"/proc/{gateway.pid}/task")) == len(spared) + 3 and human.lines,
+               "three follow", alive=[gateway])
+    frozen = Frozen(gateway.pid, spared)
+    try:
+        publisher = world.closing(Publisher(broker.port, "device"))
+        for i in range(1500):
+            publisher.publish("x", b"%d " % i + b"." * 60000)
+        publisher.wait_acknowledged()
+        gateway.wait_status(lambda s: s["ring"]["first_index"] > 100, "the ring has released what nobody read")
+    finally:
+        frozen.thaw()
+    wait_until(lambda: any(r.get("topic") == "x" for r in tails[0].lines), "it goes on", alive=[gateway])
+    gap = next(r["skipped"] for r in tails[0].lines if "skipped" in r)
+    after = next(r["index"] for r in tails[0].lines if r.get("topic") == "x")
+    check(gap["count"] > 50 and after >= gap["from"] + gap["count"], f"the gap, then what is after it: {gap} {after}")
+    wait_until(lambda: tails[1].lines, "who waits for something else is told as well", alive=[gateway])
+    check_equal(set(tails[1].lines[0]), {"skipped"}, "the first line")
+    wait_until(lambda: any(" x  " in line for line in human.lines), "the one for people goes on", alive=[gateway])
+    human.child.send_signal(signal.SIGINT)
+    human.child.wait(PATIENCE)
+    err = human.child.stderr.read()
+    check("sealring: skipped " in err and "released them before they could be read" in err, err)
 
 
 def connect(gateway):
@@ -347,5 +386,5 @@ def usage(world):
 
 
 if __name__ == "__main__":
-    main(("samples", samples), ("follow", follow), ("garbage", garbage), ("crowd", crowd), ("seats", seats),
+    main(("samples", samples), ("follow", follow), ("overtaken", overtaken), ("garbage", garbage), ("crowd", crowd), ("seats", seats),
          ("stuck_reader", stuck_reader), ("strangers", strangers), ("usage", usage))

@@ -183,6 +183,106 @@ TEST_CASE("a large message is one record with its parts", "[looking]") {
   CHECK(found(log, part).front() == 255);
 }
 
+TEST_CASE("who is overtaken by the release is told, once", "[looking]") {
+  FakeLog log = a_log(256 * 5);
+  std::vector<FoundEntry> entries;
+  const auto next = [&](RecordCursor& cursor) {
+    entries.clear();
+    const Result<bool> more = cursor.next(entries);
+    REQUIRE(more);
+    return *more;
+  };
+  SECTION("between two readings, with and without something that matches") {
+    RecordQuery q;
+    q.topic = GENERATE(as<std::string>(), "", "nothing/matches");
+    RecordCursor cursor(log, q);
+    REQUIRE(next(cursor));
+    CHECK(cursor.position() == 256);
+    log.first = 700;
+    REQUIRE(next(cursor));
+    REQUIRE_FALSE(entries.empty());
+    CHECK(entries[0].index == 256);
+    CHECK(entries[0].skipped == 700 - 256);
+    CHECK(entries[0].bytes.empty());
+    if (q.topic.empty()) {
+      REQUIRE(entries.size() > 1);
+      CHECK(entries[1].index == 700);
+      CHECK(entries[1].skipped == 0);
+    }
+    REQUIRE(next(cursor));
+    for (const FoundEntry& entry : entries) CHECK(entry.skipped == 0);
+  }
+  SECTION("up to the end of the log") {
+    RecordCursor cursor(log, {});
+    log.first = log.size();
+    CHECK_FALSE(next(cursor));
+    REQUIRE(entries.size() == 1);
+    CHECK(entries[0].skipped == log.size());
+    CHECK_FALSE(next(cursor));
+    CHECK(entries.empty());
+  }
+  SECTION("while it is being read") {
+    RecordCursor cursor(log, {});
+    log.on_read = [&] { log.first = 512; };
+    REQUIRE(next(cursor));
+    CHECK(entries.empty());
+    REQUIRE(next(cursor));
+    REQUIRE(entries.size() == 257);
+    CHECK(entries[0].skipped == 512);
+  }
+  SECTION("but not of what was away before he came") {
+    log.first = 300;
+    RecordCursor cursor(log, {});
+    REQUIRE(next(cursor));
+    CHECK(entries[0].index == 300);
+    CHECK(entries[0].skipped == 0);
+  }
+  SECTION("nor when he has all that he wanted") {
+    RecordQuery q;
+    q.count = 1;
+    RecordCursor cursor(log, q);
+    REQUIRE(next(cursor));
+    CHECK(cursor.finished());
+    log.first = 600;
+    CHECK_FALSE(next(cursor));
+    CHECK(entries.empty());
+  }
+  SECTION("and a message of which the parts went is none with all of them") {
+    FakeLog parts;
+    parts.add_message(1, "before");
+    Message large;
+    large.topic = "large";
+    large.payload = "one,";
+    large.parts = PartsInfo{303, 300, Hash{}};
+    parts.add({EntryCommon{}, large});
+    for (std::uint64_t n = 1; n < 300; ++n) {
+      Part part;
+      part.first = 1;
+      part.number = n;
+      part.payload = "x";
+      parts.add({EntryCommon{}, part});
+    }
+    parts.add_message(1, "after");
+    const auto reader = read_records(parts, RecordQuery{});
+    REQUIRE(reader);
+    parts.on_read = [&] {
+      if (parts.reads == 2) parts.first = 256 + 20;
+    };
+    REQUIRE((*reader)->next());
+    const auto record = (*reader)->next();
+    REQUIRE(record);
+    CHECK((*record)->entries == 255);
+    CHECK((*record)->parts_missing == 45);
+    const auto gap = (*reader)->next();
+    REQUIRE(gap);
+    CHECK((*gap)->index == 256);
+    CHECK((*gap)->skipped == 20);
+    const auto after = (*reader)->next();
+    REQUIRE(after);
+    CHECK((*after)->index == 301);
+  }
+}
+
 TEST_CASE("nothing that was sent commands a terminal", "[looking]") {
   const Bytes hostile =
       "\x1b]0;owned\x07\n  99  2026 forged\r\x7f\xc2\x9b"

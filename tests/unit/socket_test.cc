@@ -167,6 +167,34 @@ TEST_CASE("what reading throws in the middle is the last record", "[socket]") {
   CHECK(record.error().kind == ErrorKind::retry);
 }
 
+TEST_CASE("a gap is told over the socket", "[socket]") {
+  t_spared = true;
+  Scene scene;
+  for (int i = 0; i < 900; ++i) scene.log.add_message(i, "more");
+  scene.log.on_read = [&] {
+    if (scene.log.reads == 2) scene.log.first = 800;
+  };
+  scene.start();
+  const auto reader = read_records(scene.path, RecordQuery{}, false);
+  REQUIRE(reader);
+  std::vector<std::uint64_t> indexes;
+  for (;;) {
+    const auto record = (*reader)->next();
+    REQUIRE(record);
+    if (!*record) break;
+    if ((*record)->skipped == 0) {
+      indexes.push_back((*record)->index);
+      continue;
+    }
+    CHECK((*record)->index == 256);
+    CHECK((*record)->skipped == 800 - 256);
+    CHECK(indexes.back() == 255);
+    indexes.push_back(799);
+  }
+  CHECK(indexes.size() == 256 + 1 + 103);
+  CHECK(indexes.back() == 902);
+}
+
 TEST_CASE("each allocation of serving fails once, and the next client is served", "[socket]") {
   t_spared = true;
   set_diag_level(DiagLevel::error);

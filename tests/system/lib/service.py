@@ -64,13 +64,14 @@ PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x4000
 
 
 class Frozen:
-    """Threads of a process, all but the first, held by ptrace until thaw(). Needs root: the daemon is not dumpable."""
+    """Threads of a process, all but the first and `spared`, held by ptrace until thaw(). Needs root: the daemon is not
+    dumpable."""
 
-    def __init__(self, pid):
+    def __init__(self, pid, spared=()):
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.tids = []
         for tid in sorted(int(t) for t in os.listdir(f"/proc/{pid}/task")):
-            if tid == pid:
+            if tid == pid or tid in spared:
                 continue
             self.ptrace(PTRACE_SEIZE, tid)
             self.ptrace(PTRACE_INTERRUPT, tid)
