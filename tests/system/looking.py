@@ -386,5 +386,5 @@ def usage(world):
 
 
 if __name__ == "__main__":
-    main(("samples", samples), ("follow", follow), ("overtaken", overtaken), ("garbage", garbage), ("crowd", crowd), ("seats", seats),
-         ("stuck_reader", stuck_reader), ("strangers", strangers), ("usage", usage))
+    main(("samples", samples), ("follow", follow), ("overtaken", overtaken), ("garbage", garbage), ("crowd", crowd),
+         ("seats", seats), ("stuck_reader", stuck_reader), ("strangers", strangers), ("usage", usage))

@@ -83,12 +83,16 @@ def defaults(world):
     machine.run("sealring", "status", user="member")  # the first one's socket is still there
     gateway.stop()
     refuses_root(machine)
-    # Another group, by the configuration; and one that is not there.
+    other_groups(machine, gateway, probe)
+
+
+def other_groups(machine, gateway, probe):
+    """Another group, by the configuration; and one that is not there."""
     machine.run("sed", "-i", 's/^# socket_group = .*/socket_group = "other"/', "/etc/sealring/sealring.toml")
     gateway.command = machine.inside("sealringd", user="sealring", also=OTHER_UID)
     with_environment(gateway, RUNTIME_DIRECTORY="/run/sealring")
     gateway.start()
-    check_equal(machine.run("stat", "-c", "%a %U %G", "/run/sealring")[0], "750 sealring other\n", "the socket's folder")
+    check_equal(machine.run("stat", "-c", "%a %U %G", "/run/sealring")[0], "750 sealring other\n", "given to it")
     machine.run("/usr/bin/python3", "-c", probe, user="other")
     machine.run("/usr/bin/python3", "-c", probe, user="member", code=1)
     gateway.stop()
