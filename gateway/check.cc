@@ -13,8 +13,8 @@
 #include "drivers/certificate.h"
 #include "drivers/file.h"
 #include "drivers/http.h"
-#include "drivers/key_file.h"
 #include "gateway/epoch_key.h"
+#include "gateway/identity_key.h"
 #include "gateway/init.h"
 #include "gateway/status.h"
 #include "storage/entry.h"
@@ -76,12 +76,9 @@ class Check {
   }
 
   void check_identity_key() {
-    auto key = load_key_file(config_.identity_key);
+    auto key = try_identity(config_, credentials_);
     if (!key) return error("identity key", key.error().message);
-    if (key->name != config_.origin)
-      return error("identity key", config_.identity_key + " is the key of " + sealring::quoted(key->name) +
-                                       ", the configuration says origin " + sealring::quoted(config_.origin));
-    identity_ = key->signer->public_key();
+    identity_ = *key;
     ok("identity key",
        config_.identity_key + " is " + VerifierKey{config_.origin, KeyType::ed25519, *identity_}.encode());
   }

@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <memory>
 
 #include "drivers/clock.h"
+#include "drivers/pkcs11_uri.h"
 #include "drivers/toml_reader.h"
 #include "gateway/cli.h"
 #include "gateway/init.h"
@@ -10,7 +12,7 @@ namespace sealring {
 namespace {
 
 struct InitArguments {
-  std::string directory, origin, ring_size, root;
+  std::string directory, origin, ring_size, identity_key, root;
   bool vkey_only = false;
 };
 
@@ -19,6 +21,11 @@ int run_init(const InitArguments& arguments) {
   options.directory = arguments.directory;
   options.origin = arguments.origin;
   options.software = "sealring " SEALRING_VERSION;
+  options.identity_key = arguments.identity_key;
+  if (const char* credentials = std::getenv("CREDENTIALS_DIRECTORY")) options.credentials = credentials;
+  if (!options.identity_key.empty() && !is_pkcs11_uri(options.identity_key))
+    return fail(reject_error("--identity-key is for a key on a token, pkcs11:...; a key file is made by itself"),
+                kUsage);
   options.root = arguments.root;
   if (!arguments.ring_size.empty()) {
     Result<std::uint64_t> size = parse_size(arguments.ring_size);
@@ -61,6 +68,9 @@ void add_init(CLI::App& app, int& code) {
          "disk space of the store, fixed for its life, at least 64MiB; without: a tenth of the file system, up "
          "to 4GiB")
       ->type_name("SIZE");
+  sub->add_option("--identity-key", a.identity_key,
+                  "the identity key is on this PKCS#11 token, made there before; without: a file is made")
+      ->type_name("URI");
   sub->add_flag("--vkey-only", a.vkey_only, "print the vkey instead of the anchor");
   sub->add_option("--root", a.root, "put the default places under this folder, for an image")->group("");
   sub->footer(

@@ -4,6 +4,7 @@
 #include "crypto/sha256.h"
 #include "drivers/file.h"
 #include "drivers/http.h"
+#include "drivers/pkcs11_uri.h"
 #include "drivers/secret_line.h"
 #include "drivers/toml_reader.h"
 #include "storage/limits.h"
@@ -202,6 +203,18 @@ std::map<std::string, std::string> named_settings(const TomlTable& root,
   return out;
 }
 
+// A file, or a key on a token; whether that is there is not asked here.
+std::string read_identity_key(TomlTable& root, const std::string& fallback) {
+  std::string text = root.string("identity_key", fallback);
+  if (!is_pkcs11_uri(text)) text = root.path("identity_key", fallback);
+  if (text.empty()) root.fail("identity_key", "must not be empty");
+  if (!is_pkcs11_uri(text)) return text;
+  const Result<Pkcs11Uri> uri = Pkcs11Uri::parse(text);
+  const Status usable = uri ? uri->check_names_key() : Status(uri.error());
+  if (!usable) root.fail("identity_key", usable.error().message);
+  return text;
+}
+
 Result<GatewayConfig> read(TomlTable root) {
   GatewayConfig config;
   config.origin = root.required_string("origin");
@@ -209,8 +222,7 @@ Result<GatewayConfig> read(TomlTable root) {
     if (Status status = check_origin(config.origin); !status) root.fail("origin", status.error().message);
   config.store = root.path("store", config.store);
   if (config.store.empty()) root.fail("store", "must not be empty");
-  config.identity_key = root.path("identity_key", config.identity_key);
-  if (config.identity_key.empty()) root.fail("identity_key", "must not be empty");
+  config.identity_key = read_identity_key(root, config.identity_key);
   config.socket = root.path("socket", config.socket);
   config.socket_group = root.string("socket_group", "");
   config.diag_level = diag_level(root.choice("diag_level", "info", {"error", "warning", "notice", "info", "debug"}));

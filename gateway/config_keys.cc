@@ -33,7 +33,7 @@ constexpr ConfigKey kKeys[] = {
     {"", "store", "folder", Value::fallback, "\"/var/lib/sealring/store\"", "", kRestart,
      "where the log lies, and the present epoch key"},
     {"", "identity_key", "file", Value::fallback, "\"/var/lib/sealring/identity.key\"", "", kRestart,
-     "signs sealed segments; whoever has it can speak for this gateway"},
+     "signs sealed segments; whoever has it can speak for this gateway; or \"pkcs11:...\", a key on a token"},
     {"", "socket", "file", Value::fallback, "\"/run/sealring/sock\"", "", kRestart,
      "where the commands ask the daemon; \"\": nowhere"},
     {"", "socket_group", "string", Value::fallback, "\"\"", "", kRestart,

@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "drivers/file.h"
-#include "drivers/key_file.h"
 #include "gateway/check.h"
+#include "gateway/identity_key.h"
 #include "gateway/prove.h"
 #include "gateway/reload.h"
 #include "gateway/socket_request.h"
@@ -29,21 +29,6 @@ DaemonExit refuse_store(const Error& error) {
   if (error.kind == ErrorKind::retry || error.kind == ErrorKind::full) return refuse(DaemonExit::system, error);
   if (error.kind == ErrorKind::missing) return refuse(DaemonExit::config, error);
   return refuse(DaemonExit::damaged, error);
-}
-
-// The key's name and public half must be what entry 0 of the log says, or nothing that it signs would verify.
-Status check_identity(const Ring& ring, const NamedKey& key, const std::string& path) {
-  if (key.name != ring.origin())
-    return reject_error(path + ": is the key of " + quoted(key.name) + ", the store's origin is " +
-                        quoted(ring.origin()));
-  auto bytes = ring.entries(0, 1);
-  if (!bytes) return {};  // released long ago; then the key was checked at every start before
-  SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(*bytes).substr(2)));
-  const auto* genesis = std::get_if<Genesis>(&entry.body);
-  if (genesis == nullptr) return fatal_error("entry 0 of the store is not a genesis entry");
-  if (genesis->identity != key.signer->public_key())
-    return reject_error(path + ": is not the key that entry 0 of the log names");
-  return {};
 }
 
 struct Uplink {
@@ -88,7 +73,8 @@ Result<std::unique_ptr<SocketServer>> listen(const GatewayConfig& config, const 
 }
 
 // The store, and the key that it is signed with; or why not, said.
-std::optional<DaemonExit> open_store(const GatewayConfig& config, std::unique_ptr<Ring>& ring, NamedKey& identity) {
+std::optional<DaemonExit> open_store(const GatewayConfig& config, const std::string& credentials,
+                                     std::unique_ptr<Ring>& ring, std::unique_ptr<Signer>& identity) {
   auto opened = Ring::open({config.store});
   if (!opened) return refuse_store(opened.error());
   ring = std::move(opened).value();
@@ -96,11 +82,9 @@ std::optional<DaemonExit> open_store(const GatewayConfig& config, std::unique_pt
     return refuse(DaemonExit::config, reject_error("config says origin " + quoted(config.origin) + ", the store in " +
                                                    config.store + " is of " + quoted(ring->origin())));
   if (Status s = config.check_ring(ring->usage().map_bytes); !s.ok()) return refuse(DaemonExit::config, s.error());
-  auto key = load_key_file(config.identity_key);
-  if (!key) return refuse(DaemonExit::config, key.error());
+  auto key = load_identity(config, credentials, *ring);
+  if (!key) return refuse(key.error().kind == ErrorKind::fatal ? DaemonExit::damaged : DaemonExit::config, key.error());
   identity = std::move(key).value();
-  if (Status s = check_identity(*ring, identity, config.identity_key); !s.ok())
-    return refuse(s.error().kind == ErrorKind::fatal ? DaemonExit::damaged : DaemonExit::config, s.error());
   return std::nullopt;
 }
 
@@ -149,14 +133,14 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   set_diag_level(config.diag_level);
   SystemClock clock;
   std::unique_ptr<Ring> ring;
-  NamedKey identity;
-  if (const auto refused = open_store(config, ring, identity)) return *refused;
+  std::unique_ptr<Signer> identity;
+  if (const auto refused = open_store(config, environment.credentials, ring, identity)) return *refused;
 
   RecordQueue queue(config.recorder.queue_bytes);
   EpochKeys epochs(config.store);
-  Recorder recorder(recorder_config(config), *ring, *identity.signer, epochs, clock, queue, broker_names(config));
+  Recorder recorder(recorder_config(config), *ring, *identity, epochs, clock, queue, broker_names(config));
   if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
-  auto uplink = make_uplink(config, identity.signer->public_key(), *ring, queue);
+  auto uplink = make_uplink(config, identity->public_key(), *ring, queue);
   if (!uplink) return refuse(DaemonExit::config, uplink.error());
   auto sources = Sources::create(config, queue);
   if (!sources) return refuse(DaemonExit::config, sources.error());
@@ -168,7 +152,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   if (forwarder != nullptr) recorder.set_on_segments([forwarder] { forwarder->wake(); });
   const std::unique_ptr<LogView> log = view_of(*ring);
   RecordIndex index(*log);
-  const std::string vkey = VerifierKey{config.origin, KeyType::ed25519, identity.signer->public_key()}.encode();
+  const std::string vkey = VerifierKey{config.origin, KeyType::ed25519, identity->public_key()}.encode();
   CommitBell bell;
   recorder.set_on_commit([&bell] { bell.ring(); });
   std::unique_ptr<SocketServer> server;

@@ -18,6 +18,7 @@
 #include "gateway/config.h"
 #include "gateway/config_keys.h"
 #include "gateway/epoch_key.h"
+#include "gateway/identity_key.h"
 #include "gateway/init_folder.h"
 #include "storage/entry.h"
 #include "storage/ring.h"
@@ -50,24 +51,32 @@ Places places(const InitOptions& options) {
           true};
 }
 
+// As the file says them.
+TemplatePaths named(const Places& at, const InitOptions& options) {
+  TemplatePaths out = at.named;
+  if (!options.identity_key.empty()) out.identity_key = options.identity_key;
+  return out;
+}
+
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
-Result<std::unique_ptr<SoftwareSigner>> identity_key(const std::string& path, const std::string& origin,
-                                                     bool& resumed) {
+Result<PublicKey> identity_key(const std::string& path, const InitOptions& options, bool& resumed) {
+  const std::string& origin = options.origin;
+  if (!options.identity_key.empty()) return token_public_key(options.identity_key, options.credentials);
   if (exists(path)) {
     SEALRING_ASSIGN(NamedKey key, load_key_file(path));
     if (key.name != origin)
       return reject_error(path + " is the key of " + quoted(key.name, 255) +
                           ", not of this origin; move it away, or take another folder");
     resumed = true;
-    return std::move(key.signer);
+    return key.signer->public_key();
   }
   SEALRING_ASSIGN(auto key, SoftwareSigner::generate());
   SEALRING_TRY(create_key_file(path, origin, *key));
-  return key;
+  return key->public_key();
 }
 
-Result<Bytes> genesis_entry(const InitOptions& options, const SoftwareSigner& identity, const SoftwareSigner& epoch,
+Result<Bytes> genesis_entry(const InitOptions& options, const PublicKey& identity, const SoftwareSigner& epoch,
                             const Clock& clock) {
   const ClockReading now = clock.now();
   Entry entry;
@@ -76,7 +85,7 @@ Result<Bytes> genesis_entry(const InitOptions& options, const SoftwareSigner& id
   entry.common.boottime_ns = now.boottime_ns;
   Genesis genesis;
   genesis.origin = options.origin;
-  genesis.identity = identity.public_key();
+  genesis.identity = identity;
   genesis.epoch_key = epoch.public_key();
   genesis.software = options.software;
   entry.body = genesis;
@@ -85,7 +94,7 @@ Result<Bytes> genesis_entry(const InitOptions& options, const SoftwareSigner& id
   return bytes;
 }
 
-Result<Hash> create_store(const InitOptions& options, const std::string& store, const SoftwareSigner& identity,
+Result<Hash> create_store(const InitOptions& options, const std::string& store, const PublicKey& identity,
                           const Clock& clock) {
   SEALRING_TRY(make_directories(store, 0700));
   SEALRING_ASSIGN(auto epoch, SoftwareSigner::generate());
@@ -103,7 +112,7 @@ Result<Hash> create_store(const InitOptions& options, const std::string& store, 
 }
 
 // A store that an earlier init completed: it must be this gateway's and still at its beginning.
-Result<Hash> take_over_store(const InitOptions& options, const std::string& store, const SoftwareSigner& identity) {
+Result<Hash> take_over_store(const InitOptions& options, const std::string& store, const PublicKey& identity) {
   SEALRING_ASSIGN(const auto ring, Ring::open({store, options.ring_bytes}));
   const Error other = reject_error(store +
                                    " is the store of another gateway, or in use already; move it away, or take "
@@ -113,7 +122,7 @@ Result<Hash> take_over_store(const InitOptions& options, const std::string& stor
   const ByteView bytes = ByteView(bundle).substr(2);
   SEALRING_ASSIGN(const Entry entry, decode_entry(bytes));
   const auto* genesis = std::get_if<Genesis>(&entry.body);
-  if (!genesis || genesis->identity != identity.public_key()) return other;
+  if (!genesis || genesis->identity != identity) return other;
   SEALRING_ASSIGN(const auto epoch, EpochKeys(store).load(0));
   if (epoch->public_key() != genesis->epoch_key) return other;
   return leaf_hash(bytes);
@@ -192,14 +201,16 @@ Status make_folder(const std::string& path, unsigned mode) {
 }
 
 // Both folders, the second of them root's alone where root makes a gateway for the service's user.
-Status make_folders(const Places& at, std::optional<RootsFolder>& data) {
+Status make_folders(const Places& at, bool key_file, std::optional<RootsFolder>& data) {
   const bool root = ::geteuid() == 0;
   SEALRING_TRY(make_folder(at.config_directory, at.defaults ? 0755 : 0750));
   if (root) SEALRING_TRY(RootsFolder::check_roots(at.config_directory));
   if (!at.defaults) return {};
   SEALRING_TRY(make_folder(at.data_directory, 0700));
   if (!root) return {};
-  SEALRING_ASSIGN(RootsFolder claimed, RootsFolder::claim(at.data_directory, {kIdentity}, {kStore}));
+  std::vector<std::string> files;
+  if (key_file) files.emplace_back(kIdentity);
+  SEALRING_ASSIGN(RootsFolder claimed, RootsFolder::claim(at.data_directory, std::move(files), {kStore}));
   data.emplace(std::move(claimed));
   return {};
 }
@@ -231,14 +242,14 @@ Result<InitResult> init_gateway(const InitOptions& options, const Clock& clock) 
   }
   result.ring_bytes = sized.ring_bytes;
   std::optional<RootsFolder> data;
-  SEALRING_TRY(make_folders(at, data));
-  SEALRING_ASSIGN(const auto identity, identity_key(at.identity(), options.origin, result.resumed));
+  SEALRING_TRY(make_folders(at, options.identity_key.empty(), data));
+  SEALRING_ASSIGN(const auto identity, identity_key(at.identity(), options, result.resumed));
   result.resumed = result.resumed || has_store;
   Result<Hash> genesis =
-      has_store ? take_over_store(sized, at.store(), *identity) : create_store(sized, at.store(), *identity, clock);
+      has_store ? take_over_store(sized, at.store(), identity) : create_store(sized, at.store(), identity, clock);
   if (!genesis) return std::move(genesis).error();
-  result.anchor = {VerifierKey{options.origin, KeyType::ed25519, identity->public_key()}, *genesis};
-  SEALRING_TRY(create_file(at.config(), config_template(options.origin, at.named), 0640));
+  result.anchor = {VerifierKey{options.origin, KeyType::ed25519, identity}, *genesis};
+  SEALRING_TRY(create_file(at.config(), config_template(options.origin, named(at, options)), 0640));
   if (data) SEALRING_TRY(hand_over(at, *data));
   return result;
 }

@@ -22,9 +22,11 @@ namespace sealring {
 struct InitOptions {
   std::string directory;  // empty: the default places
   std::string origin;
-  std::uint64_t ring_bytes = 0;  // 0: choose_ring_size()
-  std::string software;          // of the genesis: "sealring 0.1.0"
-  std::string root = {};         // put before the default places, as when an image is built; not in the file
+  std::uint64_t ring_bytes = 0;   // 0: choose_ring_size()
+  std::string software;           // of the genesis: "sealring 0.1.0"
+  std::string root = {};          // put before the default places, as when an image is built; not in the file
+  std::string identity_key = {};  // a PKCS#11 URI: the key is on that token, and no file is made
+  std::string credentials = {};   // $CREDENTIALS_DIRECTORY, for its pin where one is needed
 };
 
 struct InitResult {

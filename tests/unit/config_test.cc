@@ -164,6 +164,20 @@ TEST_CASE("what is wrong is refused with file, line and words", "[config]") {
   CHECK(refused(kHead + kBroker + "subscriptions = [ { filter = \"a/b\" }, { filter = \"+/b\" } ]\n", "overlaps"));
 }
 
+TEST_CASE("an identity key on a token", "[config]") {
+  const auto with = [](const std::string& uri) { return kHead + "identity_key = \"" + uri + "\"\n" + kBroker; };
+  const std::string good = "pkcs11:token=t;object=o?module-path=/lib/p.so&pin-source=file:/p";
+  Result<GatewayConfig> config = parse(with(good));
+  REQUIRE(config);
+  CHECK(config->identity_key == good);  // not a path below the file's folder
+  CHECK(refused(with("pkcs11:token=t;object=o"), "the library of the token is not named"));
+  CHECK(refused(with("pkcs11:token=t?module-path=/lib/p.so"), "does not name a key"));
+  CHECK(refused(with("pkcs11:object=o?module-path=/lib/p.so"), "does not name a token"));
+  const std::string pin = with("pkcs11:token=t;object=o?module-path=/lib/p.so&pin-value=12345");
+  CHECK(refused(pin, "a pin must not stand in a URI"));
+  CHECK(refusal(pin).find("12345") == std::string::npos);
+}
+
 TEST_CASE("budgets must fit each other", "[config]") {
   const auto with = [](const std::string& recorder) { return kHead + "[recorder]\n" + recorder + kBroker; };
   CHECK(refused(with("queue_bytes = \"1MiB\"\n"), "at least twice max_payload"));
