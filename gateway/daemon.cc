@@ -154,13 +154,17 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   RecordIndex index(*log);
   const std::string vkey = VerifierKey{config.origin, KeyType::ed25519, identity->public_key()}.encode();
   CommitBell bell;
-  recorder.set_on_commit([&bell] { bell.ring(); });
+  DayCount day(clock.now().wall_ns);
+  recorder.set_on_commit([&] {
+    bell.ring();
+    day.look(clock.now().wall_ns, [&] { return written_bytes(ring->usage()); });
+  });
   std::unique_ptr<SocketServer> server;
   if (!config.socket.empty()) {
     SocketServer::Services services = reading_services(*log, index, bell);
     services.status = [&](unsigned clients) {
       return status_json(
-          {*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients, vkey});
+          {*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients, vkey, day});
     };
     auto listening = listen(config, environment.runtime, std::move(services));
     if (!listening) return refuse(DaemonExit::config, listening.error());

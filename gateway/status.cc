@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "gateway/record_reader.h"
+#include "gateway/render.h"
 #include "storage/store_reader.h"
 
 namespace sealring {
@@ -60,11 +61,21 @@ std::string percent(const Json& part, const Json& whole) {
 
 std::string store_text(const Json& json) {
   const Json used = at(json, "ring", "used_bytes"), all = at(json, "ring", "map_bytes");
-  std::string text = mib(used) + " of " + mib(all) + " used (" + percent(used, all) + ")";
-  const Json journal = at(json, "recorder", "journal_bytes"), moved = at(json, "recorder", "moved_bytes");
-  if (journal.is_number_unsigned() && moved.is_number_unsigned())
-    text += ", " + mib(journal.get<std::uint64_t>() + moved.get<std::uint64_t>()) + " written since start";
-  return text;
+  return mib(used) + " of " + mib(all) + " used (" + percent(used, all) + ")";
+}
+
+constexpr std::int64_t kSecond = 1000000000;
+
+// "since 00:00 UTC", or since the start when that was later.
+void written_row(std::string& out, const Json& json) {
+  const Json today = at(json, "written", "today_bytes"), since = at(json, "written", "today_since_unix");
+  if (!since.is_number_integer() || today.is_null()) return;
+  const bool all_day = since.get<std::int64_t>() % 86400 == 0;
+  std::string text = mib(today) + " today, since " +
+                     (all_day ? "00:00 UTC" : "the start at " + local_time(since.get<std::int64_t>() * kSecond, false));
+  if (all_day) text += "; " + mib(at(json, "written", "bytes")) + " since start";
+  row(out, "written", text);
+  if (at(json, "clock", "synchronised") == false) row(out, "", "by a clock that is not synchronised");
 }
 
 std::string span(const Json& seconds) {
@@ -121,6 +132,13 @@ void upstream_row(std::string& out, const Json& json) {
       with_trouble(
           (reachable.get<bool>() ? "reachable" : "NOT REACHABLE") + std::string(", receipts up to size ") + size,
           at(json, "upstream", "trouble")));
+  const Json last = at(json, "upstream", "last_receipt_unix"), now = at(json, "clock", "unix_ns");
+  if (!last.is_number_integer()) return;
+  if (last == 0) return row(out, "receipts", "none came since start");
+  std::string text = "the last at " + local_time(last.get<std::int64_t>() * kSecond, false);
+  if (now.is_number_integer())
+    text += ", " + span(now.get<std::int64_t>() / kSecond - last.get<std::int64_t>()) + " ago";
+  row(out, "receipts", text);
 }
 
 std::string text_of(const Json& json) {
@@ -135,6 +153,7 @@ std::string text_of(const Json& json) {
     row(out, "store", store_text(json));
   else if (!at(json, "ring", "map_bytes").is_null())
     row(out, "store", mib(at(json, "ring", "map_bytes")));
+  written_row(out, json);
   if (at(json, "recorder", "waiting_for_room") == true)
     row(out, "", "FULL: the broker is not read until a receipt comes");
   const std::string recorded = list(json, "recorder",

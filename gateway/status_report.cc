@@ -61,8 +61,10 @@ Json unforwarded_json(const Ring& ring, const std::vector<Segment>& segments, co
 
 }  // namespace
 
+std::uint64_t written_bytes(const Ring::Usage& usage) { return usage.journal_bytes + usage.ring_bytes; }
+
 std::string status_json(const StatusParts& parts) {
-  const auto& [ring, recorder, queue, sources, forwarder, clock, index, clients, identity] = parts;
+  const auto& [ring, recorder, queue, sources, forwarder, clock, index, clients, identity, day] = parts;
   const Ring::Usage usage = ring.usage();
   const std::vector<Segment> segments = ring.segments();
   const Recorder::Stats r = recorder.stats();
@@ -95,6 +97,9 @@ std::string status_json(const StatusParts& parts) {
                         {"last_receipt_unix", r.last_receipt_wall_ns / 1000000000},
                         {"trouble", f.last_trouble}};
   }
+  const DayCount::Today today = day.look(now.wall_ns, [&] { return written_bytes(ring.usage()); });
+  json["written"] = {
+      {"today_bytes", today.bytes}, {"today_since_unix", today.since_ns / 1000000000}, {"bytes", written_bytes(usage)}};
   json["clock"] = {{"unix_ns", now.wall_ns}, {"synchronised", now.synchronised}};
   json["unforwarded"] = unforwarded_json(ring, segments, now);
   json["keys"] = {{"identity", identity},

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "drivers/mqtt_source.h"
+#include "gateway/day_count.h"
 #include "gateway/forwarder.h"
 #include "gateway/record_index.h"
 #include "gateway/recorder.h"
@@ -21,6 +22,8 @@ namespace sealring {
 //   brokers: [{name, connected, connections, messages, acks_held, acks_released, trouble}]
 //   broker: the same for all together, without a name: connected when every one is, sums, the first trouble
 //   upstream: null, or {reachable, acknowledged_size, last_receipt_unix, trouble}
+//   written: {today_bytes, today_since_unix, bytes}   today: since midnight UTC by the gateway's clock, synchronised or
+//            not, or since the start when that was later; bytes: since the start
 //   clock: {unix_ns, synchronised}
 //   unforwarded: null, or {index, age_s} of the oldest entry without a receipt
 //   keys: {identity (vkey), epoch, epoch_age_s, unsigned, identity_trouble}   an age is null while the entry it begins
@@ -41,7 +44,10 @@ struct StatusParts {
   RecordIndex::Progress index;
   unsigned clients;
   std::string identity;  // vkey
+  DayCount& day;
 };
 std::string status_json(const StatusParts& parts);
+// What day_count.h sums up.
+std::uint64_t written_bytes(const Ring::Usage& usage);
 
 }  // namespace sealring

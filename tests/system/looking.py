@@ -4,10 +4,12 @@ import base64
 import grp
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import threading
+import time
 
 from lib.load import Load, Publisher, user_properties
 from lib.service import Frozen
@@ -115,6 +117,25 @@ def check_samples(world, sent, *options):
     check("there is no entry 100000" in err, err)
 
 
+def status_words(world, gateway):
+    """What was written, and when the last receipt came, for people and for programs."""
+    status = json.loads(world.run("sealring", "status", "--json", *config(gateway))[0])
+    written, upstream = status["written"], status["upstream"]
+    check(written["bytes"] > len(LARGE), f"as much as was sent at least: {written}")
+    if written["today_since_unix"] % 86400 != 0:  # it is not just after midnight
+        check(written["today_bytes"] > len(LARGE), f"all of it today: {written}")
+    now = time.time()
+    check(now - 600 < written["today_since_unix"] <= now, f"since the start: {written}")
+    check(written["today_since_unix"] <= upstream["last_receipt_unix"] <= now, f"{upstream}")
+    out, _ = world.run("sealring", "status", *config(gateway))
+    lines = [line for line in out.splitlines() if line.startswith(("written ", "receipts "))]
+    check(re.fullmatch(r"written     \d+ MiB today, since (the start at [-0-9]+ [:0-9]+|00:00 UTC; \d+ MiB since start)",
+                       lines[0]), lines[0])
+    check(re.fullmatch(r"receipts    the last at [-0-9]+ [:0-9]+, -?\d+ s ago", lines[1]), lines[1])
+    unsynchronised = "by a clock that is not synchronised" in out
+    check_equal(unsynchronised, not status["clock"]["synchronised"], "what it says of the clock")
+
+
 def samples(world):
     """By the daemon, without it, and of an archive; the same records each time."""
     broker, collector, gateway = start(world, upstream=True)
@@ -123,6 +144,7 @@ def samples(world):
     gateway.wait_status(lambda s: s["segments"]["sealed"] == 0 and s["segments"]["acknowledged"] > 0, "receipts came")
     out, _ = world.run("sealring", "show", "0", *config(gateway))
     check("sealed and receipted" in out, out)
+    status_words(world, gateway)
     gateway.stop()
     _, err = world.run("sealring", "tail", *config(gateway))
     check("no daemon answers" in err, err)

@@ -11,7 +11,9 @@
 
 #include "drivers/key_file.h"
 #include "gateway/config.h"
+#include "gateway/day_count.h"
 #include "gateway/epoch_key.h"
+#include "gateway/render.h"
 #include "gateway/status.h"
 #include "tests/unit/archive_fixture.h"
 
@@ -292,12 +294,40 @@ TEST_CASE("status is shown as far as it is there", "[status]") {
       R"({"origin":"o","running":true,"size":1234,"segments":{"open_from":5,"sealed":2,"acknowledged":3},)"
       R"("ring":{"map_bytes":268435456,"used_bytes":1048576},"recorder":{"messages":7,"waiting_for_room":true},)"
       R"("broker":{"connected":false,"trouble":"refused\u001b[31m"},)"
-      R"("upstream":{"reachable":true,"acknowledged_size":99,"trouble":""},"clock":{"synchronised":false}})");
+      R"("upstream":{"reachable":true,"acknowledged_size":99,"trouble":"","last_receipt_unix":1700000000},)"
+      R"("written":{"today_bytes":3145728,"today_since_unix":1699920000,"bytes":7340032},)"
+      R"("clock":{"unix_ns":1700000090000000000,"synchronised":false}})");
   for (const char* words : {"1234 entries", "1 MiB of 256 MiB used", "FULL", "NOT CONNECTED", "refused?[31m",
-                            "reachable, receipts up to size 99", "NOT synchronised"}) {
+                            "reachable, receipts up to size 99", "NOT synchronised", ", 90 s ago\n",
+                            "written     3 MiB today, since 00:00 UTC; 7 MiB since start\n",
+                            "            by a clock that is not synchronised\n"}) {
     INFO(words << "\n" << text);
     CHECK(text.find(words) != std::string::npos);
   }
+  const std::string young = *status_text(
+      R"({"written":{"today_bytes":1048576,"today_since_unix":1700000000,"bytes":1048576},)"
+      R"("upstream":{"reachable":true,"acknowledged_size":99,"last_receipt_unix":0},"clock":{"synchronised":true}})");
+  CHECK(young.find("written     1 MiB today, since the start at " + local_time(1700000000000000000, false) + "\n") !=
+        std::string::npos);
+  CHECK(young.find("receipts    none came since start\n") != std::string::npos);
+  CHECK(young.find("not synchronised") == std::string::npos);
+}
+
+TEST_CASE("what was written today begins anew at midnight", "[status]") {
+  constexpr std::int64_t kSecond = 1000000000, kDay = 86400 * kSecond;
+  std::uint64_t sum = 0;
+  DayCount day(kDay * 100 + 5 * kSecond);
+  const auto look = [&](std::int64_t now) { return day.look(now, [&] { return sum; }); };
+  CHECK(look(kDay * 100 + 6 * kSecond).since_ns == kDay * 100 + 5 * kSecond);
+  sum = 1000;
+  CHECK(look(kDay * 101 - 1).bytes == 1000);
+  CHECK(look(kDay * 101).bytes == 0);
+  CHECK(look(kDay * 101).since_ns == kDay * 101);
+  sum = 1700;
+  CHECK(look(kDay * 101 + kSecond).bytes == 700);
+  CHECK(look(kDay * 99).bytes == 0);  // a step back
+  CHECK(look(-1).since_ns == -kDay);
+  CHECK(look(0).since_ns == 0);
 }
 
 TEST_CASE("without a daemon the store itself is asked", "[status]") {
