@@ -37,6 +37,9 @@ class Recorder {
     std::chrono::milliseconds segment_age{600000};
     std::chrono::milliseconds heartbeat{60000};
     std::optional<Hash> file_sha256;  // of the configuration; in the start event
+    // Entries that a start reads at most to find what the brokers may send again: a broker that has sent nothing for
+    // long, or at QoS 0 only, has it far back. About a second.
+    std::uint64_t max_tail_scan = 1000000;
   };
   // All referenced objects must outlive the recorder. `brokers`: the names of the sources, in the order of
   // SourceItem::source; an empty name is left out of the events.

@@ -130,6 +130,7 @@ Status Recorder::take_connected(Source& source, const SourceItem& item) {
   source.name_in(details);
   SEALRING_TRY(add_event(EventCode::broker_connected, std::move(details)));
   source.connection_index = index;
+  source.redelivery.connection_began(index);
   return {};
 }
 

@@ -20,7 +20,7 @@ std::vector<Redelivery::ToRecord> Redelivery::connected(bool session_present) {
   if (session_present)
     lost.clear();
   else
-    tail_.clear(), doubted_ = false;
+    tail_.clear(), doubted_ = older_unknown_ = false;
   aligning_ = !tail_.empty();
   may_suppress_ = aligning_ && !doubted_ && !ids_are_reused();
   return lost;
@@ -42,11 +42,18 @@ std::optional<std::size_t> Redelivery::latest(std::uint16_t packet_id) const {
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> Redelivery::flag_for(const SourceItem& item) const {
-  if (!item.dup) return std::nullopt;
+std::optional<std::uint64_t> Redelivery::flag_for(const SourceItem& item) {
+  if (!item.dup) {
+    older_unknown_ = false;
+    return std::nullopt;
+  }
   const auto at = latest(item.packet_id);
-  if (!at || !same_content_(tail_[*at].index, item)) return std::nullopt;
-  return tail_[*at].index;
+  if (at && same_content_(tail_[*at].index, item)) {
+    older_unknown_ = false;
+    return tail_[*at].index;
+  }
+  if (!older_unknown_ || connection_ == 0) return std::nullopt;
+  return connection_;
 }
 
 std::vector<Redelivery::ToRecord> Redelivery::offer(SourceItem&& item) {
@@ -58,6 +65,7 @@ std::vector<Redelivery::ToRecord> Redelivery::offer(SourceItem&& item) {
   if (aligning_ && item.dup && may_suppress_ && held_bytes_ + item.memory_bytes() <= kMaxHeldBytes) {
     std::optional<std::size_t> at = held_.empty() ? latest(item.packet_id) : std::optional<std::size_t>(next_);
     if (at && tail_[*at].packet_id == item.packet_id && same_content_(tail_[*at].index, item)) {
+      older_unknown_ = false;
       held_bytes_ += item.memory_bytes();
       held_.push_back({std::move(item), tail_[*at].index});
       next_ = *at + 1;

@@ -40,6 +40,11 @@ class Redelivery {
   void recorded(std::uint16_t packet_id, std::uint64_t index, bool flagged = false);
   // What was recorded() may be of another broker: nothing is suppressed, only flagged, until a session begins anew.
   void doubt() { doubted_ = true; }
+  // There may be older records of the session than what was recorded(), fewer than kMaxTail: a redelivery of something
+  // that is not among them is flagged, with connection_began() as what it may be a duplicate of. Until the broker has
+  // come to what is known or new, for it repeats in order.
+  void older_unknown() { older_unknown_ = true; }
+  void connection_began(std::uint64_t index) { connection_ = index; }  // of the event, once it is connected()
   struct ToRecord {
     SourceItem item;
     std::optional<std::uint64_t> possible_duplicate_of;
@@ -75,13 +80,14 @@ class Redelivery {
   };
   std::optional<std::size_t> latest(std::uint16_t packet_id) const;
   bool ids_are_reused() const;
-  std::optional<std::uint64_t> flag_for(const SourceItem& item) const;
+  std::optional<std::uint64_t> flag_for(const SourceItem& item);
 
   SameContent same_content_;
   std::deque<TailEntry> tail_;
   bool aligning_ = false;  // since connected(), until the first message that is not a redelivery of the tail
   bool may_suppress_ = false;
-  bool doubted_ = false;
+  bool doubted_ = false, older_unknown_ = false;
+  std::uint64_t connection_ = 0;
   bool between_connections_ = false;
   std::size_t next_ = 0;  // in tail_, when held_ is not empty
   std::vector<ToRecord> held_;

@@ -27,12 +27,15 @@ class TailScan {
     bool flagged;
     std::uint64_t connection;
   };
-  explicit TailScan(const std::vector<std::string>& brokers) : brokers_(brokers), sources_(brokers.size()) {}
+  // `enough`: messages of one broker, more than which are not wanted.
+  TailScan(const std::vector<std::string>& brokers, std::size_t enough)
+      : brokers_(brokers), enough_(enough), sources_(brokers.size()) {}
 
   void take(std::uint64_t index, const Entry& entry);
-  // Nothing older matters: of every broker the connection without a session was met, with which its packet ids began.
-  bool complete() const;
-  std::size_t found() const { return found_.size(); }
+  // Nothing older of this broker matters: the connection without a session was met, with which its packet ids began, or
+  // there was enough.
+  bool complete(std::size_t source) const;
+  bool complete() const;  // of all
 
   // The messages of one broker that may come again, oldest first.
   std::vector<Found> tail(std::size_t source) const;
@@ -45,16 +48,26 @@ class TailScan {
   struct Source {
     std::optional<std::uint64_t> lineage;  // index of the event of its newest connection without a session
     std::optional<std::uint64_t> dropped;
+    std::size_t found = 0;
+  };
+  // Of one connection. Its owner may be met after its messages, where the log is read backwards.
+  struct Connection {
+    bool named = false;
+    std::optional<std::size_t> owner;  // none: a broker that is not configured
+    std::size_t found = 0;
   };
   std::optional<std::size_t> source_named(const Event& event) const;
   void take_event(std::uint64_t index, const EntryCommon& common, const Event& event);
   void take_connected(std::uint64_t index, const Event& event);
+  void add(const Found& found);
+  void name(std::uint64_t connection, std::optional<std::size_t> owner);
 
   const std::vector<std::string> brokers_;
+  const std::size_t enough_;
   std::vector<Source> sources_;
-  std::map<std::uint64_t, std::optional<std::size_t>> owner_;  // of a connection; none: a broker that is not configured
-  std::vector<Found> found_;                                   // newest first
-  bool met_others_ = false;                                    // with one broker configured: the log names another one
+  std::map<std::uint64_t, Connection> connections_;
+  std::vector<Found> found_;  // newest first
+  bool met_others_ = false;   // with one broker configured: the log names another one
 };
 
 }  // namespace sealring

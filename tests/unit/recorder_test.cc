@@ -417,6 +417,40 @@ TEST_CASE("recorder: what a broker sends again after a kill is in the log once")
     if (const auto* m = std::get_if<Message>(&e.body)) CHECK_FALSE(m->possible_duplicate_of);
 }
 
+TEST_CASE("recorder: what is further back than a start reads is flagged when it comes again") {
+  const bool limited = GENERATE(true, false);
+  Gateway g;
+  g.start();
+  g.connect(false);
+  g.message("t", "far back", 1);
+  for (int i = 0; i < 2000; ++i) g.message("t", "QoS 0");
+  g.message("t", "last");
+  g.wait_released(g.tag);
+  g.stop();
+  if (limited) g.config.max_tail_scan = 1000;
+  g.start();
+  g.tag = 0;
+  g.connect(true);
+  g.message("t", "far back", 1, true);
+  g.message("t", "new", 2);
+  g.wait_released(2);
+  CHECK(g.recorder->stats().suppressed == !limited);
+  g.stop();
+  std::size_t flagged = 0;
+  const Decoded d(g.raw());
+  for (const Entry& e : d.entries)
+    if (const auto* m = std::get_if<Message>(&e.body); m && m->possible_duplicate_of) {
+      ++flagged;
+      CHECK(m->payload == "far back");
+      const auto* event = std::get_if<Event>(&d.entries[*m->possible_duplicate_of].body);
+      REQUIRE(event);
+      CHECK(event->code == EventCode::broker_connected);
+      CHECK(*m->possible_duplicate_of == e.common.connection);
+    }
+  CHECK(flagged == limited);
+  CHECK(g.verified().verdict == Verdict::fine);
+}
+
 // The tag of a held message must hold back acknowledgements of everything after it, and a batch that is committed half
 // way must not release its second half.
 TEST_CASE("recorder: held redeliveries hold back the watermark until they are recorded") {

@@ -144,6 +144,57 @@ TEST_CASE("redelivery: what is held when the connection ends comes once more, an
   for (const auto& [payload, flag] : m.recorded) CHECK_FALSE(flag);
 }
 
+TEST_CASE("redelivery: with older records that nobody looked at, what comes again and is not known is flagged") {
+  Model m;
+  const auto start = [&](bool session) {
+    m.redelivery.older_unknown();
+    m.connect(session);
+    m.redelivery.connection_began(77);
+  };
+  m.receive(5, "p5", false);
+  SECTION("until the broker comes to what is known") {
+    start(true);
+    m.receive(3, "p3", true);
+    m.receive(4, "p4", true);
+    m.receive(5, "p5", true);
+    m.receive(6, "p6", true);
+    CHECK(m.recorded[1].second == 77);
+    CHECK(m.recorded[2].second == 77);
+    CHECK(m.recorded[3].second == 100);
+    CHECK_FALSE(m.recorded[4].second);
+  }
+  SECTION("or begins with it") {
+    start(true);
+    m.receive(5, "p5", true);
+    m.receive(6, "p6", true);
+    REQUIRE(m.recorded.size() == 2);
+    CHECK_FALSE(m.recorded[1].second);
+  }
+  SECTION("or to a new one") {
+    start(true);
+    m.receive(6, "p6", true);
+    m.receive(7, "p7", false);
+    m.receive(8, "p8", true);
+    CHECK(m.recorded[1].second == 77);
+    CHECK_FALSE(m.recorded[2].second);
+    CHECK_FALSE(m.recorded[3].second);
+  }
+  SECTION("over connections in which it came to nothing") {
+    start(true);
+    m.receive(6, "p6", true);
+    m.redelivery.disconnected();
+    m.connect(true);
+    m.redelivery.connection_began(88);
+    m.receive(4, "p4", true);
+    CHECK(m.recorded[2].second == 88);
+  }
+  SECTION("and not of a session that is gone") {
+    start(false);
+    m.receive(6, "p6", true);
+    CHECK_FALSE(m.recorded[1].second);
+  }
+}
+
 TEST_CASE("redelivery: QoS 0 in between has no place in the order and disturbs nothing") {
   Model m;
   m.connect(false);

@@ -29,8 +29,8 @@ struct Log {
     message.packet_id = packet_id;
     return add(common, message);
   }
-  TailScan scan(const std::vector<std::string>& brokers) const {
-    TailScan out(brokers);
+  TailScan scan(const std::vector<std::string>& brokers, std::size_t enough = 1000) const {
+    TailScan out(brokers, enough);
     for (std::size_t i = entries.size(); i-- > 0 && !out.complete();) out.take(i, entries[i]);
     return out;
   }
@@ -105,6 +105,48 @@ TEST_CASE("with one broker what nothing names is its own", "[tail]") {
   const TailScan scan = log.scan({"a"});
   CHECK(indexes(scan, 0) == Indexes{m, n});
   CHECK_FALSE(scan.doubtful());
+}
+
+TEST_CASE("a busy broker does not end the search for a quiet one's messages, nor fill the memory", "[tail]") {
+  Log log;
+  log.connected("", true);
+  const auto b = log.connected("b", true);
+  const auto b1 = log.message(b, 1);
+  const auto a = log.connected("a", true);
+  std::uint64_t last = 0;
+  for (std::uint16_t id = 1; id <= 50; ++id) last = log.message(a, id);
+  SECTION("whose connections are named by their events") {}
+  SECTION("or by a heartbeat, met before the messages or after them") {
+    log.add({}, Event{EventCode::heartbeat, {{"a", a}, {"b", b}}});
+    last = log.message(a, 51);
+  }
+  const TailScan scan = log.scan({"a", "b"}, 5);
+  CHECK(indexes(scan, 1) == Indexes{b1});
+  CHECK(indexes(scan, 0).size() == 5);
+  CHECK(indexes(scan, 0).back() == last);
+  CHECK(scan.complete(0));
+  CHECK_FALSE(scan.complete(1));  // there may be older ones of this session
+  CHECK_FALSE(scan.complete());
+  SECTION("until all is known of it") {
+    Log whole = log, begin;
+    begin.connected("b", false);
+    whole.entries[0] = begin.entries[0];
+    CHECK(whole.scan({"a", "b"}, 5).complete());
+  }
+}
+
+TEST_CASE("with one broker there is enough, whatever names its connections", "[tail]") {
+  Log log;
+  log.connected("", true);
+  const auto known = log.connected("a", true);
+  for (std::uint16_t id = 1; id <= 3; ++id) log.message(known, id);
+  for (std::uint16_t id = 4; id <= 6; ++id) log.message(77, id);
+  CHECK(log.scan({"a"}, 6).complete());
+  CHECK_FALSE(log.scan({"a"}, 7).complete());
+  const auto other = log.connected("z", true);
+  for (std::uint16_t id = 7; id <= 9; ++id) log.message(other, id);
+  CHECK(log.scan({"a"}, 6).complete());
+  CHECK_FALSE(log.scan({"a"}, 7).complete());
 }
 
 TEST_CASE("the count of dropped messages is found again, the newest", "[tail]") {
