@@ -109,6 +109,11 @@ SocketServer::Services reading_services(const LogView& log, const RecordIndex& i
   return services;
 }
 
+void after_commit(CommitBell& bell, DayCount& day, const Clock& clock, const Ring& ring) {
+  bell.ring();
+  day.look(clock.now().wall_ns, [&] { return written_bytes(ring.usage()); });
+}
+
 // First the sources, while the recorder still makes durable what they handed over and releases its acknowledgements;
 // then the forwarder, whose receipts the recorder may still take; then the recorder.
 void stop_in_order(Sources& sources, Forwarder* forwarder, RecordQueue& queue, std::thread& recording) {
@@ -155,10 +160,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   const std::string vkey = VerifierKey{config.origin, KeyType::ed25519, identity->public_key()}.encode();
   CommitBell bell;
   DayCount day(clock.now().wall_ns);
-  recorder.set_on_commit([&] {
-    bell.ring();
-    day.look(clock.now().wall_ns, [&] { return written_bytes(ring->usage()); });
-  });
+  recorder.set_on_commit([&] { after_commit(bell, day, clock, *ring); });
   std::unique_ptr<SocketServer> server;
   if (!config.socket.empty()) {
     SocketServer::Services services = reading_services(*log, index, bell);

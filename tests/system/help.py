@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """--help, the manual and the completions tell the same things, and all three are right about what the program takes."""
+import ast
 import os
 import re
 import shutil
@@ -155,6 +156,91 @@ def other_shells(world):
             check("--ring-size" not in ask("sealring verify --"), "fish offers only the command's own options")
 
 
+# --- that everything there is has a test ---
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Told(ast.NodeVisitor):
+    """What one function of a test says: its texts, keyword arguments, and the functions that it calls by name."""
+
+    def __init__(self, node):
+        self.texts, self.calls = set(), set()
+        self.visit(node)
+
+    def visit_Constant(self, node):
+        if isinstance(node.value, str):
+            self.texts.add(node.value)
+
+    def visit_keyword(self, node):
+        self.texts.add(node.arg or "")
+        self.generic_visit(node)
+
+    def visit_Call(self, node):
+        self.calls.add(getattr(node.func, "id", getattr(node.func, "attr", None)))
+        self.generic_visit(node)
+
+
+def told_by_tests():
+    """[(file, function, texts)] of all system tests but this file; texts with those of the functions that it calls."""
+    out = []
+    lib = {}
+    for folder in (os.path.join(HERE, "lib"), HERE):
+        for name in sorted(os.listdir(folder)):
+            if not name.endswith(".py") or name == "help.py":
+                continue
+            with open(os.path.join(folder, name), encoding="utf-8") as f:
+                module = ast.parse(f.read())
+            functions = {node.name: Told(node) for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}
+            if folder != HERE:
+                lib.update(functions)
+            for function, told in functions.items():
+                texts, seen, ahead = set(), set(), [function]
+                while ahead:
+                    one = ahead.pop()
+                    here = functions.get(one) or lib.get(one)
+                    if one not in seen and here:
+                        texts |= here.texts
+                        ahead += here.calls
+                    seen.add(one)
+                out.append((name, function, texts, told.calls))
+    return out
+
+
+def covered(world):
+    """Each command, option and key is in a test that runs the real program; what it does is that test's affair.
+
+    Of a function that only collects refusals the keys do not count."""
+    told = told_by_tests()
+    missing = []
+    for path, (commands, options, _) in tree(world).items():
+        if path and not commands and not path[0] == "man" and not path[0] == "completion":
+            if not any({"sealring", *path} <= texts for _, _, texts, _ in told):
+                missing.append("sealring " + " ".join(path))
+        # Two names of one option: what has the one has the other, by the parser.
+        text, _ = world.run("sealring", *path, "--help")
+        for option in options:
+            names = set(re.findall(r"--?[a-z][a-z-]*", next(line.strip().split("  ")[0] for line in text.splitlines()
+                                                            if re.search(rf"^  .*{option}\b", line))))
+            if option not in ("-h", "--help") and not any(
+                    set(path) <= texts and names & texts for _, _, texts, _ in told):
+                missing.append(" ".join(("sealring", *path, option)))
+    page, _ = world.run("sealring", "man", "--keys-as-markdown")
+    table = ""
+    for line in page.splitlines():
+        if line.startswith("## "):
+            table = line[3:]
+        key = re.match(r"\| `([a-z_]+)` \|", line)
+        if not key:
+            continue
+        says = re.compile(rf"(^|[\n{{, ]){key.group(1)} = ")
+        if not any(key.group(1) in texts or any(says.search(text) for text in texts)
+                   for file, _, texts, calls in told
+                   if "refused" not in calls and (table != "`[broker.tls]`" or file == "broker_tls.py")):
+            missing.append(f"{table} {key.group(1)}")
+    check_equal(missing, [], "what no test uses")
+
+
 def installed(world):
     """The build makes the pages and completions that it installs, and they are these."""
     build = os.path.dirname(os.path.dirname(program("sealring")))
@@ -191,4 +277,4 @@ def unit(world):
 
 if __name__ == "__main__":
     main(("manual", manual), ("daemons", daemons), ("bash_completion", bash_completion),
-         ("other_shells", other_shells), ("installed", installed), ("unit", unit))
+         ("other_shells", other_shells), ("covered", covered), ("installed", installed), ("unit", unit))

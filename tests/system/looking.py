@@ -129,7 +129,7 @@ def status_words(world, gateway):
     check(written["today_since_unix"] <= upstream["last_receipt_unix"] <= now, f"{upstream}")
     out, _ = world.run("sealring", "status", *config(gateway))
     lines = [line for line in out.splitlines() if line.startswith(("written ", "receipts "))]
-    check(re.fullmatch(r"written     \d+ MiB today, since (the start at [-0-9]+ [:0-9]+|00:00 UTC; \d+ MiB since start)",
+    check(re.fullmatch(r"written     \d+ MiB today, since (the start at [-:0-9 ]+|00:00 UTC; \d+ MiB since start)",
                        lines[0]), lines[0])
     check(re.fullmatch(r"receipts    the last at [-0-9]+ [:0-9]+, -?\d+ s ago", lines[1]), lines[1])
     unsynchronised = "by a clock that is not synchronised" in out
