@@ -90,6 +90,7 @@ class PahoSource final : public MqttSource, private AckGate::Listener {
   void say_goodbye(mqtt::async_client& client, int protocol);
   std::shared_ptr<AckGate> gate() const;
   void tell_trouble(const std::string& reason);
+  void tell_refused(const std::string& filter, const std::string& reason);
   void trouble_over();
   void tell_disconnected(const std::string& reason);
 
@@ -122,6 +123,7 @@ class PahoSource final : public MqttSource, private AckGate::Listener {
   // Of run()'s thread only.
   Backoff backoff_;
   bool only_311_ = false, try_311_ = false, told_lowered_ = false;
+  std::map<std::string, std::string> refused_;  // filter: why, as told
   MqttSession session_;
   bool had_subscriptions_ = false;  // the session, if it is still there
 
@@ -194,6 +196,14 @@ void PahoSource::tell_trouble(const std::string& reason) {
   item.type = SourceItem::Type::trouble;
   item.reason = reason;
   sink_.put(std::move(item));
+}
+
+// Of one filter, once, however often it is tried.
+void PahoSource::tell_refused(const std::string& filter, const std::string& reason) {
+  std::string& told = refused_[filter];
+  if (std::exchange(told, reason) != reason) return tell_trouble(reason);
+  const Lock lock(mutex_);
+  last_trouble_ = reason;
 }
 
 void PahoSource::trouble_over() {
@@ -435,14 +445,17 @@ void PahoSource::take_grant(const Grant& grant, int protocol, Asked& asked, std:
   const Subscription subscription = found->second;
   const int qos = subscription.qos;
   asked.erase(found);
-  if (grant.code == qos) return;
+  if (grant.code == qos) {
+    refused_.erase(grant.filter);
+    return;
+  }
   if (grant.code >= 0x80) {
     if (!subscription.retained_always) wanted.push_back(subscription);
-    tell_trouble("the broker refuses the subscription to " + quoted(grant.filter) +
-                 (protocol == 5 ? ": " + reason_words(grant.code) : ""));
+    tell_refused(grant.filter, "the broker refuses the subscription to " + quoted(grant.filter) +
+                                   (protocol == 5 ? ": " + reason_words(grant.code) : ""));
   } else {
-    tell_trouble("the broker grants QoS " + std::to_string(grant.code) + " instead of " + std::to_string(qos) +
-                 " for " + quoted(grant.filter));
+    tell_refused(grant.filter, "the broker grants QoS " + std::to_string(grant.code) + " instead of " +
+                                   std::to_string(qos) + " for " + quoted(grant.filter));
   }
 }
 

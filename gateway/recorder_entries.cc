@@ -149,16 +149,18 @@ Status Recorder::take_disconnected(Source& source, const SourceItem& item) {
 }
 
 // The broker's count is over all its clients and begins anew with each of its starts. An event for each increase, and
-// for a count that nothing is known to compare with; it is also what the next start of ours compares with.
+// for a count that nothing is known to compare with; it is also what the next start of ours compares with, and so there
+// is one, of a heartbeat, for a count of 0 that was not known.
 Status Recorder::take_drops(Source& source, const SourceItem& item) {
   source.last_tag = item.tag;
   source.connection = item.connection;
   source.tag = source.last_tag;  // release_acknowledgements() minds what is held
   const std::uint64_t total = item.dropped_total;
   const auto before = std::exchange(source.dropped, total);
-  if (total == 0 || before == total) return {};
+  if (before == total) return {};
   std::vector<Detail> details = {{kDroppedTotalDetail, total}};
   source.name_in(details);
+  if (total == 0) return add_event(EventCode::heartbeat, std::move(details));
   std::string how_many = std::to_string(total) + " messages at some time since its start";
   if (before) {
     const std::uint64_t more = total < *before ? total : total - *before;

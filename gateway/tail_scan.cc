@@ -39,7 +39,7 @@ void TailScan::take_event(std::uint64_t index, const EntryCommon& common, const 
     add({static_cast<std::uint16_t>(number_of(event, "packet-id")), index,
          find_detail(event, "possible-duplicate-of") != nullptr, common.connection});
   if (event.code == EventCode::broker_connected) take_connected(index, event);
-  if (event.code == EventCode::heartbeat)
+  if (event.code == EventCode::heartbeat && find_detail(event, kDroppedTotalDetail) == nullptr)
     for (const Detail& detail : event.details)
       if (const auto* connection = std::get_if<std::uint64_t>(&detail.value)) {
         const auto at = std::find(brokers_.begin(), brokers_.end(), detail.name);

@@ -104,6 +104,36 @@ TEST_CASE("link: a refused subscription is told and tried again") {
   CHECK(sink.of(Type::disconnected).empty());
 }
 
+TEST_CASE("link: what a broker refuses at every connection is told once") {
+  FakeBroker broker;
+  CollectingSink sink;
+  MqttSource::Config config = source_config(broker.port());
+  config.subscriptions = {{"a", 1}, {"w", 0, true}};
+  RunningSource source(config, sink);
+  const auto connection = [&](const Bytes& answer) {
+    Peer peer = broker.accept();
+    REQUIRE_FALSE(peer.read().empty());
+    REQUIRE(peer.send(connack_packet(true, 0)));
+    REQUIRE(peer.send(FakeBroker::suback(peer.read(), 5, answer)));    // w
+    REQUIRE(peer.send(FakeBroker::suback(peer.read(), 5, "\x87")));    // a
+    REQUIRE(peer.read().find(with_length("a")) != std::string::npos);  // again: both answers were taken
+  };
+  const auto told = [&] {
+    std::vector<std::string> out;
+    for (const SourceItem& item : sink.of(Type::trouble)) out.push_back(item.reason);
+    return out;
+  };
+  const std::string w = "the broker refuses the subscription to \"w\": not authorized";
+  const std::string a = "the broker refuses the subscription to \"a\": not authorized";
+  for (int i = 0; i < 2; ++i) connection("\x87");
+  CHECK(told() == std::vector<std::string>{w, a});
+  CHECK(source->stats().last_trouble == a);
+  connection(Bytes(1, '\0'));
+  CHECK(told().size() == 2);
+  connection("\x87");  // it had been granted in between
+  CHECK(told() == std::vector<std::string>{w, a, w});
+}
+
 namespace {
 
 // MQTT 3.1.1 with a folder to remember in. Each connection subscribes to "w" anyway, which comes first.

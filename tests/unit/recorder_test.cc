@@ -6,6 +6,7 @@
 
 #include "crypto/checkpoint.h"
 #include "crypto/sha256.h"
+#include "gateway/tail_scan.h"
 #include "gateway/verify.h"
 #include "storage/store_reader.h"
 #include "tests/unit/store_fixture.h"
@@ -449,6 +450,31 @@ TEST_CASE("recorder: what is further back than a start reads is flagged when it 
     }
   CHECK(flagged == limited);
   CHECK(g.verified().verdict == Verdict::fine);
+}
+
+TEST_CASE("recorder: a broker's count of dropped messages is compared over starts, also when it began anew") {
+  Gateway g;
+  const auto count = [&](std::uint64_t total) {
+    SourceItem item;
+    item.type = SourceItem::Type::drops;
+    item.connection = 1;
+    item.tag = ++g.tag;
+    item.dropped_total = total;
+    g.queue->put(std::move(item));
+    g.wait_released(g.tag);
+  };
+  for (const auto& totals : std::vector<std::vector<std::uint64_t>>{{0, 0}, {3, 3}, {5, 0}, {0, 5}, {9, 7}}) {
+    g.start();  // a kill would leave the same, for nothing says "disconnected"
+    g.tag = 0;
+    g.connect(true);
+    for (const std::uint64_t total : totals) count(total);
+    g.stop();
+  }
+  std::vector<std::uint64_t> dropped;
+  for (const Entry& e : Decoded(g.raw()).entries)
+    if (const auto* event = std::get_if<Event>(&e.body); event && event->code == EventCode::gap)
+      dropped.push_back(number_of(*event, "dropped"));
+  CHECK(dropped == std::vector<std::uint64_t>{3, 2, 5, 4, 7});
 }
 
 // The tag of a held message must hold back acknowledgements of everything after it, and a batch that is committed half

@@ -157,6 +157,14 @@ TEST_CASE("the count of dropped messages is found again, the newest", "[tail]") 
   log.add({}, Event{EventCode::broker_disconnected, {{kBrokerDetail, ByteView("a")}, {kDroppedTotalDetail, five}}});
   const TailScan scan = log.scan({"a", "b", "c"});
   CHECK(scan.dropped(0) == five);
+  SECTION("one that began anew, too, and its event names no connection") {
+    const std::uint64_t none = 0;
+    const auto m = log.message(0, 1);
+    log.add({}, Event{EventCode::heartbeat, {{kDroppedTotalDetail, none}}});
+    const TailScan one_broker = log.scan({"a"});
+    CHECK(one_broker.dropped(0) == none);
+    CHECK(indexes(one_broker, 0) == Indexes{m});
+  }
   CHECK(scan.dropped(1) == one);
   CHECK_FALSE(scan.dropped(2));
 }
