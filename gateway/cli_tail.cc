@@ -1,5 +1,4 @@
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +7,7 @@
 #include "drivers/clock.h"
 #include "gateway/cli_log.h"
 #include "gateway/config.h"
+#include "gateway/progress.h"
 #include "gateway/render.h"
 #include "gateway/time_spec.h"
 
@@ -24,12 +24,6 @@ struct TailArguments {
   std::uint64_t last = 0;
   std::string topic, since, until;
 };
-
-std::size_t terminal_width() {
-  winsize size{};
-  if (::isatty(STDOUT_FILENO) == 0) return kPlainWidth;
-  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kPlainWidth;
-}
 
 Result<RecordQuery> query_of(const TailArguments& a) {
   RecordQuery query;
@@ -94,7 +88,9 @@ int run_tail(const TailArguments& a) {
     if (!*record) break;
     if ((*record)->skipped > 0 && !say_skipped(**record, a.json, out)) return kFailed;
     if ((*record)->skipped > 0) continue;
-    out += (a.json ? record_json(**record) : record_line(**record, terminal_width())) + "\n";
+    out +=
+        (a.json ? record_json(**record) : record_line(**record, terminal_width(STDOUT_FILENO).value_or(kPlainWidth))) +
+        "\n";
   }
   return out.empty() || print(out) ? kDone : kFailed;
 }
@@ -117,6 +113,7 @@ void add_tail(CLI::App& app, int& code) {
   sub->footer(
       "TIME: 14:03 or \"2026-11-25 14:03:07\" (local time), 2026-11-25T14:03:00Z, or 10min, 2h, 3d for so long ago.\n"
       "Times are those of the gateway's clock; ~ marks a record made while that was not synchronised.\n"
+      "Lines fit the terminal; on one of less than 64 columns they have no date.\n"
       "What the gateway releases before it could be read is said on standard error, with --json as a line\n"
       "{\"skipped\": {\"from\": INDEX, \"count\": N}}.\n\n"
       "Examples:\n"

@@ -1,5 +1,6 @@
 #include "gateway/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,9 +12,15 @@ namespace sealring {
 namespace {
 
 constexpr std::chrono::milliseconds kQuiet{500}, kBetween{200};
-constexpr std::size_t kBarWidth = 30, kNameWidth = 40;
+constexpr std::size_t kBarWidth = 30, kNameWidth = 40, kUsualWidth = 80;
 
 }  // namespace
+
+std::optional<std::size_t> terminal_width(int fd) {
+  winsize size{};
+  if (::isatty(fd) == 0 || ::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return std::nullopt;
+  return size.ws_col;
+}
 
 std::string progress_bar(std::uint64_t done, std::uint64_t of, std::size_t width) {
   const double part = of == 0 ? 1 : std::min(1.0, static_cast<double>(done) / static_cast<double>(of));
@@ -32,9 +39,12 @@ void ProgressBar::show(const std::string& what, std::uint64_t done, std::uint64_
   next_ = now + kBetween;
   drawn_ = true;
   const std::string name = what.substr(what.find_last_of('/') + 1);
-  std::fprintf(stderr, "\r%s  %s of %s entries of %s\x1b[K", progress_bar(done, of, kBarWidth).c_str(),
-               std::to_string(done).c_str(), std::to_string(of).c_str(),
-               fitted(is_utf8(name) ? escaped(name) : "a log", kNameWidth).c_str());
+  // One column is left free: a line that fills the terminal would go on in the next, and could not be drawn over.
+  const std::size_t width = terminal_width(STDERR_FILENO).value_or(kUsualWidth) - 1;
+  const std::string line = progress_bar(done, of, std::min(kBarWidth, width / 3)) + "  " + std::to_string(done) +
+                           " of " + std::to_string(of) + " entries of " +
+                           fitted(is_utf8(name) ? escaped(name) : "a log", kNameWidth);
+  std::fprintf(stderr, "\r%s\x1b[K", fitted(line, width).c_str());
   std::fflush(stderr);
 }
 

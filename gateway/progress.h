@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace sealring {
@@ -22,6 +23,9 @@ class ProgressBar {
   bool drawn_ = false;
   std::chrono::steady_clock::time_point next_;
 };
+
+// Columns of the terminal that `fd` is; none: it is no terminal, or does not say.
+std::optional<std::size_t> terminal_width(int fd);
 
 // "[#####-----]  50 %": `width` places between the brackets. `of` 0 counts as done.
 std::string progress_bar(std::uint64_t done, std::uint64_t of, std::size_t width);

@@ -318,11 +318,19 @@ void record_row(std::string& out, const std::string& label, const std::string& t
   out += label + std::string(14 - std::min<std::size_t>(13, label.size()), ' ') + text + "\n";
 }
 
-std::string record_line(const Record& record, std::size_t width) {
+namespace {
+
+constexpr std::size_t kNarrow = 64;  // below: no date
+
+// Fits `width` as far as its parts can be made to.
+std::string roughly_fitted_line(const Record& record, std::size_t width) {
   const Result<Entry> entry = decode_entry(record.entry);
   std::string out = padded(std::to_string(record.index), 8) + "  ";
   if (!entry) return out + "cannot be decoded: " + escaped(entry.error().message);
-  out += local_time(entry->common.wall_ns, true) + (entry->common.clock == ClockState::synchronised ? "  " : "~ ");
+  const bool narrow = width > 0 && width < kNarrow;
+  const std::string time = local_time(entry->common.wall_ns, !narrow);
+  out += (narrow ? time.substr(time.find(' ') + 1) : time) +
+         (entry->common.clock == ClockState::synchronised ? "  " : "~ ");
   const std::size_t rest = width == 0 ? 0 : std::max<std::size_t>(width - std::min(width, out.size()), 20);
   const auto* message = std::get_if<Message>(&entry->body);
   if (message == nullptr) return out + (width == 0 ? "* " + words(*entry) : fitted("* " + words(*entry), rest));
@@ -330,6 +338,13 @@ std::string record_line(const Record& record, std::size_t width) {
   out += topic + "  ";
   const std::size_t left = width == 0 ? 0 : std::max<std::size_t>(rest - std::min(rest, topic.size() + 2), 8);
   return out + preview(record, left);
+}
+
+}  // namespace
+
+std::string record_line(const Record& record, std::size_t width) {
+  const std::string line = roughly_fitted_line(record, width);
+  return width == 0 ? line : fitted(line, width);
 }
 
 std::string record_json(const Record& record) {
