@@ -122,11 +122,13 @@ Result<std::unique_ptr<ArchiveLock>> ArchiveLock::acquire(const std::string& arc
   SEALRING_TRY(make_directories(archive));
   std::string path = archive + "/lock";
   int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return retry_error(path + ": " + std::strerror(errno));
+  if (fd < 0) return retry_error("cannot write to the archive: " + path + ": " + std::strerror(errno));
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     int error = errno;
     ::close(fd);
-    if (error == EWOULDBLOCK) return reject_error("another collector has the archive " + archive);
+    if (error == EWOULDBLOCK)
+      return reject_error("another collector has the archive " + archive +
+                          ": stop it first, two would sign two histories");
     return retry_error(path + ": " + std::strerror(error));
   }
   return std::unique_ptr<ArchiveLock>(new ArchiveLock(fd));

@@ -93,6 +93,7 @@ Result<CollectorConfig> CollectorConfig::read(TomlTable& root) {
   read_tls(root, config);
   read_gateways(root, config);
   SEALRING_TRY(root.finish());
+  config.settings = root.settings();
   return config;
 }
 

@@ -1,5 +1,7 @@
-// collector.toml, see docs/architecture.md.
+// collector.toml. Its keys: config_keys.h.
 #pragma once
+
+#include <map>
 
 #include "collector/origin_log.h"
 #include "crypto/policy.h"
@@ -27,6 +29,7 @@ struct CollectorConfig {
     std::string tls_uri;
   };
   std::vector<Gateway> gateways;
+  std::map<std::string, std::string> settings;  // see TomlTable::settings()
 
   // reject or missing: a sentence that begins with the file and the line.
   static Result<CollectorConfig> load(const std::string& path);

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "collector/config.h"
+#include "collector/manual.h"
 #include "collector/service.h"
 #include "drivers/file.h"
 
@@ -25,17 +26,33 @@ struct Inputs {
   CollectorService::Keys keys;
 };
 
+Result<NamedKey> load_key(const std::string& config, const char* name, const std::string& path) {
+  Result<NamedKey> key = load_key_file(path);
+  if (key.ok()) return key;
+  Error error = std::move(key).error().in(config + ": " + name);
+  if (error.kind == ErrorKind::missing)
+    error.message += "; make it with `sealring key generate " + path + " NAME --cosigner`";
+  return error;
+}
+
 Result<Inputs> load_inputs(const std::string& path) {
   Inputs inputs;
-  SEALRING_ASSIGN(inputs.config, CollectorConfig::load(path));
-  SEALRING_ASSIGN(Bytes text, read_file(inputs.config.policy));
-  Result<Policy> policy = Policy::parse(text);
-  if (!policy.ok()) return std::move(policy).error().in(inputs.config.policy);
+  Result<CollectorConfig> config = CollectorConfig::load(path);
+  if (!config.ok() && config.error().kind == ErrorKind::missing)
+    return reject_error(config.error().message +
+                        "; `sealring-collector man collector.toml` says what is in it, --config where it is");
+  if (!config.ok()) return std::move(config).error();
+  inputs.config = std::move(config).value();
+  Result<Bytes> text = read_file(inputs.config.policy);
+  if (!text.ok()) return std::move(text).error().in(path + ": policy");
+  Result<Policy> policy = Policy::parse(*text);
+  if (!policy.ok()) return std::move(policy).error().in(path + ": policy: " + inputs.config.policy);
   Result<std::vector<LogIdentity>> logs = trusted_logs(inputs.config, *policy);
-  if (!logs.ok()) return std::move(logs).error().in(path);
+  if (!logs.ok()) return std::move(logs).error().in(path + ": policy " + inputs.config.policy);
   inputs.logs = std::move(logs).value();
-  SEALRING_ASSIGN(inputs.keys.witness, load_key_file(inputs.config.witness_key));
-  SEALRING_ASSIGN(inputs.keys.mirror, load_key_file(inputs.config.mirror_key));
+  SEALRING_ASSIGN(inputs.keys.witness, load_key(path, "witness_key", inputs.config.witness_key));
+  SEALRING_ASSIGN(inputs.keys.mirror, load_key(path, "mirror_key", inputs.config.mirror_key));
+  if (Status two = CollectorService::check_keys(inputs.keys); !two.ok()) return std::move(two).error().in(path);
   return inputs;
 }
 
@@ -71,7 +88,7 @@ int serve(Inputs inputs, const sigset_t& stop_signals) {
   http.tls = config.tls;
   Result<std::unique_ptr<HttpServer>> server =
       HttpServer::start(http, [&](const HttpRequest& request) { return (*service)->handle(request); });
-  if (!server.ok()) return fail(kUsage, server.error().message);
+  if (!server.ok()) return fail(exit_for(server.error()), server.error().message);
   diag(DiagLevel::notice, "ready: listening on " + listen_words(config.address, (*server)->port()) + ", " +
                               std::to_string((*service)->log_count()) + " logs");
   int signal = 0;
@@ -80,19 +97,24 @@ int serve(Inputs inputs, const sigset_t& stop_signals) {
   return fatal ? kUnknownOutcome : kStopped;
 }
 
+// To standard output; whoever asked must get the whole answer.
+int print(const Result<std::string>& text) {
+  if (!text.ok()) return fail(kUsage, text.error().message);
+  if (std::fwrite(text->data(), 1, text->size(), stdout) == text->size() && std::fflush(stdout) == 0) return kStopped;
+  return fail(kSystem, "cannot write to standard output");
+}
+
 int run(int argc, char** argv) {
-  CLI::App app("sealring-collector: takes over, checks and archives the logs of gateways, and signs receipts");
-  app.name("sealring-collector");
-  app.set_help_flag("-h,--help", "print this help");
-  app.set_version_flag("--version", "sealring-collector " SEALRING_VERSION, "print the version");
+  CLI::App app;
   std::string config;
-  app.add_option("--config", config, "collector.toml, see docs/architecture.md")->type_name("FILE")->required();
-  app.footer("SIGTERM ends in order.\n\nExample:\n  sealring-collector --config /etc/sealring/collector.toml");
+  int code = kStopped;
+  describe_collector(app, config, [&code](const Result<std::string>& text) { code = print(text); });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsage;
   }
+  if (!app.get_subcommands().empty()) return code;
   // Blocked before any thread starts, so that only sigwait() takes them.
   sigset_t stop_signals;
   sigemptyset(&stop_signals);

@@ -35,9 +35,7 @@ CollectorService::CollectorService(Keys keys, const Clock& clock)
 Result<std::unique_ptr<CollectorService>> CollectorService::open(const std::string& archive,
                                                                  std::vector<LogIdentity> logs, Keys keys,
                                                                  const Clock& clock) {
-  // A cosignature does not name its signer: one key in both roles would let a witness' line pass for a mirror's.
-  if (keys.witness.name == keys.mirror.name || keys.witness.signer->public_key() == keys.mirror.signer->public_key())
-    return reject_error("witness_key and mirror_key must be two keys with two names");
+  SEALRING_TRY(check_keys(keys));
   std::unique_ptr<CollectorService> service(new CollectorService(std::move(keys), clock));
   for (LogIdentity& identity : logs) {
     std::string origin = identity.key.name;
@@ -49,6 +47,13 @@ Result<std::unique_ptr<CollectorService>> CollectorService::open(const std::stri
     service->logs_[origin] = std::move(log).value();
   }
   return service;
+}
+
+// A cosignature does not name its signer: one key in both roles would let a witness' line pass for a mirror's.
+Status CollectorService::check_keys(const Keys& keys) {
+  if (keys.witness.name != keys.mirror.name && keys.witness.signer->public_key() != keys.mirror.signer->public_key())
+    return {};
+  return reject_error("witness_key and mirror_key must be two keys with two names");
 }
 
 HttpResponse CollectorService::handle(const HttpRequest& request) {

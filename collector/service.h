@@ -25,6 +25,7 @@ class CollectorService {
   struct Keys {
     NamedKey witness, mirror;  // two keys with two names
   };
+  static Status check_keys(const Keys& keys);  // that they are; otherwise reject
   // Opens all logs; `clock` must outlive the service. fatal: an archive is damaged. The caller holds the ArchiveLock.
   static Result<std::unique_ptr<CollectorService>> open(const std::string& archive, std::vector<LogIdentity> logs,
                                                         Keys keys, const Clock& clock);

@@ -231,6 +231,23 @@ Result<TcpSocket> TcpConnector::connect(Deadline deadline, const WakeFd* wake) {
 
 // --- listening ---
 
+namespace {
+
+std::string listen_failure(int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return "the port is in use: stop who has it (ss -ltnp shows it), or choose another one";
+    case EADDRNOTAVAIL:
+      return "this machine does not have the address (ip address shows which it has)";
+    case EACCES:
+      return "not permitted: ports below 1024 need CAP_NET_BIND_SERVICE";
+    default:
+      return errno_words(error);
+  }
+}
+
+}  // namespace
+
 Result<std::unique_ptr<TcpListener>> TcpListener::listen(const std::string& address, std::uint16_t port) {
   if (address.empty()) return reject_error("no address to listen on (0.0.0.0 is all of IPv4)");
   TcpConnector::Lookup lookup;
@@ -241,16 +258,16 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(const std::string& addr
   const addrinfo& a = *lookup.addresses;
   std::string where = "cannot listen on " + address_words(a.ai_addr, a.ai_addrlen) + ": ";
   int fd = ::socket(a.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return reject_error(where + errno_words(errno));
+  if (fd < 0) return retry_error(where + errno_words(errno));
   int on = 1;  // a restart must not wait for the old connections' TIME_WAIT
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_storage bound{};
   socklen_t length = sizeof bound;
   auto* name = reinterpret_cast<sockaddr*>(&bound);
   if (::bind(fd, a.ai_addr, a.ai_addrlen) != 0 || ::listen(fd, 128) != 0 || getsockname(fd, name, &length) != 0) {
-    Error error = reject_error(where + errno_words(errno));
+    const int failure = errno;
     ::close(fd);
-    return error;
+    return retry_error(where + listen_failure(failure));
   }
   // The port lies at the same place for both families.
   std::uint16_t actual = ntohs(reinterpret_cast<sockaddr_in*>(name)->sin_port);

@@ -78,6 +78,7 @@ class TcpConnector {
 
 class TcpListener {
  public:
+  // reject: not an address. retry: the system has it not to give now, in words that say what to do.
   static Result<std::unique_ptr<TcpListener>> listen(const std::string& address, std::uint16_t port);
   ~TcpListener();
   TcpListener(const TcpListener&) = delete;

@@ -127,37 +127,6 @@ std::string toml_string(std::string_view text) {
   return out + "\"";
 }
 
-std::string wrapped(std::string_view text, const std::string& prefix, std::size_t width) {
-  std::string out = prefix;
-  std::size_t column = prefix.size();
-  while (!text.empty()) {
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(word.size() + 1, text.size()));
-    if (column > prefix.size() && column + 1 + word.size() > width) {
-      out += "\n" + prefix;
-      column = prefix.size();
-    }
-    if (column > prefix.size()) out += ' ', ++column;
-    out += word;
-    column += word.size();
-  }
-  return out + "\n";
-}
-
-std::string default_words(const ConfigKey& key) {
-  switch (key.kind) {
-    case Value::fallback:
-      return "`" + std::string(key.value) + "`";
-    case Value::derived:
-      return std::string(key.derived);
-    case Value::required:
-      return "required";
-    case Value::optional:
-      return "none";
-  }
-  return "";
-}
-
 // "broker[hall].tls.ca" -> "broker[hall]"; "upstream.url" -> "upstream"; "origin" -> "".
 std::string owner(const std::string& setting) {
   // The name of a broker may have any character in it: the last bracket ends it, for no key has one.
@@ -230,23 +199,6 @@ std::string config_template(const std::string& origin, const TemplatePaths& path
       out += line + "# " + std::string(key.about) + "\n";
     }
   }
-  return out;
-}
-
-std::string config_keys_markdown() {
-  std::string out;
-  for (const ConfigTable& table : kTables) {
-    const std::string header = table.header.empty() ? "At the top" : "`" + std::string(table.header) + "`";
-    out += "## " + header + "\n\n" + wrapped(std::string(table.about) + (table.optional ? " Optional." : ""), "", 120) +
-           "\n| key | type | default | change | |\n|---|---|---|---|---|\n";
-    for (const ConfigKey& key : kKeys) {
-      if (key.table != table.name) continue;
-      out += "| `" + std::string(key.name) + "` | " + std::string(key.type) + " | " + default_words(key) + " | " +
-             (key.live ? "live" : "restart") + " | " + std::string(key.about) + " |\n";
-    }
-    out += "\n";
-  }
-  out.pop_back();
   return out;
 }
 

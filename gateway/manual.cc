@@ -3,106 +3,24 @@
 #include <CLI/CLI.hpp>
 
 #include "crypto/bytes.h"
-#include "gateway/command_tree.h"
 #include "gateway/config_keys.h"
+#include "manual/page.h"
 
 namespace sealring {
 namespace {
 
-constexpr const char* kDate = "2026-11-25";  // of the words below; a build may not read the clock
-
-// Text for roff: backslashes and hyphens as they are, and no line that begins like a request.
-std::string roff(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if ((out.empty() || out.back() == '\n') && (c == '.' || c == '\'')) out += "\\&";
-    if (c == '\\') {
-      out += "\\e";
-    } else if (c == '-') {
-      out += "\\-";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
-std::string bold(std::string_view text) { return "\\fB" + roff(text) + "\\fR"; }
-std::string italic(std::string_view text) { return "\\fI" + roff(text) + "\\fR"; }
-
-std::string title(const std::string& name, const char* section, const std::string& about) {
-  return ".\\\" Made from the program's own command line.\n.TH \"" + name + "\" \"" + section + "\" \"" + kDate +
-         "\" \"sealring " SEALRING_VERSION "\" \"sealring\"\n.SH NAME\n" + roff(name) + " \\- " + roff(about) + "\n";
-}
-
-std::string value_words(const CommandArgument& a) {
-  if (a.choices.empty()) return italic(a.value);
-  std::string out;
-  for (const std::string& choice : a.choices) out += (out.empty() ? "" : "|") + bold(choice);
-  return out;
-}
-
-std::string synopsis(const std::string& program, const Command& command) {
-  std::string out = ".HP\n" + bold(program + (command.path.empty() ? "" : " " + command.path));
-  for (const CommandArgument& a : command.arguments) {
-    if (a.positional || a.names.back() == "--help") continue;
-    std::string shown = bold(a.names.back()) + (a.value.empty() ? "" : " " + value_words(a));
-    out += a.required ? " " + shown : " [" + shown + "]";
-  }
-  for (const CommandArgument& a : command.arguments)
-    if (a.positional) out += a.required ? " " + value_words(a) : " [" + value_words(a) + "]";
-  return out + "\n";
-}
-
-std::string arguments(const Command& command) {
-  std::string out;
-  for (const bool positional : {true, false}) {
-    for (const CommandArgument& a : command.arguments) {
-      if (a.positional != positional) continue;
-      std::string names;
-      for (const std::string& name : a.names)
-        names += (names.empty() ? "" : ", ") + (positional ? value_words(a) : bold(name));
-      if (!positional && !a.value.empty()) names += " " + value_words(a);
-      out += ".TP\n" + names + "\n" + roff(a.about);
-      if (!a.fallback.empty()) out += " (default: " + roff(a.fallback) + ")";
-      out += "\n";
-    }
-  }
-  return out;
-}
-
-// A footer is set as it was written for a terminal.
-std::string as_written(const std::string& text) {
-  return text.empty() ? "" : ".PP\n.nf\n" + roff(text) + (text.back() == '\n' ? "" : "\n") + ".fi\n";
-}
-
-void all_commands(const Command& command, std::vector<const Command*>& out) {
-  for (const Command& sub : command.commands) {
-    if (sub.commands.empty()) out.push_back(&sub);
-    all_commands(sub, out);
-  }
-}
+using roff::all_synopses, roff::arguments, roff::as_written, roff::commands, roff::italic, roff::synopsis, roff::title;
 
 std::string command_page(const Command& program) {
-  std::vector<const Command*> commands;
-  all_commands(program, commands);
-  std::string out = title("sealring", "1", "a signed, tamper-evident log of MQTT traffic") + ".SH SYNOPSIS\n";
-  for (const Command* command : commands) out += synopsis("sealring", *command);
-  out +=
-      ".SH DESCRIPTION\nEverything by hand around the log that sealringd(8) keeps on a gateway "
-      "and\nsealring\\-collector "
-      "archives: making one, looking into it, proving and checking it.\n.SH COMMANDS\n";
-  for (const Command* command : commands) {
-    out += ".SS \"sealring " + roff(command->path) + "\"\n" + roff(command->about) + ".\n" + arguments(*command) +
-           as_written(command->footer);
-  }
-  out += ".SH OPTIONS\n" + arguments(program);
-  out +=
-      ".SH EXIT STATUS\n0: done. 1: failed, the reason is on standard error. 2: wrong usage.\n.B sealring verify\nhas "
-      "more, see there.\n.SH FILES\n.TP\n" +
-      italic(kDefaultConfig) +
-      "\nThe gateway's configuration.\n.SH SEE ALSO\n.BR sealring.toml (5),\n.BR sealringd (8)\n";
-  return out;
+  return title("sealring", "1", "a signed, tamper-evident log of MQTT traffic") + ".SH SYNOPSIS\n" +
+         all_synopses(program) +
+         ".SH DESCRIPTION\nEverything by hand around the log that sealringd(8) keeps on a gateway and\n"
+         "sealring\\-collector(8) archives: making one, looking into it, proving and checking it.\n.SH COMMANDS\n" +
+         commands(program) + ".SH OPTIONS\n" + arguments(program) +
+         ".SH EXIT STATUS\n0: done. 1: failed, the reason is on standard error. 2: wrong usage.\n.B sealring verify\n"
+         "has more, see there.\n.SH FILES\n.TP\n" +
+         italic(kDefaultConfig) +
+         "\nThe gateway's configuration.\n.SH SEE ALSO\n.BR sealring.toml (5),\n.BR sealringd (8)\n";
 }
 
 std::string daemon_page() {
@@ -140,28 +58,6 @@ std::string daemon_page() {
   return out;
 }
 
-std::string key_words(const ConfigKey& key) {
-  std::string out = ".TP\n" + bold(key.name) + " = " + italic(key.type) + "\n";
-  std::string about(key.about);
-  while (!about.empty() && about.back() == ',') about.pop_back();
-  out += roff(about) + ".\n";
-  switch (key.kind) {
-    case ConfigKey::Value::fallback:
-      out += "Default: " + roff(key.derived.empty() ? key.value : key.derived) + ".\n";
-      break;
-    case ConfigKey::Value::derived:
-      out += "Default: " + roff(key.derived) + ". Example: " + roff(key.value) + ".\n";
-      break;
-    case ConfigKey::Value::required:
-      out += "Required. Example: " + roff(key.value) + ".\n";
-      break;
-    case ConfigKey::Value::optional:
-      out += "Example: " + roff(key.value) + ".\n";
-      break;
-  }
-  return out + (key.live ? "A change takes effect at SIGHUP.\n" : "A change needs a restart.\n");
-}
-
 std::string config_page() {
   std::string out = title("sealring.toml", "5", "configuration of a sealring gateway");
   out +=
@@ -170,12 +66,7 @@ std::string config_page() {
       "and folders are relative to the file's own folder. A size is a number of bytes, or one with KiB, MiB or\nGiB "
       "behind it in quotes; a duration has ms, s, min or h.\n"
       ".B sealring check\nsays whether the daemon would start with it.\n";
-  for (const ConfigTable& table : config_tables()) {
-    out += ".SH \"" + (table.header.empty() ? "AT THE TOP" : roff(table.header)) + "\"\n" + roff(table.about) + "\n";
-    if (table.optional) out += "Optional.\n";
-    for (const ConfigKey& key : config_keys())
-      if (key.table == table.name) out += key_words(key);
-  }
+  out += roff::config_keys(config_tables(), config_keys());
   return out + ".SH FILES\n" + italic(kDefaultConfig) + "\n.SH SEE ALSO\n.BR sealring (1),\n.BR sealringd (8)\n";
 }
 

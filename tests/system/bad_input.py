@@ -299,27 +299,6 @@ def configuration(world):
     gateway.top["store"] = "store"
     gateway.configure()
 
-    refused_collector = lambda *words: refused_start(collector, CONFIG, *words)  # noqa: E731
-    collector.configure()
-    edit(world.path("collector.toml"), "witness_key", "witnes_key")
-    refused_collector("collector.toml:", "witnes_key", "witness_key")
-    collector.configure(anchor=world.anchor[:-1])
-    refused_collector("collector.toml:", "64 lower-case hex digits")
-    collector.configure(policy="no-such-policy")
-    refused_collector("no-such-policy")
-    collector.configure()
-    edit(world.path("collector.toml"), '"mirror.key"', '"witness.key"')
-    refused_collector("two keys")
-    collector.configure()
-    os.chmod(world.path("mirror.key"), 0o666)
-    refused_collector("mirror.key", "0666", "chmod")
-    os.chmod(world.path("mirror.key"), 0o600)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen(1)
-        edit(world.path("collector.toml"), f":{collector.port}", f":{taken.getsockname()[1]}")
-        refused_collector("in use")
-
 
 def broker_configuration(world):
     """Keys of a broker, through the daemon: each refusal says where and what."""

@@ -12,9 +12,9 @@ SHELLS = ("bash", "zsh", "fish")
 MARK = re.compile(r"\x1b\[[0-9;]*m|.\x08")
 
 
-def help_of(world, *path):
+def help_of(world, name, *path):
     """(commands, options, arguments) of a command, from its --help."""
-    text, _ = world.run("sealring", *path, "--help")
+    text, _ = world.run(name, *path, "--help")
     section, found = "", {"Subcommands": [], "Options": [], "Positionals": []}
     for line in text.splitlines():
         if re.match(r"^[A-Z][a-z]+:", line):
@@ -27,12 +27,12 @@ def help_of(world, *path):
     return [c.split()[0] for c in found["Subcommands"]], options, [a.split()[0] for a in found["Positionals"]]
 
 
-def tree(world, path=()):
+def tree(world, path=(), name="sealring"):
     """{path: (commands, options, arguments)} of the program and all its commands."""
-    here = help_of(world, *path)
+    here = help_of(world, name, *path)
     out = {path: here}
     for command in here[0]:
-        out.update(tree(world, path + (command,)))
+        out.update(tree(world, path + (command,), name))
     return out
 
 
@@ -64,9 +64,12 @@ def manual(world):
         check_equal(told, set(options), f"options of {name} in the manual")
         for argument in arguments:
             check(argument in body or argument in ("PAGE", "SHELL"), f"{name}: {argument} is not in the manual")
-    for page_name, words in (("sealringd", ("--config", "SIGHUP", "NOTIFY_SOCKET", "EXIT STATUS")),
-                             ("sealring.toml", ("[[broker]]", "password_file", "needs a restart", "at SIGHUP"))):
-        page, _ = world.run("sealring", "man", page_name)
+    for name, page_name, words in (
+            ("sealring", "sealringd", ("--config", "SIGHUP", "NOTIFY_SOCKET", "EXIT STATUS")),
+            ("sealring", "sealring.toml", ("[[broker]]", "password_file", "needs a restart", "at SIGHUP")),
+            ("sealring-collector", "sealring-collector", ("--config", "sealring-collector completion", "EXIT STATUS")),
+            ("sealring-collector", "collector.toml", ("[[gateway]]", "tls_uri = string", "mirror_key = file"))):
+        page, _ = world.run(name, "man", page_name)
         text = plain(page) if shutil.which("groff") else page
         for word in words:
             check(word in text, f"{page_name}: {word} is not in the manual")
@@ -88,37 +91,45 @@ def daemons(world):
         out, _ = world.run(name, "--help")
         check("--config" in out and "--version" in out, out)
         check("sealring" in world.run(name, "--version")[0], "it has a version")
-    check("/etc/sealring/sealring.toml" in world.run("sealringd", "--help")[0], "the default is said")
+    for name, config in (("sealringd", "sealring.toml"), ("sealring-collector", "collector.toml")):
+        check("/etc/sealring/" + config in world.run(name, "--help")[0], "the default is said")
+        check(name + ": " in world.run(name, "--help")[0], "what it is is said")
 
 
 class Bash:
     """Asks a real bash what it would offer."""
 
-    def __init__(self, world):
-        self.script = world.write("sealring.bash", world.run("sealring", "completion", "bash")[0])
+    def __init__(self, world, name="sealring"):
+        self.name = name
+        self.script = world.write(name + ".bash", world.run(name, "completion", "bash")[0])
         self.folder = world.path("here")
-        os.makedirs(self.folder + "/some folder")
+        os.makedirs(self.folder + "/some folder", exist_ok=True)
         for name in ("archive", "a file", "some file"):
             open(os.path.join(self.folder, name), "w", encoding="ascii").close()
 
     def offers(self, *words):
         """For the last of the words, which is being typed."""
-        ask = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sealring; '
+        ask = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); $(complete -p "$1" | cut -d" " -f3); '
                '[ ${#COMPREPLY[@]} = 0 ] || printf "%s\\n" "${COMPREPLY[@]}"')
-        done = subprocess.run(["bash", "--norc", "-c", ask, "bash", self.script, "sealring", *words],
+        done = subprocess.run(["bash", "--norc", "-c", ask, "bash", self.script, self.name, *words],
                               capture_output=True, text=True, cwd=self.folder, check=True)
         check_equal(done.stderr, "", f"bash about {words}")
         return done.stdout.splitlines()
 
 
-def bash_completion(world):
-    bash = Bash(world)
-    for path, (commands, options, _) in tree(world).items():
+def offers_all(world, bash, name):
+    for path, (commands, options, _) in tree(world, name=name).items():
         check_equal(sorted(bash.offers(*path, "-")), sorted(options), f"options that bash offers for {path}")
         for option in options:
             check_equal(bash.offers(*path, option), [o for o in options if o.startswith(option)], f"{path} {option}")
         if commands:
             check_equal(sorted(bash.offers(*path, "")), sorted(commands), f"commands that bash offers for {path}")
+
+
+def bash_completion(world):
+    for name in ("sealring-collector", "sealring"):
+        bash = Bash(world, name)
+        offers_all(world, bash, name)
     check_equal(bash.offers("ver"), ["verify"], "sealring ver<TAB>")
     check_equal(bash.offers("key", "gen"), ["generate"], "sealring key gen<TAB>")
     check_equal(bash.offers("completion", ""), list(SHELLS), "sealring completion <TAB>")
@@ -244,17 +255,19 @@ def covered(world):
 def installed(world):
     """The build makes the pages and completions that it installs, and they are these."""
     build = os.path.dirname(os.path.dirname(program("sealring")))
-    for page in ("sealring.1", "sealringd.8", "sealring.toml.5"):
-        with open(os.path.join(build, "man", page), encoding="utf-8") as f:
-            check_equal(f.read(), world.run("sealring", "man", page[:-2])[0], page)
-    for shell in SHELLS:
-        with open(os.path.join(build, "completion", "sealring." + shell), encoding="utf-8") as f:
-            check_equal(f.read(), world.run("sealring", "completion", shell)[0], f"completion for {shell}")
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-    with open(os.path.join(root, "docs", "configuration.md"), encoding="utf-8") as f:
-        text = f.read()
-    check(text.endswith(world.run("sealring", "man", "--keys-as-markdown")[0]),
-          "docs/configuration.md does not end with what `sealring man --keys-as-markdown` prints: put it there")
+    for name, pages, keys in (("sealring", ("sealring.1", "sealringd.8", "sealring.toml.5"), "configuration.md"),
+                              ("sealring-collector", ("sealring-collector.8", "collector.toml.5"), "collector.md")):
+        for page in pages:
+            with open(os.path.join(build, "man", page), encoding="utf-8") as f:
+                check_equal(f.read(), world.run(name, "man", page[:-2])[0], page)
+        for shell in SHELLS:
+            with open(os.path.join(build, "completion", f"{name}.{shell}"), encoding="utf-8") as f:
+                check_equal(f.read(), world.run(name, "completion", shell)[0], f"{name}: completion for {shell}")
+        with open(os.path.join(root, "docs", keys), encoding="utf-8") as f:
+            text = f.read()
+        check(text.endswith(world.run(name, "man", "--keys-as-markdown")[0]),
+              f"docs/{keys} does not end with what `{name} man --keys-as-markdown` prints: put it there")
 
 
 def unit(world):

@@ -22,10 +22,11 @@ ARROWS = {
     "crypto": {"crypto"},
     "storage": {"storage", "crypto"},
     "drivers": {"drivers", "crypto"},
-    "gateway": {"gateway", "drivers", "storage", "crypto"},
-    "collector": {"collector", "drivers", "storage", "crypto"},
+    "manual": {"manual", "crypto"},
+    "gateway": {"gateway", "manual", "drivers", "storage", "crypto"},
+    "collector": {"collector", "manual", "drivers", "storage", "crypto"},
 }
-TESTS = {"tests", "gateway", "collector", "drivers", "storage", "crypto"}
+TESTS = {"tests", "gateway", "collector", "manual", "drivers", "storage", "crypto"}
 
 # Third-party headers: prefix -> (Debian package, the files or folders whose .cc files may include it).
 THIRD_PARTY = {
@@ -41,7 +42,7 @@ THIRD_PARTY = {
     "p11-kit/": ("libp11-kit-dev", {"drivers", "tests"}),
     "zlib.h": ("zlib1g-dev", {"drivers", "tests"}),
     "toml++/": ("libtomlplusplus-dev", {"drivers/toml_reader.cc"}),
-    "CLI/": ("libcli11-dev", {"gateway", "collector"}),
+    "CLI/": ("libcli11-dev", {"gateway", "collector", "manual"}),
     "nlohmann/": ("nlohmann-json3-dev", {"gateway", "collector", "tests"}),
     "catch2/": ("catch2", {"tests"}),
 }

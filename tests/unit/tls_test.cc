@@ -313,15 +313,16 @@ TEST_CASE("tls: an address that cannot be listened on is refused") {
   config.port = server->port();
   Result<std::unique_ptr<HttpServer>> second = HttpServer::start(config, fine);
   REQUIRE_FALSE(second.ok());
-  CHECK(second.error().kind == ErrorKind::reject);
+  CHECK(second.error().kind == ErrorKind::retry);  // who has the port may go
   CHECK(contains(second.error().message, "cannot listen on 127.0.0.1:" + std::to_string(server->port())));
-  CHECK(contains(second.error().message, "Address already in use"));
+  CHECK(contains(second.error().message, "the port is in use"));
   config = server_config();
   for (const char* address : {"", "192.0.2.77", "no-such-host.invalid"}) {
     config.address = address;
     Result<std::unique_ptr<HttpServer>> r = HttpServer::start(config, fine);
     REQUIRE_FALSE(r.ok());
-    CHECK(r.error().kind == ErrorKind::reject);
+    const bool may_come = *address == '1';  // with its network
+    CHECK(r.error().kind == (may_come ? ErrorKind::retry : ErrorKind::reject));
   }
 }
 

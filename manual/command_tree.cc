@@ -1,4 +1,4 @@
-#include "gateway/command_tree.h"
+#include "manual/command_tree.h"
 
 #include <CLI/CLI.hpp>
 

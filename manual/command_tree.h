@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "crypto/result.h"
+
 namespace CLI {
 class App;
 }
@@ -29,5 +31,9 @@ struct Command {
 };
 
 Command command_tree(const CLI::App& app);
+
+// The completion of `app`, under its name, for "bash", "zsh" or "fish". Of an option or argument, the name of its value
+// says what a shell completes: FILE, PATH and DIR are files, {a,b,c} those words. reject: another shell.
+Result<std::string> shell_completion(const CLI::App& app, const std::string& shell);
 
 }  // namespace sealring

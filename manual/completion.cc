@@ -1,12 +1,13 @@
-// Shell completions of a command tree, see manual.h. Each shell gets functions of its own kind; none asks the program.
+// Shell completions of a command tree. Each shell gets functions of its own kind; none asks the program.
 #include "crypto/bytes.h"
-#include "gateway/command_tree.h"
-#include "gateway/manual.h"
+#include "manual/command_tree.h"
 
 namespace sealring {
 namespace {
 
-const char* const kHead = "# Completion of the sealring command, made by `sealring completion ";
+std::string head(const Command& program, const char* shell) {
+  return "# Completion of " + program.name + ", made by `" + program.name + " completion " + shell + "`.\n";
+}
 
 std::string joined(const std::vector<std::string>& words, const char* between = " ") {
   std::string out;
@@ -25,6 +26,14 @@ std::vector<std::string> option_names(const Command& command) {
   std::vector<std::string> out;
   for (const CommandArgument& a : command.arguments)
     if (!a.positional) out.insert(out.end(), a.names.begin(), a.names.end());
+  return out;
+}
+
+// "_sealring_key_generate": a function for the command.
+std::string function_of(const Command& program, const std::string& path = "") {
+  std::string out = "_" + program.name + (path.empty() ? "" : "_" + path);
+  for (char& c : out)
+    if (c == ' ' || c == '-') c = '_';
   return out;
 }
 
@@ -69,7 +78,7 @@ std::string bash(const Command& program) {
     words += "    " + single_quoted(c.path) + ")\n      options=" + single_quoted(joined(option_names(c))) +
              "\n      [[ $cur == -* ]] || { " + rest + "; return; } ;;\n";
   });
-  return kHead + std::string("bash`.\n_sealring() {\n") +
+  return head(program, "bash") + function_of(program) + "() {\n" +
          "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} path='' options='' i\n"
          "  COMPREPLY=()\n"
          "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
@@ -85,7 +94,8 @@ std::string bash(const Command& program) {
          "  esac\n"
          "  mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
          "}\n"
-         "complete -F _sealring sealring\n";
+         "complete -F " +
+         function_of(program) + " " + program.name + "\n";
 }
 
 // --- zsh ---
@@ -106,14 +116,9 @@ std::string zsh_values(const CommandArgument& a) {
   return a.names_file() ? "_files" : " ";
 }
 
-std::string zsh_function(const std::string& path) {
-  std::string out = "_sealring";
-  for (const char c : path.empty() ? path : "_" + path) out += c == ' ' || c == '-' ? '_' : c;
-  return out;
-}
-
 std::string zsh(const Command& program) {
-  std::string out = "#compdef sealring\n" + std::string(kHead) + "zsh`.\n\n";
+  const std::string own = function_of(program);
+  std::string out = "#compdef " + program.name + "\n" + head(program, "zsh") + "\n";
   each_command(program, [&](const Command& c) {
     std::string specs, cases, described;
     for (const CommandArgument& a : c.arguments) {
@@ -126,10 +131,11 @@ std::string zsh(const Command& program) {
     }
     for (const Command& sub : c.commands) {
       described += "        " + single_quoted(zsh_words(sub.name) + ":" + sub.about) + "\n";
-      cases += "        " + sub.name + ") " + zsh_function(sub.path) + " ;;\n";
+      cases += "        " + sub.name + ") " + function_of(program, sub.path) + " ;;\n";
     }
     if (!c.commands.empty()) specs += " \\\n    '1: :->command' \\\n    '*:: :->arguments'";
-    out += zsh_function(c.path) + "() {\n  local context state state_descr line\n  typeset -A opt_args\n  _arguments" +
+    out += function_of(program, c.path) +
+           "() {\n  local context state state_descr line\n  typeset -A opt_args\n  _arguments" +
            (c.commands.empty() ? "" : " -C") + specs + "\n";
     if (!c.commands.empty())
       out += "  case $state in\n    command)\n      local -a commands=(\n" + described +
@@ -137,8 +143,8 @@ std::string zsh(const Command& program) {
              "      esac ;;\n  esac\n";
     out += "}\n\n";
   });
-  return out +
-         "if [ \"$funcstack[1]\" = _sealring ]; then\n  _sealring \"$@\"\nelse\n  compdef _sealring sealring\nfi\n";
+  return out + "if [ \"$funcstack[1]\" = " + own + " ]; then\n  " + own + " \"$@\"\nelse\n  compdef " + own + " " +
+         program.name + "\nfi\n";
 }
 
 // --- fish ---
@@ -150,7 +156,8 @@ std::string fish_values(const CommandArgument& a) {
 }
 
 std::string fish(const Command& program) {
-  std::string out = kHead + std::string("fish`.\ncomplete -c sealring -f\n");
+  const std::string complete = "complete -c " + program.name;
+  std::string out = head(program, "fish") + complete + " -f\n";
   each_command(program, [&](const Command& c) {
     // Seen: all words of the path, and none of what may come next.
     std::string when;
@@ -167,10 +174,9 @@ std::string fish(const Command& program) {
     else if (!subs.empty())
       open += "; and not __fish_seen_subcommand_from " + joined(subs);
     for (const Command& sub : c.commands)
-      out += "complete -c sealring -n " + single_quoted(open) + " -a " + sub.name + " -d " + single_quoted(sub.about) +
-             "\n";
+      out += complete + " -n " + single_quoted(open) + " -a " + sub.name + " -d " + single_quoted(sub.about) + "\n";
     for (const CommandArgument& a : c.arguments) {
-      std::string line = "complete -c sealring -n " + single_quoted(subs.empty() ? when : open);
+      std::string line = complete + " -n " + single_quoted(subs.empty() ? when : open);
       if (!a.positional) {
         for (const std::string& name : a.names)
           line += (name[1] == '-' ? " -l " + name.substr(2) : " -s " + name.substr(1));

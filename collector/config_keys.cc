@@ -1,0 +1,53 @@
+#include "collector/config_keys.h"
+
+namespace sealring {
+
+const std::vector<ConfigTable>& collector_config_tables() {
+  static const std::vector<ConfigTable> tables = {
+      {"", "", false, "Where to listen, and where the archive and the two keys are."},
+      {"tls", "[tls]", false,
+       "Both sides show a certificate of one CA. The files are followed by themselves: a renewed one counts from the "
+       "next connection on."},
+      {"gateway", "[[gateway]]", true,
+       "One for each gateway that is bound to its anchor and its certificate. A log that is in the policy only is "
+       "taken from any client of the CA, whatever its entry 0 is."},
+  };
+  return tables;
+}
+
+const std::vector<ConfigKey>& collector_config_keys() {
+  using Value = ConfigKey::Value;
+  constexpr bool kRestart = false;
+  // clang-format off
+  static const std::vector<ConfigKey> keys = {
+      {"", "listen", "ADDRESS:PORT", Value::fallback, "\"127.0.0.1:8443\"", "", kRestart,
+       "where gateways and readers connect; [::1]:8443 for IPv6, port 0 is any free one"},
+      {"", "archive", "folder", Value::required, "\"/var/lib/sealring-collector/archive\"", "", kRestart,
+       "the segments, receipts and all state; made when it is not there"},
+      {"", "policy", "file", Value::required, "\"policy\"", "", kRestart,
+       "which logs are trusted: a C2SP tlog-policy, of which only the `log` lines count"},
+      {"", "witness_key", "file", Value::required, "\"witness.key\"", "", kRestart,
+       "signs \"the log extends what I have seen\"; mode 0600, from `sealring key generate FILE NAME --cosigner`"},
+      {"", "mirror_key", "file", Value::required, "\"mirror.key\"", "", kRestart,
+       "signs \"every entry is stored here\"; another key than the witness', with another name"},
+      {"", "diag_level", "error, warning, notice, info or debug", Value::fallback, "\"info\"", "", kRestart,
+       "the least urgent diagnostics that are written"},
+
+      {"tls", "ca", "file", Value::required, "\"tls/ca.pem\"", "", kRestart,
+       "who may connect: clients with a certificate of this CA"},
+      {"tls", "cert", "file", Value::required, "\"tls/collector.pem\"", "", kRestart,
+       "our certificate, with the name that the gateways' url has"},
+      {"tls", "key", "file", Value::required, "\"tls/collector.key\"", "", kRestart,
+       "its private key, mode 0600"},
+
+      {"gateway", "anchor", "string", Value::required,
+       "\"example.com/site7/gw-0042+3a1b2c4d+ARn... 5fd0...\"", "", kRestart,
+       "the line that `sealring init` printed: the log's vkey, and what its entry 0 must be"},
+      {"gateway", "tls_uri", "string", Value::fallback, "\"\"", "", kRestart,
+       "URI that the certificate of whoever submits must have; \"\": any certificate of the CA"},
+  };
+  // clang-format on
+  return keys;
+}
+
+}  // namespace sealring

@@ -1,0 +1,233 @@
+#!/usr/bin/python3
+"""sealring-collector's configuration through the real program: what each key does, and how each start that cannot be
+is refused: the exit code, what is wrong, where, and what to do."""
+import http.client
+import os
+import shutil
+import ssl
+import subprocess
+
+from lib.certs import make_ca, make_leaf
+from lib.compare import GrowingLog, log_folder, wait_archived
+from lib.load import Publisher
+from lib.world import MIRROR, WITNESS, Collector, check, check_equal, main, program, wait_until
+
+CONFIG, DAMAGED, BUSY, SYSTEM = 2, 3, 4, 6
+
+
+def change(world, old, new):
+    path = world.path("collector.toml")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    check(old in text, f"{old} is not in {path}")
+    world.write("collector.toml", text.replace(old, new, 1))
+
+
+def refused(collector, code, *words):
+    """Ends with `code`, and its one line has all the words."""
+    collector.start(ready=False).wait_end(code)
+    line, = collector.lines()
+    print("    " + line, flush=True)
+    check(line.startswith("error: "), line)
+    for word in words:
+        check(word in line, f"{word!r} is not in: {line}")
+
+
+def configuration(world):
+    _, collector, _ = world.enrol()
+
+    def wrong(old, new, *words):
+        collector.configure()
+        change(world, old, new)
+        refused(collector, CONFIG, "collector.toml:", *words)
+    wrong("witness_key", "witnes_key", "toml:4: unknown key witnes_key", "nearest key is witness_key")
+    wrong('archive = "archive"\n', "", "the key archive is missing")
+    wrong('listen = "127.0.0.1:', 'listen = "', "collector.toml:1: listen must be ADDRESS:PORT")
+    wrong("[tls]", 'diag_level = "loud"\n[tls]', "collector.toml:7: diag_level must be one of", "notice")
+    wrong("[tls]", "[tsl]", "collector.toml:7: unknown", "tsl")
+    wrong(world.anchor, world.anchor[:-1], "collector.toml:13: gateway.anchor", "64 lower-case hex digits")
+    wrong(world.anchor, world.anchor.replace("gw-0042", "gw-0043"), "gateway.anchor", "key ID")
+    wrong('"mirror.key"', '"witness.key"', "two keys with two names")
+    wrong('"collector-policy"', '"no-such-policy"', "policy: cannot open", "no-such-policy")
+    world.write("cut-policy", f"log {world.vkey}\nquorum no")
+    wrong('"collector-policy"', '"cut-policy"', "policy: ", "cut-policy: line 2")
+    world.write("empty-policy", "quorum none\n")
+    wrong('"collector-policy"', '"empty-policy"', "[[gateway]]", world.vkey, "not a log of the policy", "empty-policy")
+    collector.command[-1] = world.path("elsewhere.toml")
+    refused(collector, CONFIG, "cannot open", "elsewhere.toml", "sealring-collector man collector.toml")
+    check(not os.path.exists(collector.archive), "nothing of all this made an archive")
+
+
+def key_files(world):
+    _, collector, _ = world.enrol()
+    collector.configure()
+    tls = world.path("tls")
+    for key, name in (("witness_key", "witness.key"), ("mirror_key", "mirror.key")):
+        path = world.path(name)
+        os.chmod(path, 0o666)
+        refused(collector, CONFIG, f"collector.toml: {key}: ", path, "has mode 0666", "chmod 600 " + path)
+        os.rename(path, path + ".away")
+        refused(collector, CONFIG, f"collector.toml: {key}: cannot open {path}",
+                f"sealring key generate {path} NAME --cosigner")
+        world.write(name, "something else\n")
+        os.chmod(path, 0o600)
+        refused(collector, CONFIG, f"collector.toml: {key}: {path}: not a key file")
+        os.rename(path + ".away", path)
+        os.chmod(path, 0o600)
+    for name in ("ca.pem", "collector.pem", "collector.key"):
+        os.rename(f"{tls}/{name}", f"{tls}/away")
+        refused(collector, CONFIG, f"TLS: cannot open {tls}/{name}")
+        os.rename(f"{tls}/away", f"{tls}/{name}")
+    os.chmod(f"{tls}/collector.key", 0o640)
+    refused(collector, CONFIG, "collector.key has mode 0640", f"chmod 600 {tls}/collector.key")
+    os.chmod(f"{tls}/collector.key", 0o600)
+    collector.configure(key="tls/gateway.key")
+    refused(collector, CONFIG, "gateway.key", "does not belong to the certificate", "collector.pem")
+    collector.configure().start().stop()
+
+
+def system(world):
+    _, collector, _ = world.enrol()
+    collector.configure().start()
+    second = world.add(Collector(world))
+    change(world, f":{collector.port}", f":{second.port}")
+    second.log_path = world.path("second.log")
+    refused(second, BUSY, "another collector has the archive " + collector.archive, "stop it first")
+    check(collector.poll() is None, "the first goes on")
+    # The port is in use, by the first; the archive is another one.
+    change(world, f":{second.port}", f":{collector.port}")
+    change(world, '"archive"', '"archive-2"')
+    refused(second, SYSTEM, f"cannot listen on 127.0.0.1:{collector.port}", "in use", "choose another")
+    change(world, f"127.0.0.1:{collector.port}", f"192.0.2.1:{second.port}")
+    refused(second, SYSTEM, "cannot listen on 192.0.2.1", "does not have the address")
+    change(world, '"archive-2"', '"collector.toml"')
+    refused(second, SYSTEM, "make directory", "collector.toml", "Not a directory")
+    # Without root's right to pass over modes.
+    os.mkdir(world.path("closed"), 0o500)
+    change(world, '"collector.toml"', '"closed"')
+    if os.geteuid() == 0:
+        second.command = ["setpriv", "--bounding-set=-dac_override", "--"] + second.command
+    refused(second, SYSTEM, world.path("closed"), "Permission denied")
+    collector.stop()
+
+
+def damaged(world):
+    """An archive that is not what was written, or not of this anchor or key: 3, and nothing is repaired by guessing."""
+    broker, collector, gateway = world.enrol()
+    for process in (broker, collector, gateway):
+        process.start()
+    gateway.wait_subscribed()
+    device = world.closing(Publisher(broker.port, "device"))
+    device.publish("plant/x", b"21.5", 1)
+    device.wait_acknowledged()
+    wait_archived(GrowingLog(log_folder(collector.archive)), device.sent, alive=[gateway, collector])
+    gateway.wait_status(lambda s: s["segments"]["sealed"] == 0, "the receipt is here")
+    gateway.stop()
+    collector.stop()
+    # The keys that the configuration names sign what is in the archive.
+    folder = log_folder(collector.archive)
+    receipt = sorted(os.listdir(folder + "/receipts"))[-1]
+    with open(f"{folder}/receipts/{receipt}", encoding="utf-8") as f:
+        check_equal([line.split()[1] for line in f.read().splitlines() if line.startswith("\u2014")],
+                    [world.vkey.split("+")[0], WITNESS, MIRROR], "who signed the receipt")
+    for role, name in (("witness", WITNESS), ("mirror", MIRROR)):
+        world.run("sealring", "key", "generate", world.path(f"new-{role}.key"), name, "--cosigner")
+        collector.configure()
+        change(world, f'"{role}.key"', f'"new-{role}.key"')
+        refused(collector, DAMAGED, folder, f"no valid cosignature of {name}", "was the key changed?")
+    collector.configure(anchor=world.anchor[:-1] + ("0" if world.anchor[-1] != "0" else "1"))
+    refused(collector, DAMAGED, folder + "/log says", world.anchor, "but the configuration says")
+    collector.configure()
+    last = sorted(os.listdir(folder + "/segments"))[-1]
+    shutil.move(f"{folder}/segments/{last}", world.path("aside"))
+    refused(collector, DAMAGED, folder, "receipt for size", "the segments end at")
+    shutil.move(world.path("aside"), f"{folder}/segments/{last}")
+    collector.start().stop()
+    world.verify(collector.archive)
+
+
+def get(world, port, client="gateway", ca="ca", host="127.0.0.1"):
+    """The status of a GET over TLS with that client's certificate."""
+    tls = world.path("tls")
+    context = ssl.create_default_context(cafile=f"{tls}/{ca}.pem")
+    context.check_hostname = False
+    context.load_cert_chain(f"{tls}/{client}.pem", f"{tls}/{client}.key")
+    connection = http.client.HTTPSConnection(host, port, context=context, timeout=30)
+    try:
+        connection.request("GET", "/nothing")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def keys(world):
+    """What the keys do that no refusal shows. (policy, anchor and tls_uri: bad_input.py, upstream_strangers.)"""
+    _, collector, _ = world.enrol()
+
+    def port_of(listen):
+        line = collector.wait_said("ready: listening on " + listen)
+        return int(line.split(listen)[1].split(",")[0])
+    collector.configure()
+    change(world, f"127.0.0.1:{collector.port}", "127.0.0.1:0")
+    collector.start()
+    check("1 logs" in collector.wait_said("ready:"), "the policy's log")
+    check_equal(get(world, port_of("127.0.0.1:")), 404, "a GET at the port that it said")
+    collector.stop()
+    change(world, "127.0.0.1:0", "[::1]:0")
+    change(world, '"archive"', '"made/of/its/own"')
+    collector.start()
+    check_equal(get(world, port_of("[::1]:"), host="::1"), 404, "a GET by IPv6")
+    collector.stop()
+    check(os.path.isfile(world.path("made/of/its/own/lock")), "the archive is where it should be, beside the file")
+
+    # Another CA and another certificate of our own: the old client is refused, and a new one sees the new server.
+    make_ca(world.path("tls"), "ca-2", "another CA")
+    make_leaf(world.path("tls"), "server-2", "ca-2", "collector 2", "serverAuth", "IP:127.0.0.1")
+    make_leaf(world.path("tls"), "client-2", "ca-2", "gateway 2", "clientAuth", "URI:sealring:gw-0042")
+    collector.configure(ca="tls/ca-2.pem", cert="tls/server-2.pem", key="tls/server-2.key")
+    collector.start()
+    check_equal(get(world, collector.port, "client-2", "ca-2"), 404, "a client of the new CA")
+    for client, ca in (("gateway", "ca-2"), ("client-2", "ca")):
+        try:
+            get(world, collector.port, client, ca)
+            check(False, f"{client} with {ca} got an answer")
+        except (ssl.SSLError, ConnectionError, http.client.RemoteDisconnected):
+            pass
+    collector.wait_said("connection from 127.0.0.1", "refused", "not signed by the CA", "ca-2.pem")
+    collector.stop()
+
+    # The first line is a notice: above that, silence.
+    collector.configure()
+    change(world, '"mirror.key"\n', '"mirror.key"\ndiag_level = "warning"\n')
+    collector.start(ready=False)
+
+    def answers():
+        try:
+            return get(world, collector.port)
+        except ConnectionRefusedError:
+            return None
+    check_equal(wait_until(answers, "it serves", alive=[collector]), 404, "a GET")
+    check_equal(collector.lines(), [], "what it says")
+    collector.stop()
+
+
+def flags(world):
+    """--config without and with a file; a wrong use says how to get help."""
+    _, collector, _ = world.enrol()
+    collector.configure()
+    collector.command = [program("sealring-collector"), "--config=" + world.path("collector.toml")]
+    collector.start().stop()
+    for arguments, words in ((["--config"], "FILE"), (["--nonsense"], "--nonsense"), (["nonsense"], "nonsense"),
+                             (["man", "nothing"], "collector.toml"), (["completion", "csh"], "zsh"),
+                             (["completion"], "SHELL")):
+        _, err = world.run("sealring-collector", *arguments, code=CONFIG)
+        check(words in err, f"{arguments}: {err}")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([program("sealring-collector"), "man"], stdout=full, stderr=subprocess.PIPE, text=True,
+                              check=False)
+    check_equal((done.returncode, done.stderr), (SYSTEM, "error: cannot write to standard output\n"), "a full disk")
+
+
+if __name__ == "__main__":
+    main(("configuration", configuration), ("key_files", key_files), ("system", system), ("damaged", damaged),
+         ("keys", keys), ("flags", flags))
