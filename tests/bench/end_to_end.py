@@ -7,7 +7,7 @@ For each round a real Mosquitto queues the same messages (200 bytes, QoS 1) for 
 sessions: one is drained by `mosquitto_sub -q 1` to /dev/null, the other by sealringd, whose time ends when every
 message is signed, on disk and acknowledged. Prints each round, the medians and the ratio; asserts nothing about time.
 """
-import argparse, json, os, shutil, socket, statistics, subprocess, sys, tempfile, time
+import argparse, contextlib, json, os, shutil, socket, statistics, subprocess, sys, tempfile, time
 
 import paho.mqtt.client as paho
 
@@ -66,13 +66,14 @@ def drain_by_sub(port, client, count):
     return time.monotonic() - begin
 
 
-def drain_by_sealringd(build, folder, port, client, count):
+def drain_by_sealringd(build, folder, port, client, count, segment="16MiB", identity=None):
     gateway = f"{folder}/gw"
-    subprocess.run([f"{build}/gateway/sealring", "init", gateway, "--origin", ORIGIN, "--ring-size", "256MiB"],
-                   check=True, capture_output=True)
+    subprocess.run([f"{build}/gateway/sealring", "init", gateway, "--origin", ORIGIN, "--ring-size", "256MiB",
+                    *(["--identity-key", identity] if identity else [])], check=True, capture_output=True)
     config = f"{gateway}/sealring.toml"
     with open(config, "w") as f:
-        f.write(f'origin = "{ORIGIN}"\n[recorder]\nsegment_bytes = "16MiB"\nsegment_entries = 10000000\n[[broker]]\n'
+        f.write(f'origin = "{ORIGIN}"\nstore = "store"\nsocket = "sock"\n'
+                f'identity_key = "{identity or "identity.key"}"\n[recorder]\nsegment_bytes = "{segment}"\nsegment_entries = 10000000\n[[broker]]\n'
                 f'port = {port}\nclient_id = "{client}"\n'
                 'subscriptions = [ { filter = "bench/#", qos = 1 } ]\n')
     begin = time.monotonic()
@@ -86,6 +87,23 @@ def drain_by_sealringd(build, folder, port, client, count):
     return seconds
 
 
+@contextlib.contextmanager
+def own_broker(folder):
+    """Its port."""
+    port = free_port()
+    with open(f"{folder}/mosquitto.conf", "w") as f:
+        f.write(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"
+                "max_inflight_messages 0\npersistence false\n")
+    broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", f"{folder}/mosquitto.conf"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: listening(port), 10, "the broker")
+        yield port
+    finally:
+        broker.terminate()
+        broker.wait()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("build")
@@ -95,22 +113,12 @@ def main():
     ratios, subs, daemons = [], [], []
     for number in range(args.rounds):
         with tempfile.TemporaryDirectory(prefix="sealring-bench-", dir="/var/tmp") as folder:
-            port = free_port()
-            with open(f"{folder}/mosquitto.conf", "w") as f:
-                f.write(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"
-                        "max_inflight_messages 0\npersistence false\n")
-            broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", f"{folder}/mosquitto.conf"],
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                wait_for(lambda: listening(port), 10, "the broker")
+            with own_broker(folder) as port:
                 prepare_session(port, "sub")
                 prepare_session(port, "sealring")
                 fill(port, args.messages)
                 sub = drain_by_sub(port, "sub", args.messages)
                 daemon = drain_by_sealringd(args.build, folder, port, "sealring", args.messages)
-            finally:
-                broker.terminate()
-                broker.wait()
         subs.append(args.messages / sub)
         daemons.append(args.messages / daemon)
         ratios.append(sub / daemon)
