@@ -73,7 +73,8 @@ def drain_by_sealringd(build, folder, port, client, count, segment="16MiB", iden
     config = f"{gateway}/sealring.toml"
     with open(config, "w") as f:
         f.write(f'origin = "{ORIGIN}"\nstore = "store"\nsocket = "sock"\n'
-                f'identity_key = "{identity or "identity.key"}"\n[recorder]\nsegment_bytes = "{segment}"\nsegment_entries = 10000000\n[[broker]]\n'
+                f'identity_key = "{identity or "identity.key"}"\n'
+                f'[recorder]\nsegment_bytes = "{segment}"\nsegment_entries = 10000000\n[[broker]]\n'
                 f'port = {port}\nclient_id = "{client}"\n'
                 'subscriptions = [ { filter = "bench/#", qos = 1 } ]\n')
     begin = time.monotonic()

@@ -21,8 +21,8 @@ def make_token(build, folder, delay):
         f.write(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n")
     os.environ.update(SOFTHSM2_CONF=f"{folder}/softhsm.conf", SEALRING_SLOW_MS=str(delay),
                       SEALRING_SLOW_MODULE="/usr/lib/softhsm/libsofthsm2.so")
-    subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "bench", "--pin", PIN, "--so-pin", "16180339"],
-                   check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "bench", "--pin", PIN,
+                    "--so-pin", "16180339"], check=True, stdout=subprocess.DEVNULL)
     with open(os.open(f"{folder}/pin", os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
         f.write(PIN)
     uri = (f"pkcs11:token=bench;object=identity?module-path={os.path.abspath(build)}/tests/pkcs11/libslow_pkcs11.so"

@@ -21,7 +21,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import archive  # noqa: E402
 from device_traffic import DeviceTraffic  # noqa: E402
 from lib.compare import GrowingLog, log_folder  # noqa: E402
-from lib.world import Failure, Raw, World, program, wait_until  # noqa: E402
+from lib.softhsm import Token  # noqa: E402
+from lib.world import ORIGIN, Failure, Raw, World, program, wait_until  # noqa: E402
 from relay import Relay  # noqa: E402
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -55,9 +56,15 @@ class Teller:
 class Site:
     """One gateway with its broker, its link and its collector."""
 
-    def __init__(self, world, tell):
+    def __init__(self, world, tell, hsm=False):
         self.world, self.tell = world, tell
-        self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB")
+        identity = None
+        if hsm:
+            token = Token(world)
+            identity = token.uri()
+            world.run("sealring", "key", "generate", identity, ORIGIN)
+            tell("the identity key is made on a token, by SoftHSM, and cannot leave it")
+        self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB", identity=identity)
         self.link = world.closing(Relay("127.0.0.1", self.collector.port))
         self.gateway.upstream["url"] = f"https://127.0.0.1:{self.link.port}"
         self.gateway.upstream["server_name"] = "localhost"
@@ -232,6 +239,7 @@ def keep(site, folder):
 def parse_arguments(argv):
     parser = argparse.ArgumentParser(prog="./run")
     parser.add_argument("--serve", action="store_true", help="stay up for your own devices until Ctrl-C")
+    parser.add_argument("--hsm", action="store_true", help="the identity key is on a PKCS#11 token (SoftHSM)")
     parser.add_argument("--keep", metavar="DIR", help="leave keys, policy, anchor, archive and diagnostics in DIR")
     arguments = parser.parse_args(argv)
     if arguments.keep:
@@ -242,7 +250,7 @@ def parse_arguments(argv):
 
 
 def tell_story(world, arguments):
-    site = Site(world, Teller())
+    site = Site(world, Teller(), arguments.hsm)
     try:
         site.start()
         if arguments.serve:
