@@ -257,7 +257,11 @@ def garbage(world):
     for request, words in ((b"GET / HTTP/1.0\r\n", "one JSON object"), (b"{}\n", "get must be"), (b"\n", "JSON object"),
                            (b'{"get": "records", "last": 0}\n', "last must be"), (b"\xff\x00\n", "JSON object"),
                            (b'{"get": "records", "nest": 1}\n', "nest"), (b"[" * 4000 + b"\n", "JSON object"),
-                           (b'{"get": "records", "topic": "a/#/b"}\n', "topic"), (b"x" * 5000, "4096"),
+                           (b'{"get": "records", "topic": "a/#/b"}\n', "topic"),
+                           (b'{"get": "proof"}\n', "index is missing"),
+                           (b'{"get": "records", "count": 2000000000}\n', "count must be 1 to 10^9"),
+                           (b'{"get": "status", "get": "status"}\n', '"get" is not known here, or is there twice'),
+                           (b'{"get": "records", "from": [1]}\n', "from must be a whole number"), (b"x" * 5000, "4096"),
                            (b'{"get": "status"', "within 2 s")):
         answer = json.loads(ask(gateway, request))
         check(words in answer["error"] and answer["kind"] in ("reject", "retry"), f"{request[:40]}: {answer}")

@@ -207,8 +207,10 @@ def wrong(world, proof):
     # Not known for a proof any more: not read as anything else.
     _, _, code = world.run("sealring", "verify", world.write("odd.tlog-proof", b"C" + good[1:]), code=None)
     check_equal(code, UNREADABLE, "a file of another kind")
-    world.run("sealring", "verify", proof, "--min-size", "3", code=2)
-    world.run("sealring", "verify", world.path("gateway"), "--payload", proof, code=2)
+    _, err = world.run("sealring", "verify", proof, "--min-size", "3", code=2)
+    check("--min-size: is for logs, not for the proof of a record" in err, err)
+    _, err = world.run("sealring", "verify", world.path("gateway"), "--payload", proof, code=2)
+    check("--payload" in err, err)
 
 
 class Liar:
