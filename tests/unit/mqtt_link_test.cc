@@ -3,6 +3,7 @@
 #include <map>
 #include <random>
 
+#include "drivers/mqtt_session.h"
 #include "tests/unit/mqtt_fixture.h"
 #include "tests/unit/temp_dir.h"
 
@@ -202,6 +203,18 @@ TEST_CASE("link: on 3.1.1 a session that is known to be subscribed is left alone
     CHECK(peer.read() == Bytes("\xe0\0", 2));  // DISCONNECT, and no SUBSCRIBE before it
     CHECK(r.remembered());
   }
+}
+
+TEST_CASE("link: from CONNECT on nothing is known of a session, however old it is") {
+  MqttSession session(source_config(1, 1, 4));
+  CHECK_FALSE(session.connecting());
+  session.subscribed();
+  CHECK(session.connecting());
+  CHECK_FALSE(session.connecting());  // CONNACK did not come
+  session.subscribed();
+  REQUIRE(session.connecting());
+  session.resumed();
+  CHECK(session.connecting());
 }
 
 TEST_CASE("link: on 3.1.1 it subscribes on any doubt") {
