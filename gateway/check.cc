@@ -247,7 +247,8 @@ class Check {
                                     "; the daemon makes it again from the other");
       if (one == epoch + 1)
         error("store", "neither epoch key " + std::to_string(epoch) + " nor " + std::to_string(one) +
-                           " has a file that can be read: the log cannot be continued without (" + trouble + ")");
+                           " has a file that can be read (" + trouble +
+                           "): bring it back, or the log goes on with a break");
     }
   }
 

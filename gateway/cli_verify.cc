@@ -16,6 +16,7 @@ constexpr std::size_t kMaxProofBytes = 16u << 20;  // of a proof or a payload; f
 struct VerifyArguments {
   std::string path, policy, anchor, payload;
   std::uint64_t min_size = 0;
+  std::vector<std::uint64_t> accepted_breaks;
   bool json = false;
 };
 
@@ -50,6 +51,8 @@ std::optional<int> verify_file(const VerifyArguments& arguments, const VerifyOpt
   proof.policy = options.policy;
   proof.anchors = options.anchors;
   if (options.min_size > 0) return fail(reject_error("--min-size: is for logs, not for the proof of a record"), kUsage);
+  if (!options.accepted_breaks.empty())
+    return fail(reject_error("--accept-break: is for logs, not for the proof of a record"), kUsage);
   if (!arguments.payload.empty()) {
     Result<Bytes> payload = read_file(arguments.payload, kMaxProofBytes);
     if (!payload) return fail(std::move(payload).error().in("--payload"), kUsage);
@@ -65,6 +68,7 @@ int run_verify(const VerifyArguments& arguments) {
   VerifyOptions options;
   options.path = arguments.path;
   options.min_size = arguments.min_size;
+  options.accepted_breaks = {arguments.accepted_breaks.begin(), arguments.accepted_breaks.end()};
   if (!arguments.anchor.empty()) {
     Result<std::vector<Anchor>> anchors = read_anchors(arguments.anchor);
     if (!anchors) return fail(std::move(anchors).error().in("--anchor"), kUsage);
@@ -105,6 +109,8 @@ void add_verify(CLI::App& app, int& code) {
   sub->add_option("--anchor", a.anchor, "the line that `sealring init` printed, or a file of such lines")
       ->type_name("FILE");
   sub->add_option("--min-size", a.min_size, "the log must have at least so many entries")->type_name("N");
+  sub->add_option("--accept-break", a.accepted_breaks, "a break at this index is known, and no fault (repeatable)")
+      ->type_name("INDEX");
   sub->add_option("--payload", a.payload, "of a proof: the payload to compare with the record")->type_name("FILE");
   sub->add_flag("--json", a.json, "for programs");
   sub->footer(
@@ -114,6 +120,7 @@ void add_verify(CLI::App& app, int& code) {
       "   0  fine: all that was asked for is proven\n"
       "  10  fine, but with breaks, losses or oddities, which are named\n"
       "  11  unproven: nothing is wrong, but the evidence is too weak\n"
+      "  12  broken: an epoch key was lost, and no --accept-break names the place\n"
       "  20  tampered or damaged\n"
       "  21  truncated: entries that provably existed are not here\n"
       "  22  forked: two histories under one key\n"

@@ -151,7 +151,7 @@ Result<std::unique_ptr<SoftwareSigner>> EpochKeys::load(std::uint64_t epoch) {
   if (!first.there && !second.there)
     return Error{ErrorKind::missing, "the epoch key file " + path(epoch) + " and its copy are not there"};
   if (!first.whole && !second.whole)
-    return fatal_error("the epoch key file " + path(epoch) + " and its copy are both damaged");
+    return Error{ErrorKind::missing, "the epoch key file " + path(epoch) + " and its copy are damaged or not there"};
   if (first.whole && second.whole && first.seed.bytes != second.seed.bytes)
     return fatal_error("the epoch key file " + path(epoch) + " and its copy hold different keys");
   const Copy& good = first.whole ? first : second;

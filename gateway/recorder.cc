@@ -43,56 +43,68 @@ Status Recorder::open() {
   if (contents.replayed > 0)
     diag(DiagLevel::notice, "went on after an unclean stop: " + std::to_string(contents.replayed) +
                                 " frames that only the journal had were moved into the ring");
-  auto key = epochs_.load(epoch_);
-  if (!key) return std::move(key).error().in("epoch " + std::to_string(epoch_));
-  epoch_key_ = std::move(key).value();
-  SEALRING_TRY(check_epoch_key());
-  SEALRING_TRY(epochs_.erase_before(epoch_));  // a kill may have come between handover and erasing
   SEALRING_TRY(rebuild_tail());
+  SEALRING_ASSIGN(const std::optional<PublicKey> named, named_epoch_key());
+  SEALRING_TRY(check_last_frame(named));
   SEALRING_TRY(finish_cut_short_seal());
+  SEALRING_TRY(load_epoch_key());
+  SEALRING_TRY(epochs_.erase_before(epoch_));  // a kill may have come between handover and erasing
   SEALRING_TRY(ask_for_signatures());
   segment_began_ = last_record_ = steady_clock::now();
   segment_has_records_ = range_.size() > ring_.contents().segment_start;
   return {};
 }
 
-// The key must be the one that the log names for this epoch, and the last frame must be by it.
-Status Recorder::check_epoch_key() {
-  const Ring::Contents& contents = ring_.contents();
-  const std::uint64_t namer = epoch_ == 0 ? 0 : contents.segment_start - 1;
-  auto bytes = ring_.entries(namer, 1);
-  if (bytes) {
-    SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(*bytes).substr(2)));
-    const PublicKey* named = nullptr;
-    if (const auto* genesis = std::get_if<Genesis>(&entry.body)) named = &genesis->epoch_key;
-    if (const auto* handover = std::get_if<Handover>(&entry.body)) named = &handover->next_key;
-    if (named == nullptr || *named != epoch_key_->public_key())
-      return fatal_error("the epoch key file of epoch " + std::to_string(epoch_) + " is not the key that entry " +
-                         std::to_string(namer) + " of the log names");
-  }
-  const FrameHeader& last = contents.last;
-  if (last.epoch != epoch_) return {};
+// The key of the open segment's epoch, as the entry before it names it. None: that entry was released.
+Result<std::optional<PublicKey>> Recorder::named_epoch_key() const {
+  const std::uint64_t namer = epoch_ == 0 ? 0 : ring_.contents().segment_start - 1;
+  const Result<Bytes> bytes = ring_.entries(namer, 1);
+  if (!bytes && bytes.error().kind == ErrorKind::missing) return std::optional<PublicKey>();
+  if (!bytes) return bytes.error();
+  SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(*bytes).substr(2)));
+  if (const auto* genesis = std::get_if<Genesis>(&entry.body)) return std::optional(genesis->epoch_key);
+  if (const auto* handover = std::get_if<Handover>(&entry.body)) return std::optional(handover->next_key);
+  if (const auto* lost = std::get_if<KeyBreak>(&entry.body)) return std::optional(lost->next_key);
+  return fatal_error("entry " + std::to_string(namer) + " of the log should name the key of epoch " +
+                     std::to_string(epoch_) + ", and does not");
+}
+
+// Where a kill came before the segment of a break could be closed, the last frame is of the epoch after it.
+Status Recorder::check_last_frame(const std::optional<PublicKey>& named) const {
+  const FrameHeader& last = ring_.contents().last;
+  if (!named || last.epoch != epoch_) return {};
   const Bytes text = Checkpoint{origin_, last.end(), last.root}.text();
-  if (!ed25519_verify(epoch_key_->public_key(), text, last.signature))
+  if (!ed25519_verify(*named, text, last.signature))
     return fatal_error("the signature of the last frame, of size " + std::to_string(last.end()) +
                        ", is not by the key of epoch " + std::to_string(epoch_));
   return {};
 }
 
-// Killed between a durable handover and the end of the seal: the rest of the seal, by the same code.
+// Killed between a durable handover, or break, and the end of the seal: the rest of the seal, by the same code.
 Status Recorder::finish_cut_short_seal() {
   if (range_.size() == ring_.contents().segment_start) return {};
   SEALRING_ASSIGN(const Bytes bytes, ring_.entries(range_.size() - 1, 1));
   SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(bytes).substr(2)));
-  const auto* handover = std::get_if<Handover>(&entry.body);
-  if (handover == nullptr) return {};
-  auto next = epochs_.load(epoch_ + 1);
-  if (!next) return std::move(next).error().in("epoch " + std::to_string(epoch_ + 1));
-  if ((*next)->public_key() != handover->next_key)
-    return fatal_error("the epoch key file of epoch " + std::to_string(epoch_ + 1) +
-                       " is not the key that the last handover names");
-  epoch_key_ = std::move(next).value();
+  if (!std::holds_alternative<Handover>(entry.body) && !std::holds_alternative<KeyBreak>(entry.body)) return {};
   return close_and_sign();
+}
+
+Status Recorder::load_epoch_key() {
+  SEALRING_ASSIGN(const std::optional<PublicKey> named, named_epoch_key());
+  auto key = epochs_.load(epoch_);
+  if (!key && key.error().kind != ErrorKind::missing)
+    return std::move(key).error().in("epoch " + std::to_string(epoch_));
+  if (!key) {
+    diag(DiagLevel::error, "alarm: " + key.error().message +
+                               ": recording goes on with a new key, and the log says that here its chain is broken");
+    return {};
+  }
+  if (named && *named != (*key)->public_key())
+    return fatal_error("the epoch key file of epoch " + std::to_string(epoch_) +
+                       " holds another key than the log names: bring the right one back, or, if it is lost, remove "
+                       "both files, and the log goes on with a break");
+  epoch_key_ = std::move(key).value();
+  return {};
 }
 
 Status Recorder::ask_for_signatures() {
@@ -130,7 +142,9 @@ Result<Hash> Recorder::subtree_hash_at(std::uint64_t size) const {
 
 // --- the order of durability ---
 
-Status Recorder::commit() {
+Status Recorder::commit() { return commit_as(*epoch_key_, epoch_); }
+
+Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch) {
   if (draft_.count == 0) {
     release_acknowledgements();
     return {};
@@ -139,7 +153,7 @@ Status Recorder::commit() {
   frame.entries.swap(draft_.entries);
   frame.header.first = range_.size();
   frame.header.count = draft_.count;
-  frame.header.epoch = epoch_;
+  frame.header.epoch = epoch;
 
   // 1. Extend the tree. A crash here loses what nobody was told of.
   CompactRange range = range_;
@@ -156,8 +170,7 @@ Status Recorder::commit() {
 
   // 2. Sign the root. The signature goes nowhere but into the frame; a crash here makes it unknown to all, and the same
   //    epoch key may sign another root of this size after the restart.
-  SEALRING_ASSIGN(frame.header.signature,
-                  epoch_key_->sign(Checkpoint{origin_, range.size(), frame.header.root}.text()));
+  SEALRING_ASSIGN(frame.header.signature, key.sign(Checkpoint{origin_, range.size(), frame.header.root}.text()));
 
   // 3. Make it durable. A crash in here leaves the whole frame or nothing; either way no acknowledgement went out, the
   //    broker sends the messages again, and redelivery.h finds out which.
@@ -288,6 +301,29 @@ Status Recorder::close_and_sign() {
   return ask_for_signatures();
 }
 
+// Nobody can sign for the open epoch any more. What it has signed stands; the next one begins with this entry.
+Status Recorder::record_break() {
+  SEALRING_ASSIGN(auto next, SoftwareSigner::generate());
+  SEALRING_TRY(epochs_.save(epoch_ + 1, *next));
+  KeyBreak lost;
+  lost.epoch = epoch_;
+  lost.size = range_.size();
+  lost.root = range_.root();
+  lost.next_key = next->public_key();
+  for (const Segment& segment : ring_.segments()) {
+    lost.receipted = segment.start;  // those before it were released, so they had their receipts
+    if (segment.state != SegmentState::acknowledged) break;
+  }
+  SEALRING_ASSIGN(lost.by_next, next->sign(break_message(origin_, lost)));
+  scratch_.clear();
+  SEALRING_TRY(encode_entry({common(), lost}, scratch_));
+  append_entry(scratch_);
+  SEALRING_TRY(commit_as(*next, epoch_ + 1));
+  epoch_key_ = std::move(next);
+  SEALRING_TRY(close_and_sign());
+  return add_event(EventCode::alarm, {{"alarm", ByteView("key-lost")}, {"epoch", lost.epoch}, {"break", lost.size}});
+}
+
 // --- the loop ---
 
 steady_clock::time_point Recorder::next_deadline() const {
@@ -362,6 +398,7 @@ Status Recorder::take_changes() {
 }
 
 Status Recorder::run() {
+  if (!epoch_key_) SEALRING_TRY(record_break());
   std::vector<Detail> start = {{"software", ByteView("sealring " SEALRING_VERSION)}};
   if (config_.file_sha256) start.push_back({"config-sha256", *config_.file_sha256});
   SEALRING_TRY(add_event(EventCode::start, std::move(start)));

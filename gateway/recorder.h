@@ -47,8 +47,9 @@ class Recorder {
            const std::vector<std::string>& brokers = {""});
   ~Recorder();
 
-  // Makes the recorder ready to go on where the log ends: loads the epoch key and checks it against the log, finishes
-  // a seal that was cut short, has signed what is closed but not signed. fatal: the epoch key is lost or another one.
+  // Makes the recorder ready to go on where the log ends: finishes a seal that was cut short, has signed what is closed
+  // but not signed, loads the epoch key and checks it against the log. A key that is lost is no reason to stop: run()
+  // begins with a break then (docs/log.md §3). fatal: the key's file holds another key than the log names.
   Status open();
   // Where acknowledgements go. Before run().
   using Release = std::function<void(std::uint32_t source, std::uint64_t connection, std::uint64_t tag)>;
@@ -115,7 +116,9 @@ class Recorder {
 
   std::uint64_t next_index() const { return range_.size() + draft_.count; }
   EntryCommon common() const;
-  Status check_epoch_key();
+  Result<std::optional<PublicKey>> named_epoch_key() const;
+  Status check_last_frame(const std::optional<PublicKey>& named) const;
+  Status load_epoch_key();
   Status rebuild_tail();
   Status finish_cut_short_seal();
   Status ask_for_signatures();
@@ -141,6 +144,7 @@ class Recorder {
   bool same_content(std::uint64_t index, const SourceItem& item) const;
 
   Status commit();
+  Status commit_as(SoftwareSigner& key, std::uint64_t epoch);
   void release_acknowledgements();
   Status when_room(const std::function<Status()>& change);
   void set_waiting_for_room(bool waiting);
@@ -149,6 +153,7 @@ class Recorder {
   Status log_receipts();
   Status seal();
   Status close_and_sign();
+  Status record_break();
   bool seal_is_due() const;
   Status tick();
   Status check_clock();
@@ -166,7 +171,7 @@ class Recorder {
   std::string origin_;
   CompactRange range_;
   std::uint64_t epoch_ = 0;
-  std::unique_ptr<SoftwareSigner> epoch_key_;
+  std::unique_ptr<SoftwareSigner> epoch_key_;  // none between open() and run(): lost
   std::vector<Source> sources_;
   Source* from_ = nullptr;  // whose item is being taken
   Draft draft_;

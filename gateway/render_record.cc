@@ -92,6 +92,7 @@ std::string kind_title(const Entry& entry) {
   if (std::holds_alternative<Part>(entry.body)) return "part";
   if (std::holds_alternative<Event>(entry.body)) return "event";
   if (std::holds_alternative<Handover>(entry.body)) return "handover";
+  if (std::holds_alternative<KeyBreak>(entry.body)) return "break";
   if (std::holds_alternative<Receipt>(entry.body)) return "receipt";
   return "unknown";
 }
@@ -109,6 +110,9 @@ std::string words(const Entry& entry) {
   }
   if (const auto* handover = std::get_if<Handover>(&entry.body))
     return "handover: epoch " + std::to_string(handover->epoch) + " ends at size " + std::to_string(handover->size);
+  if (const auto* lost = std::get_if<KeyBreak>(&entry.body))
+    return "BREAK: the key of epoch " + std::to_string(lost->epoch) + " was lost; at size " +
+           std::to_string(lost->size) + " a new one begins";
   if (const auto* receipt = std::get_if<Receipt>(&entry.body)) {
     const std::size_t line = receipt->note.find('\n');
     const std::size_t end = line == ByteView::npos ? line : receipt->note.find('\n', line + 1);
@@ -239,6 +243,13 @@ void put_body(OrderedJson& json, const Record& record, const Entry& entry) {
     json["next_key"] = base64(view(handover->next_key));
     json["by_old"] = base64(view(handover->by_old));
     json["by_next"] = base64(view(handover->by_next));
+  } else if (const auto* lost = std::get_if<KeyBreak>(&entry.body)) {
+    json["epoch"] = lost->epoch;
+    json["size"] = lost->size;
+    json["root"] = base64(view(lost->root));
+    json["next_key"] = base64(view(lost->next_key));
+    json["by_next"] = base64(view(lost->by_next));
+    json["receipted"] = lost->receipted;
   } else if (const auto* receipt = std::get_if<Receipt>(&entry.body)) {
     put_bytes(json, "note", receipt->note);
   } else {

@@ -18,16 +18,18 @@ int severity(Verdict v) {
       return 1;
     case Verdict::unproven:
       return 2;
-    case Verdict::truncated:
+    case Verdict::broken:
       return 3;
-    case Verdict::unreadable:
+    case Verdict::truncated:
       return 4;
-    case Verdict::forked:
+    case Verdict::unreadable:
       return 5;
-    case Verdict::tampered:
+    case Verdict::forked:
       return 6;
+    case Verdict::tampered:
+      return 7;
   }
-  return 6;
+  return 7;
 }
 
 std::string folder_of(std::string_view origin) { return hex(view(sha256(origin))); }
@@ -63,6 +65,7 @@ Trust PathVerifier::trust_for(const EvidenceSource& source, const Anchor* anchor
   Trust trust;
   if (anchor) trust.anchor = *anchor;
   trust.min_size = options_.min_size;
+  trust.accepted_breaks = options_.accepted_breaks;
   trust.on_progress = options_.on_progress;
   if (!options_.policy) return trust;
   trust.policy = &*options_.policy;
@@ -163,6 +166,8 @@ const char* verdict_name(Verdict verdict) {
       return "named";
     case Verdict::unproven:
       return "unproven";
+    case Verdict::broken:
+      return "broken";
     case Verdict::tampered:
       return "tampered";
     case Verdict::truncated:
@@ -181,6 +186,8 @@ const char* verdict_meaning(Verdict verdict) {
       return "everything that was asked for is proven";
     case Verdict::named:
       return "nothing contradicts the evidence, but see the breaks, losses or oddities named above";
+    case Verdict::broken:
+      return "nothing contradicts the evidence, but the chain of epoch keys has a break that was not accepted";
     case Verdict::unproven:
       return "nothing contradicts the evidence, but it is weaker than it should be";
     case Verdict::tampered:

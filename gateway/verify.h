@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "crypto/policy.h"
 
@@ -21,13 +22,15 @@ enum class Verdict {
   fine = 0,
   named = 10,       // fine, with breaks, losses or oddities that are named
   unproven = 11,    // nothing is wrong, but the evidence is weaker than asked for
+  broken = 12,      // the chain of epoch keys has a break that was not accepted by its index
   tampered = 20,    // something does not match: damaged or changed
   truncated = 21,   // entries that provably existed are not here
   forked = 22,      // the identity key signed two histories
   unreadable = 30,  // the bytes could not be had
 };
-const char* verdict_name(Verdict verdict);     // "fine", "named", ...
-Verdict worse_of(Verdict a, Verdict b);        // tampered > forked > truncated > unreadable > unproven > named > fine
+const char* verdict_name(Verdict verdict);  // "fine", "named", ...
+Verdict worse_of(Verdict a,
+                 Verdict b);  // tampered > forked > unreadable > truncated > broken > unproven > named > fine
 const char* verdict_meaning(Verdict verdict);  // a sentence for people
 
 struct Finding {
@@ -52,6 +55,8 @@ struct VerifyOptions {
   std::optional<Policy> policy;
   std::vector<Anchor> anchors;
   std::uint64_t min_size = 0;  // known from outside: fewer entries are a truncation
+  // Indices of breaks that the auditor knows of and accepts: they are named then, and no more.
+  std::set<std::uint64_t> accepted_breaks;
   // Called after each segment, on the caller's thread: entries read of those that one log's evidence claims to have.
   std::function<void(const std::string& where, std::uint64_t done, std::uint64_t of)> on_progress;
 };
@@ -60,6 +65,14 @@ struct VerifyOptions {
 struct ReceiptSeen {
   std::uint64_t size = 0;
   std::map<std::string, std::uint64_t> cosigned_by;  // name -> POSIX time
+};
+
+// The secret of an epoch was lost. Entries [from, index) had no more than the identity key to stand on while it was so,
+// and no later receipt changes that.
+struct BreakSeen {
+  std::uint64_t index = 0, epoch = 0;
+  std::uint64_t from = 0;  // the largest size at or below it that a receipt covers
+  std::string where;
 };
 
 struct LogReport {
@@ -73,14 +86,16 @@ struct LogReport {
   std::uint64_t size = 0;
   Hash root{};
   std::uint64_t segments = 0;
-  std::uint64_t leaves = 0;                     // recomputed
-  std::uint64_t checkpoints = 0;                // sealed ones whose root and identity signature hold
-  std::uint64_t handovers = 0;                  // with both signatures, position and root
+  std::uint64_t leaves = 0;       // recomputed
+  std::uint64_t checkpoints = 0;  // sealed ones whose root and identity signature hold
+  std::uint64_t handovers = 0;    // with both signatures, position and root
+  std::vector<BreakSeen> breaks;
   std::uint64_t epoch_signatures = 0;           // of frames; only a store has them
   std::map<std::string, std::uint64_t> kinds;   // "message", "event", "kind 77" -> how many
   std::map<std::string, std::uint64_t> events;  // "start", "heartbeat" -> how many
   std::uint64_t receipts = 0;                   // found
   std::uint64_t receipts_counted = 0;           // of them: root, signatures and quorum hold under the given policy
+  std::vector<std::uint64_t> receipted_sizes;   // of those counted, in no order
   std::optional<ReceiptSeen> highest_receipt;   // of those counted
   std::uint64_t logged_receipts = 0;            // receipt entries within the log, root and identity's line right
   std::optional<std::uint64_t> witnessed;       // size of the witness' latest checkpoint

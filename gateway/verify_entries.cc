@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "crypto/merkle.h"
 #include "crypto/sha256.h"
 #include "gateway/verify_log.h"
@@ -12,11 +14,10 @@ std::string kind_name(const Entry& entry) {
     std::string operator()(const Part&) { return "part"; }
     std::string operator()(const Event&) { return "event"; }
     std::string operator()(const Handover&) { return "handover"; }
+    std::string operator()(const KeyBreak&) { return "break"; }
     std::string operator()(const Receipt&) { return "receipt"; }
     std::string operator()(const Opaque& o) {
       switch (static_cast<EntryKind>(o.kind)) {
-        case EntryKind::key_break:
-          return "break";
         case EntryKind::rotation:
           return "rotation";
         case EntryKind::succession:
@@ -32,8 +33,8 @@ std::string kind_name(const Entry& entry) {
 }
 
 std::string event_label(EventCode code) {
-  if (code > EventCode::alarm) return "event " + std::to_string(static_cast<std::uint64_t>(code));
-  return event_name(code);
+  const std::string name = event_name(code);
+  return name.empty() ? "event " + std::to_string(static_cast<std::uint64_t>(code)) : name;
 }
 
 }  // namespace
@@ -58,7 +59,12 @@ void EntryChecker::begin_segment(std::uint64_t end, bool sealed) {
     epoch_.reset();
   }
   next_key_.reset();
-  handed_over_ = false;
+  handed_over_ = broken_ = false;
+}
+
+EntryChecker::FrameSigner EntryChecker::signer_of(std::uint64_t first, std::uint64_t end) const {
+  if (!broken_ || end != end_ || first + 1 != end) return {epoch_key_, epoch_};
+  return {next_key_, epoch_ ? std::optional(*epoch_ + 1) : epoch_};
 }
 
 void EntryChecker::lose_track() {
@@ -99,6 +105,7 @@ void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const
   if (auto* part = std::get_if<Part>(&entry.body)) on(*part, place);
   if (auto* event = std::get_if<Event>(&entry.body)) ++report_.events[event_label(event->code)];
   if (auto* handover = std::get_if<Handover>(&entry.body)) on(*handover, place, before);
+  if (auto* lost = std::get_if<KeyBreak>(&entry.body)) on(*lost, place, before);
   if (auto* receipt = std::get_if<Receipt>(&entry.body))
     logged_notes_.push_back({place.index, place.text(), Bytes(receipt->note)});
   if (auto* opaque = std::get_if<Opaque>(&entry.body)) on(*opaque, place);
@@ -153,10 +160,18 @@ void EntryChecker::finish_parts(const EntryPlace& place) {
   parts_.reset();
 }
 
-void EntryChecker::on(const Handover& handover, const EntryPlace& place, const TreeStack& before) {
-  if (!sealed_ || place.index + 1 != end_)
-    return bad(place, "a handover may only be the last entry of a sealed segment");
+// The last entry of a sealed segment; or of a store, where a kill came before the segment could be closed.
+bool EntryChecker::may_end_epoch(const char* what, const EntryPlace& place) {
+  if (place.index + 1 != end_) {
+    bad(place, std::string(what) + " may only be the last entry of a segment");
+    return false;
+  }
   handed_over_ = true;
+  return true;
+}
+
+void EntryChecker::on(const Handover& handover, const EntryPlace& place, const TreeStack& before) {
+  if (!may_end_epoch("a handover", place)) return;
   bool right = true;
   auto wrong = [&](std::string what) {
     right = false;
@@ -178,12 +193,23 @@ void EntryChecker::on(const Handover& handover, const EntryPlace& place, const T
   if (right && epoch_key_) ++report_.handovers;
 }
 
+void EntryChecker::on(const KeyBreak& lost, const EntryPlace& place, const TreeStack& before) {
+  if (!may_end_epoch("a break", place)) return;
+  broken_ = true;
+  if (epoch_ && lost.epoch != *epoch_)
+    bad(place, "is a break of epoch " + std::to_string(lost.epoch) + ", expected was " + std::to_string(*epoch_));
+  if (lost.size != place.index) bad(place, "says that it stands at index " + std::to_string(lost.size));
+  if (lost.root != before.root()) bad(place, "its root is not that of the entries before it");
+  if (!ed25519_verify(lost.next_key, break_message(origin_, lost), lost.by_next))
+    bad(place, "the signature of the epoch that begins does not hold");
+  use_key(lost.next_key, place);
+  next_key_ = lost.next_key;
+  epoch_ = lost.epoch;
+  report_.breaks.push_back({place.index, lost.epoch, 0, place.text()});
+}
+
 void EntryChecker::on(const Opaque& opaque, const EntryPlace& place) {
   switch (static_cast<EntryKind>(opaque.kind)) {
-    case EntryKind::key_break:
-      return report_.find(Verdict::named, place.text(),
-                          "is a break: an epoch key was lost, and what stands between the last receipt before it and "
-                          "here rests on the identity key alone");
     case EntryKind::loss:
       return report_.find(Verdict::named, place.text(), "records a loss: entries that were dropped unsent");
     case EntryKind::rotation:
@@ -203,7 +229,29 @@ void EntryChecker::end_segment(const std::string& file) {
     parts_.reset();
   }
   if (sealed_ && !handed_over_)
-    report_.find(Verdict::tampered, file, "its last entry is not a handover: the chain of epoch keys is broken here");
+    report_.find(Verdict::tampered, file,
+                 "its last entry is neither a handover nor a break: the chain of epoch keys is broken here");
+}
+
+void grade_breaks(const Trust& trust, LogReport& report) {
+  for (BreakSeen& seen : report.breaks) {
+    for (const std::uint64_t size : report.receipted_sizes)
+      if (size <= seen.index) seen.from = std::max(seen.from, size);
+    const bool accepted = trust.accepted_breaks.count(seen.index) != 0;
+    const std::string rest = seen.from == seen.index
+                                 ? "a receipt covers everything before it"
+                                 : "entries [" + std::to_string(seen.from) + ", " + std::to_string(seen.index) +
+                                       ") rest on the identity key alone, for ever";
+    report.find(accepted ? Verdict::named : Verdict::broken, seen.where,
+                "is a break: the key of epoch " + std::to_string(seen.epoch) + " was lost; " + rest +
+                    (accepted ? " (accepted)" : ""));
+  }
+  for (const std::uint64_t index : trust.accepted_breaks) {
+    const auto is_it = [&](const BreakSeen& seen) { return seen.index == index; };
+    if (std::none_of(report.breaks.begin(), report.breaks.end(), is_it))
+      report.find(Verdict::named, "",
+                  "there is no break at index " + std::to_string(index) + " that could be accepted");
+  }
 }
 
 }  // namespace sealring

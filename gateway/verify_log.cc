@@ -169,12 +169,13 @@ void LogPass::read_entries(std::size_t i, const SegmentEvidence& segment) {
 void LogPass::check_frame(const std::string& file, const FrameHeader& frame) {
   const std::string where = file + ": frame " + range_text(frame.first, frame.end());
   if (frame.root != tree_.root()) return find(Verdict::tampered, where, "its root is not that of the entries");
-  if (!checker_.epoch_key()) return;  // after a gap, which is a finding already
-  if (checker_.epoch() && frame.epoch != *checker_.epoch())
+  const EntryChecker::FrameSigner signer = checker_.signer_of(frame.first, frame.end());
+  if (!signer.key) return;  // after a gap, which is a finding already
+  if (signer.epoch && frame.epoch != *signer.epoch)
     return find(Verdict::tampered, where,
-                "is of epoch " + number(frame.epoch) + ", expected was " + number(*checker_.epoch()));
+                "is of epoch " + number(frame.epoch) + ", expected was " + number(*signer.epoch));
   const Checkpoint checkpoint{checker_.origin(), frame.end(), frame.root};
-  if (!ed25519_verify(*checker_.epoch_key(), checkpoint.text(), frame.signature))
+  if (!ed25519_verify(*signer.key, checkpoint.text(), frame.signature))
     return find(Verdict::tampered, where, "the signature of its epoch key does not hold");
   ++report_.epoch_signatures;
 }
@@ -290,8 +291,7 @@ void LogPass::judge() {
 void LogPass::say_what_holds() {
   auto& proven = report_.proven;
   auto& open = report_.open;
-  const bool sound =
-      report_.verdict == Verdict::fine || report_.verdict == Verdict::named || report_.verdict == Verdict::unproven;
+  const bool sound = worse_of(report_.verdict, Verdict::broken) == Verdict::broken;
   if (!sound) {
     open.push_back("anything: see the findings");
     return;
@@ -336,6 +336,7 @@ LogReport LogPass::run() {
       claims.push_back(std::move(claim));
     check_claims(std::move(claims));
   }
+  grade_breaks(trust_, report_);
   name_missing_receipts();
   judge();
   say_what_holds();

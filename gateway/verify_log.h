@@ -14,6 +14,7 @@ struct Trust {
   const Policy* policy = nullptr;
   const VerifierKey* policy_key = nullptr;  // the policy's `log` line of this origin
   std::uint64_t min_size = 0;
+  std::set<std::uint64_t> accepted_breaks;
   std::function<void(const std::string& where, std::uint64_t done, std::uint64_t of)> on_progress;
 };
 
@@ -56,7 +57,7 @@ class EntryChecker {
   };
   EntryChecker(const Trust& trust, LogReport& report) : trust_(trust), report_(report) {}
 
-  // `sealed`: the last entry, end - 1, must be a handover.
+  // `sealed`: the last entry, end - 1, must be a handover or a break.
   void begin_segment(std::uint64_t end, bool sealed);
   void check(const EntryPlace& place, ByteView bytes, const Hash& leaf, const TreeStack& before);
   void end_segment(const std::string& file);
@@ -66,9 +67,13 @@ class EntryChecker {
   const std::string& origin() const { return origin_; }  // empty: not known yet
   const std::optional<VerifierKey>& identity() const { return identity_; }
   void set_identity(const VerifierKey& key);  // and with it the origin
-  // Of the segment under way.
-  const std::optional<PublicKey>& epoch_key() const { return epoch_key_; }
-  const std::optional<std::uint64_t>& epoch() const { return epoch_; }
+  // Whose signature the frame [first, end) of the segment under way must have. Of a break's own frame, which holds
+  // nothing else, it is the key that begins. No key: not known, which is a finding already.
+  struct FrameSigner {
+    std::optional<PublicKey> key;
+    std::optional<std::uint64_t> epoch;
+  };
+  FrameSigner signer_of(std::uint64_t first, std::uint64_t end) const;
   const std::vector<LoggedNote>& logged_notes() const { return logged_notes_; }
 
  private:
@@ -77,6 +82,8 @@ class EntryChecker {
   void on(const Message& message, const EntryPlace& place);
   void on(const Part& part, const EntryPlace& place);
   void on(const Handover& handover, const EntryPlace& place, const TreeStack& before);
+  void on(const KeyBreak& lost, const EntryPlace& place, const TreeStack& before);
+  bool may_end_epoch(const char* what, const EntryPlace& place);
   void on(const Opaque& opaque, const EntryPlace& place);
   void use_key(const PublicKey& key, const EntryPlace& place);
   void finish_parts(const EntryPlace& place);
@@ -92,7 +99,7 @@ class EntryChecker {
   std::optional<PublicKey> epoch_key_, next_key_;
   std::set<PublicKey> keys_;  // every epoch key so far
   std::uint64_t end_ = 0;
-  bool sealed_ = true, handed_over_ = false;
+  bool sealed_ = true, handed_over_ = false, broken_ = false;
   struct Assembly {  // of a message in parts
     std::uint64_t first = 0, next = 0;
     PartsInfo info;
@@ -101,6 +108,9 @@ class EntryChecker {
   std::optional<Assembly> parts_;
   std::vector<LoggedNote> logged_notes_;
 };
+
+// Each break as a finding, with what no receipt before it covers.
+void grade_breaks(const Trust& trust, LogReport& report);
 
 // A root that the identity key has signed: the evidence must agree with it.
 struct Claim {

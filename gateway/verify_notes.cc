@@ -74,6 +74,7 @@ void check_receipt(const SignedNote& note, const std::string& where, const Trust
                        "does not count: the policy's quorum is not met, cosigned by" + (has.empty() ? " nobody" : has));
   }
   ++report.receipts_counted;
+  report.receipted_sizes.push_back(note.checkpoint.size);
   if (!report.highest_receipt || report.highest_receipt->size < note.checkpoint.size)
     report.highest_receipt = ReceiptSeen{note.checkpoint.size, verdict->cosigned_by};
 }

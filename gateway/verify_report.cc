@@ -130,6 +130,13 @@ ReportJson receipts_json(const LogReport& log) {
   return receipts;
 }
 
+ReportJson breaks_json(const LogReport& log) {
+  ReportJson list = ReportJson::array();
+  for (const BreakSeen& seen : log.breaks)
+    list.push_back({{"index", seen.index}, {"epoch", seen.epoch}, {"identity_only_from", seen.from}});
+  return list;
+}
+
 ReportJson log_json(const LogReport& log) {
   ReportJson json = {{"verdict", verdict_name(log.verdict)},
                      {"exit_code", static_cast<int>(log.verdict)},
@@ -145,6 +152,7 @@ ReportJson log_json(const LogReport& log) {
                      {"leaves", log.leaves},
                      {"sealed_checkpoints", log.checkpoints},
                      {"handovers", log.handovers},
+                     {"breaks", breaks_json(log)},
                      {"epoch_signatures", log.epoch_signatures},
                      {"receipts", receipts_json(log)},
                      {"witnessed", nullptr},

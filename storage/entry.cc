@@ -140,6 +140,12 @@ Fault check(const EntryCommon&, const Handover& h) {
   return {};
 }
 
+Fault check(const EntryCommon&, const KeyBreak& b) {
+  if (b.size == 0) return {kSize, "a break before the genesis"};
+  if (b.receipted > b.size) return {kReceipted, "more than there is"};
+  return {};
+}
+
 Fault check(const EntryCommon&, const Receipt& r) {
   if (r.note.empty()) return {kNote, "empty"};
   return {};
@@ -163,6 +169,7 @@ std::size_t pairs(const Message& m) {
 std::size_t pairs(const Part&) { return 4; }
 std::size_t pairs(const Event& e) { return 1 + !e.details.empty(); }
 std::size_t pairs(const Handover&) { return 6; }
+std::size_t pairs(const KeyBreak&) { return 6; }
 std::size_t pairs(const Receipt&) { return 1; }
 std::size_t pairs(const Opaque&) { return 0; }
 
@@ -239,6 +246,15 @@ void put(CborWriter& w, const Handover& h) {
   put_bytes(w, kByNext, view(h.by_next));
 }
 
+void put(CborWriter& w, const KeyBreak& b) {
+  put_uint(w, kEpoch, b.epoch);
+  put_uint(w, kSize, b.size);
+  put_bytes(w, kRoot, view(b.root));
+  put_bytes(w, kNextKey, view(b.next_key));
+  put_bytes(w, kByNext, view(b.by_next));
+  put_uint(w, kReceipted, b.receipted);
+}
+
 void put(CborWriter& w, const Receipt& r) { put_bytes(w, kNote, r.note); }
 void put(CborWriter&, const Opaque&) {}
 
@@ -304,6 +320,16 @@ Bytes handover_message(std::string_view origin, std::uint64_t epoch, std::uint64
   text.append(std::to_string(size)).append("\n");
   text.append(base64(view(root))).append("\n");
   return text.append(base64(view(next_key))).append("\n");
+}
+
+Bytes break_message(std::string_view origin, const KeyBreak& b) {
+  Bytes text = "sealring/break/v1\n";
+  text.append(origin).append("\n");
+  text.append(std::to_string(b.epoch)).append("\n");
+  text.append(std::to_string(b.size)).append("\n");
+  text.append(base64(view(b.root))).append("\n");
+  text.append(base64(view(b.next_key))).append("\n");
+  return text.append(std::to_string(b.receipted)).append("\n");
 }
 
 Status encode_entry(const Entry& entry, Bytes& out) {

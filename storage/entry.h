@@ -22,7 +22,7 @@ enum class EntryKind : std::uint64_t {
   part = 2,  // a later part of a large message
   event = 3,
   handover = 4,
-  key_break = 5,   // reserved
+  key_break = 5,
   rotation = 6,    // reserved
   succession = 7,  // reserved
   receipt = 8,
@@ -122,6 +122,19 @@ struct Handover {
 Bytes handover_message(std::string_view origin, std::uint64_t epoch, std::uint64_t size, const Hash& root,
                        const PublicKey& next_key);
 
+// Last entry of an epoch whose secret was lost, in the place of its handover (docs/log.md §3): nobody can sign for that
+// epoch any more, so this entry's own frame is signed by the next key, and only the identity vouches for that.
+struct KeyBreak {
+  std::uint64_t epoch = 0;  // k, the epoch whose key was lost
+  std::uint64_t size = 0;   // c: the entries before this one
+  Hash root{};
+  PublicKey next_key{};
+  std::uint64_t receipted = 0;  // the largest size with a receipt that the gateway knew of; at most c
+  Signature by_next{};          // E(k+1) over break_message
+};
+// "sealring/break/v1\n" origin "\n" k "\n" c "\n" base64(root) "\n" base64(next key) "\n" receipted "\n"
+Bytes break_message(std::string_view origin, const KeyBreak& b);
+
 struct Receipt {
   ByteView note;  // the checkpoint with the log's and the cosigners' lines, verbatim
 };
@@ -132,7 +145,7 @@ struct Opaque {  // a kind this version does not know, or one reserved: verifies
 
 struct Entry {
   EntryCommon common;
-  std::variant<Genesis, Message, Part, Event, Handover, Receipt, Opaque> body;
+  std::variant<Genesis, Message, Part, Event, Handover, KeyBreak, Receipt, Opaque> body;
 };
 
 // Appends the canonical bytes to `out`. reject, `out` unchanged: longer than kMaxEntryBytes; a rule of FORMAT.md broken

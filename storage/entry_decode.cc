@@ -258,6 +258,15 @@ void get(EntryReader& r, Handover& h) {
   h.by_next = r.need_array<64>(kByNext);
 }
 
+void get(EntryReader& r, KeyBreak& b) {
+  b.epoch = r.need_uint(kEpoch);
+  b.size = r.need_uint(kSize);
+  b.root = r.need_array<32>(kRoot);
+  b.next_key = r.need_array<32>(kNextKey);
+  b.by_next = r.need_array<64>(kByNext);
+  b.receipted = r.need_uint(kReceipted);
+}
+
 void get(EntryReader& r, Receipt& receipt) { receipt.note = r.need_bytes(kNote); }
 
 EntryCommon get_common(EntryReader& r) {
@@ -325,6 +334,9 @@ Result<Entry> decode_entry(ByteView bytes) {
       break;
     case EntryKind::handover:
       decode_body<Handover>(r, entry);
+      break;
+    case EntryKind::key_break:
+      decode_body<KeyBreak>(r, entry);
       break;
     case EntryKind::receipt:
       decode_body<Receipt>(r, entry);

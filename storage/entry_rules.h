@@ -26,6 +26,8 @@ constexpr Key kCode{16, "code"}, kDetails{17, "details"};
 // handover
 constexpr Key kEpoch{16, "epoch"}, kSize{17, "size"}, kRoot{18, "root"}, kNextKey{19, "next key"},
     kByOld{20, "signature by old"}, kByNext{21, "signature by next"};
+// break: as a handover, without the signature that nobody can make, and
+constexpr Key kReceipted{22, "receipted"};
 // receipt
 constexpr Key kNote{16, "note"};
 
@@ -49,6 +51,7 @@ Fault check(const EntryCommon& common, const Message& m);
 Fault check(const EntryCommon& common, const Part& p);
 Fault check(const EntryCommon& common, const Event& e);
 Fault check(const EntryCommon& common, const Handover& h);
+Fault check(const EntryCommon& common, const KeyBreak& b);
 Fault check(const EntryCommon& common, const Receipt& r);
 Fault check(const EntryCommon& common, const Opaque& o);
 
@@ -62,6 +65,7 @@ inline EntryKind kind_of(const Message&) { return EntryKind::message; }
 inline EntryKind kind_of(const Part&) { return EntryKind::part; }
 inline EntryKind kind_of(const Event&) { return EntryKind::event; }
 inline EntryKind kind_of(const Handover&) { return EntryKind::handover; }
+inline EntryKind kind_of(const KeyBreak&) { return EntryKind::key_break; }
 inline EntryKind kind_of(const Receipt&) { return EntryKind::receipt; }
 inline EntryKind kind_of(const Opaque& o) { return static_cast<EntryKind>(o.kind); }
 

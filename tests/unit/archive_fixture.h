@@ -130,6 +130,18 @@ class LogBuilder {
     h.by_old = *epoch_key->sign(text);
     h.by_next = *next_key->sign(text);
   }
+  KeyBreak key_break(std::uint64_t receipted) {
+    next_key = test_key(static_cast<int>(101 + epoch));
+    KeyBreak b;
+    b.epoch = epoch;
+    b.size = range.size();
+    b.root = range.root();
+    b.next_key = next_key->public_key();
+    b.receipted = receipted;
+    sign(b);
+    return b;
+  }
+  void sign(KeyBreak& b) { b.by_next = *next_key->sign(break_message(origin, b)); }
   Checkpoint checkpoint() const { return {origin, range.size(), range.root()}; }
   Note note() { return *sign_checkpoint(checkpoint(), *identity); }
   Note receipt() {

@@ -36,6 +36,10 @@ static bool operator==(const Part& a, const Part& b) {
 }
 static bool operator==(const Detail& a, const Detail& b) { return a.name == b.name && a.value == b.value; }
 static bool operator==(const Event& a, const Event& b) { return a.code == b.code && a.details == b.details; }
+static bool operator==(const KeyBreak& a, const KeyBreak& b) {
+  return a.epoch == b.epoch && a.size == b.size && a.root == b.root && a.next_key == b.next_key &&
+         a.receipted == b.receipted && a.by_next == b.by_next;
+}
 static bool operator==(const Handover& a, const Handover& b) {
   return a.epoch == b.epoch && a.size == b.size && a.root == b.root && a.next_key == b.next_key &&
          a.by_old == b.by_old && a.by_next == b.by_next;
@@ -192,6 +196,20 @@ TEST_CASE("the handover of the example is signed by both epoch keys") {
   CHECK(ed25519_verify(h.next_key, message, h.by_next));
 }
 
+TEST_CASE("the break beside the example is signed by the key that begins") {
+  const Bytes break_bytes = entry_vector("break"), genesis_bytes = entry_vector("genesis");
+  const auto entry = decode_entry(break_bytes), genesis = decode_entry(genesis_bytes);
+  REQUIRE(entry.ok());
+  REQUIRE(genesis.ok());
+  const auto& b = std::get<KeyBreak>(entry->body);
+  const Bytes origin(std::get<Genesis>(genesis->body).origin);
+  CHECK(b.size == 4);
+  CHECK(b.receipted == 0);
+  CHECK(break_message(origin, b) ==
+        "sealring/break/v1\n" + origin + "\n0\n4\n" + base64(view(b.root)) + "\n" + base64(view(b.next_key)) + "\n0\n");
+  CHECK(ed25519_verify(b.next_key, break_message(origin, b), b.by_next));
+}
+
 TEST_CASE("every kind survives a round trip") {
   EntryCommon c;
   const Hash hash = to_array<32>(Bytes(32, '\x7f'));
@@ -209,6 +227,7 @@ TEST_CASE("every kind survives a round trip") {
     check_round_trip({c, Event{static_cast<EventCode>(edge), {}}});
     check_round_trip({c, Event{EventCode::alarm, {{"a", edge}, {"b", ByteView()}, {"c", hash}, {"aa", edge}}}});
     check_round_trip({c, Handover{edge, edge + (edge == 0), hash, hash, signature, signature}});
+    check_round_trip({c, KeyBreak{edge, edge + (edge == 0), hash, hash, edge / 2, signature}});
     check_round_trip({c, Receipt{"anything"}});
     Message m = some_message();
     m.packet_id = static_cast<std::uint16_t>(edge);
@@ -334,6 +353,8 @@ TEST_CASE("the encoder refuses what breaks a rule, and leaves the output alone")
   check_refused({{}, Event{EventCode::stop, {{"\xff", std::uint64_t{1}}}}}, "name that is not UTF-8");
   check_refused({{}, Event{EventCode::stop, {{"a", ByteView("\xc0\x80")}}}}, "text that is not UTF-8");
   check_refused({{}, Handover{}}, "key 17 (size)");
+  check_refused({{}, KeyBreak{}}, "key 17 (size)");
+  check_refused({{}, KeyBreak{1, 5, hash, hash, 6, {}}}, "key 22 (receipted)");
   check_refused({{}, Receipt{}}, "key 16 (note)");
   check_refused({{}, Opaque{99}}, "cannot be written");
   EntryCommon booted, connected;

@@ -81,7 +81,7 @@ TEST_CASE("no whole copy is no key", "[epoch]") {
   SECTION("both damaged") {
     write_all(f.keys.path(3), good.substr(1));
     write_all(f.keys.copy_path(3), Bytes(good.size(), '\0'));
-    CHECK(f.keys.load(3).error().kind == ErrorKind::fatal);
+    CHECK(f.keys.load(3).error().kind == ErrorKind::missing);
   }
   SECTION("two different keys") {
     REQUIRE(f.keys.save(4, *test_key(6)).ok());
@@ -93,7 +93,7 @@ TEST_CASE("no whole copy is no key", "[epoch]") {
   SECTION("the file of another epoch") {
     fs::rename(f.keys.path(3), f.keys.path(4));
     fs::rename(f.keys.copy_path(3), f.keys.copy_path(4));
-    CHECK(f.keys.load(4).error().kind == ErrorKind::fatal);
+    CHECK(f.keys.load(4).error().kind == ErrorKind::missing);
   }
 }
 

@@ -28,6 +28,10 @@ TEST_CASE("the lines quoted in FORMAT.md are those of the example log") {
   auto fenced = [](const std::string& text) { return Catch::Contains("```text\n" + text + "```\n"); };
   CHECK_THAT(page.str(), fenced(identity.encode() + " " + hex(view(leaf_hash(genesis_bytes))) + "\n"));
   CHECK_THAT(page.str(), fenced(handover_message(g.origin, 0, 4, h.root, h.next_key)));
+  const Bytes break_bytes = entry_vector("break");
+  const auto lost = decode_entry(break_bytes);
+  REQUIRE(lost.ok());
+  CHECK_THAT(page.str(), fenced(break_message(g.origin, std::get<KeyBreak>(lost->body))));
   CHECK_THAT(page.str(), fenced(Checkpoint{identity.name, 4, h.root}.text()));
   CHECK_THAT(page.str(), Catch::Contains("`" + hex(view(leaf_hash(entry_vector("message")))) + "`"));
 

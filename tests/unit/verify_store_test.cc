@@ -163,10 +163,6 @@ TEST_CASE("a store with its open segment", "[verify]") {
     CHECK(report.verdict == Verdict::named);
     CHECK(says(report, Verdict::named, "has not signed this segment yet"));
   }
-  SECTION("a handover in the open segment") {
-    f.source.list[1].sealed = false;
-    CHECK(tampered(f.check(), "may only be the last entry of a sealed segment"));
-  }
   SECTION("a segment where entries are missing at the end") {
     f.source.list[2].end = 9;
     f.source.refs[2].end = 9;
@@ -179,6 +175,72 @@ TEST_CASE("a store with its open segment", "[verify]") {
   SECTION("what the source itself found") {
     f.source.finding_list.push_back({Verdict::unreadable, "journal", "is gone"});
     CHECK(f.check().verdict == Verdict::unreadable);
+  }
+}
+
+TEST_CASE("the end of an epoch in the open segment", "[verify]") {
+  Fixture f;
+  f.log.add_genesis();
+  f.log.add_message("one");
+  f.frame();
+  SECTION("is its end: a kill came before the segment could be closed") {
+    f.log.add({f.log.common(), f.log.handover()});
+    f.frame();
+    f.close(false);
+    CHECK(f.check().verdict == Verdict::unproven);  // there is no receipt yet
+    CHECK(f.check().handovers == 1);
+  }
+  SECTION("is not before its end") {
+    f.log.add({f.log.common(), f.log.handover()});
+    f.log.add_message("two");
+    f.frame();
+    f.close(false);
+    CHECK(tampered(f.check(), "a handover may only be the last entry of a segment"));
+  }
+}
+
+TEST_CASE("the frame of a break", "[verify]") {
+  Fixture f;
+  f.log.add_genesis();
+  f.log.add_message("one");
+  f.frame();
+  const auto close_after_break = [&](bool sealed) {
+    f.close(sealed);
+    f.log.begin_next();
+    if (!sealed) return;
+    f.log.add_message("two");
+    f.frame();
+    f.close(false);
+  };
+  const auto by_next = [&] {
+    std::swap(f.log.epoch_key, f.log.next_key);
+    ++f.log.epoch;
+    f.frame();
+    --f.log.epoch;
+    std::swap(f.log.epoch_key, f.log.next_key);
+  };
+  SECTION("is by the key that begins") {
+    f.log.add({f.log.common(), f.log.key_break(0)});
+    by_next();
+    const bool sealed = GENERATE(true, false);
+    close_after_break(sealed);
+    const LogReport report = f.check();
+    CHECK(report.verdict == Verdict::broken);
+    CHECK(report.breaks.size() == 1);
+    CHECK(report.epoch_signatures == (sealed ? 3 : 2));
+  }
+  SECTION("is not by the key that was lost") {
+    f.log.add({f.log.common(), f.log.key_break(0)});
+    f.frame();
+    close_after_break(true);
+    CHECK(tampered(f.check(), "is of epoch 0, expected was 1"));
+  }
+  SECTION("holds nothing else") {
+    f.log.add_message("slipped in");
+    f.log.add({f.log.common(), f.log.key_break(0)});
+    by_next();
+    close_after_break(true);
+    CHECK(tampered(f.check(), "is of epoch 1, expected was 0"));
   }
 }
 

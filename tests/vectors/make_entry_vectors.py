@@ -134,6 +134,7 @@ NAMES = {
     2: {16: "salt", 17: "first", 18: "number", 19: "payload"},
     3: {16: "code", 17: "details"},
     4: {16: "epoch", 17: "size", 18: "root", 19: "next key", 20: "signature by old", 21: "signature by next"},
+    5: {16: "epoch", 17: "size", 18: "root", 19: "next key", 21: "signature by next", 22: "receipted"},
     8: {16: "note"},
 }
 
@@ -215,7 +216,11 @@ def main(folder):
                (len(log[5]).to_bytes(2, "big"), "length of entry 5"), (log[5], "entry 5")]
     write("segment-5", [line for data, words in segment for line in rows(data, 0, words)])
 
-    # Beside the log: every optional key, extremes, and a kind that version 1 does not know.
+    # Beside the log: what would stand in the place of the handover if the key of epoch 0 were lost.
+    lost = f"sealring/break/v1\n{ORIGIN}\n0\n4\n{b64(root)}\n{b64(public(epoch1))}\n0\n".encode()
+    write_entry("break", {**common(5, 4), 16: 0, 17: 4, 18: root, 19: public(epoch1), 21: epoch1.sign(lost), 22: 0})
+
+    # Every optional key, extremes, and a kind that version 1 does not know.
     write_entry("full", {0: 1, 1: 1, 2: -2**63, 3: 0, 4: 2**64 - 1, 5: 2**64 - 1, 6: 2**64 - 1, 7: 2**64 - 1,
                          16: bytes(16), 17: b"", 18: 0b1101, 19: b"\xff" * 300, 20: 65535,
                          21: [[1, 1], [2, 2**32 - 1], [35, 65535], [11, 268435455], [9, b""], [8, b"\xc3"],
