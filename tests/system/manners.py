@@ -340,6 +340,11 @@ class Reloading:
                 check(secret.encode() not in data, f"{secret} is in the log")
 
 
+def idle_heartbeats(log):
+    """Without those that say how the broker's count of drops begins."""
+    return [event for event in log.events_named("heartbeat") if "dropped-total" not in event[1]]
+
+
 def reload(world):
     scene = Reloading(world)
     gateway = scene.gateway
@@ -348,7 +353,7 @@ def reload(world):
     check_equal((event["result"], event["file-sha256"].hex()), ("nothing changed", scene.file_hash()), "the event")
 
     # What can change does: with a heartbeat of a second there are some, without one there were none.
-    check_equal(scene.log.events_named("heartbeat"), [], "heartbeats")
+    check_equal(idle_heartbeats(scene.log), [], "heartbeats")
     gateway.recorder.update({"heartbeat": "1s", "queue_bytes": "8MiB", "commit_interval": "1ms"})
     gateway.upstream["retry_max"] = "2s"
     live = "recorder.commit_interval, recorder.heartbeat, upstream.retry_max"
@@ -357,7 +362,7 @@ def reload(world):
     event = scene.event()
     check_equal((event["changed"], event["needs-restart"], event["file-sha256"].hex()),
                 (live, "recorder.queue_bytes", scene.file_hash()), "the event")
-    wait_until(lambda: scene.log.read().events_named("heartbeat"), "there is a heartbeat", alive=[gateway])
+    wait_until(lambda: idle_heartbeats(scene.log.read()), "there is a heartbeat", alive=[gateway])
     # The second time only what still waits.
     scene.hang_up("nothing changed yet", "needs a restart: recorder.queue_bytes")
     check("changed" not in scene.event(), "nothing changed anew")

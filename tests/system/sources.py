@@ -208,7 +208,9 @@ def broker_killed(world):
     scene.wait_settled()
     scene.restart(scene.broker.kill)
     flagged = scene.wait_settled(under_way - ACKNOWLEDGED)
-    check(under_way - ACKNOWLEDGED <= flagged <= under_way, f"{flagged} flagged of {under_way}")
+    # Of the first messages the relay may have swallowed acknowledgements, too: then those were under way in what was
+    # saved. That nothing else is there twice or missing, wait_settled() has checked.
+    check(under_way - ACKNOWLEDGED <= flagged <= count + under_way, f"{flagged} flagged of {under_way}")
     scene.gateway.stop()
 
 
