@@ -625,7 +625,7 @@ def damaged(world, scene):
     os.rename(store + "epoch-0.key.copy", store + "away")
     finds("warning", "store", "one of the two files of epoch key 0")
     os.rename(store + "epoch-0.key", store + "away2")
-    finds("error", "store", "epoch key 0", "cannot be continued")
+    finds("error", "store", "epoch key 0", "goes on with a break")
     os.rename(store + "away2", store + "epoch-0.key")
     os.rename(store + "away", store + "epoch-0.key.copy")
     os.rename(store + "journal", store + "away")
