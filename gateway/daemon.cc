@@ -109,9 +109,9 @@ SocketServer::Services reading_services(const LogView& log, const RecordIndex& i
   return services;
 }
 
-void after_commit(CommitBell& bell, DayCount& day, const Clock& clock, const Ring& ring) {
+void after_commit(CommitBell& bell, DayCount& day, std::int64_t wall_ns, const Ring& ring) {
   bell.ring();
-  day.look(clock.now().wall_ns, [&] { return written_bytes(ring.usage()); });
+  day.turn(wall_ns, [&] { return written_bytes(ring.usage()); });
 }
 
 // First the sources, while the recorder still makes durable what they handed over and releases its acknowledgements;
@@ -160,7 +160,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   const std::string vkey = VerifierKey{config.origin, KeyType::ed25519, identity->public_key()}.encode();
   CommitBell bell;
   DayCount day(clock.now().wall_ns);
-  recorder.set_on_commit([&] { after_commit(bell, day, clock, *ring); });
+  recorder.set_on_commit([&](std::int64_t wall_ns) { after_commit(bell, day, wall_ns, *ring); });
   std::unique_ptr<SocketServer> server;
   if (!config.socket.empty()) {
     SocketServer::Services services = reading_services(*log, index, bell);

@@ -18,15 +18,21 @@ class DayCount {
 
   explicit DayCount(std::int64_t started_ns) : day_(day_of(started_ns)), since_ns_(started_ns) {}
 
-  // Often enough, that is before anything much is written on a new day. Any thread. `sum()`: as it is now.
+  // Often enough, that is before anything much is written on a new day. Any thread. `sum()`: as it is now; asked only
+  // when a day begins.
+  template <class Sum>
+  void turn(std::int64_t now_ns, Sum&& sum) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const std::int64_t day = day_of(now_ns);
+    if (day == day_) return;
+    day_ = day;
+    since_ns_ = day * kDayNs;
+    before_ = sum();
+  }
   template <class Sum>
   Today look(std::int64_t now_ns, Sum&& sum) {
+    turn(now_ns, sum);
     std::lock_guard<std::mutex> lock(mutex_);
-    if (const std::int64_t day = day_of(now_ns); day != day_) {
-      day_ = day;
-      since_ns_ = day * kDayNs;
-      before_ = sum();
-    }
     return {since_ns_, sum() - before_};
   }
 

@@ -182,7 +182,7 @@ Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch) {
 
   // 4. Move the watermark. A crash from here on costs a redelivery at most.
   release_acknowledgements();
-  if (on_commit_) on_commit_();
+  if (on_commit_) on_commit_(now_.wall_ns);
   frame.entries.clear();  // keep the memory for the next draft
   draft_.entries.swap(frame.entries);
   draft_.count = 0;

@@ -57,7 +57,8 @@ class Recorder {
   // Called on the recorder's thread when a segment was sealed and signed, or acknowledged.
   void set_on_segments(std::function<void()> on_segments) { on_segments_ = std::move(on_segments); }
   // Called on the recorder's thread after each frame: must cost next to nothing. Before run().
-  void set_on_commit(std::function<void()> on_commit) { on_commit_ = std::move(on_commit); }
+  // `wall_ns`: the clock as the recorder read it last.
+  void set_on_commit(std::function<void(std::int64_t wall_ns)> on_commit) { on_commit_ = std::move(on_commit); }
 
   // For a configuration that was read again. Any thread: what is given here is taken at the next turn of run(), the
   // settings and the event config-changed about them together. Texts of the details are UTF-8.
@@ -166,7 +167,8 @@ class Recorder {
   const Clock& clock_;
   RecordQueue& queue_;
   Release release_;
-  std::function<void()> on_segments_, on_commit_;
+  std::function<void()> on_segments_;
+  std::function<void(std::int64_t)> on_commit_;
 
   std::string origin_;
   CompactRange range_;
