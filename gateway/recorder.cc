@@ -282,9 +282,7 @@ Status Recorder::seal() {
   const Bytes message = handover_message(origin_, handover.epoch, handover.size, handover.root, handover.next_key);
   SEALRING_ASSIGN(handover.by_old, epoch_key_->sign(message));
   SEALRING_ASSIGN(handover.by_next, next->sign(message));
-  scratch_.clear();
-  SEALRING_TRY(encode_entry({common(), handover}, scratch_));
-  append_entry(scratch_);
+  SEALRING_TRY(add_entry(handover));
   SEALRING_TRY(commit());
   epoch_key_ = std::move(next);
   SEALRING_TRY(close_and_sign());
@@ -315,9 +313,7 @@ Status Recorder::record_break() {
     if (segment.state != SegmentState::acknowledged) break;
   }
   SEALRING_ASSIGN(lost.by_next, next->sign(break_message(origin_, lost)));
-  scratch_.clear();
-  SEALRING_TRY(encode_entry({common(), lost}, scratch_));
-  append_entry(scratch_);
+  SEALRING_TRY(add_entry(lost));
   SEALRING_TRY(commit_as(*next, epoch_ + 1));
   epoch_key_ = std::move(next);
   SEALRING_TRY(close_and_sign());
@@ -461,11 +457,7 @@ Status Recorder::take_items(std::vector<SourceItem>&& items) {
 Status Recorder::log_receipts() {
   std::vector<Bytes> notes;
   notes.swap(receipts_to_log_);
-  for (const Bytes& note : notes) {
-    scratch_.clear();
-    SEALRING_TRY(encode_entry({common(), Receipt{note}}, scratch_));
-    append_entry(scratch_);
-  }
+  for (const Bytes& note : notes) SEALRING_TRY(add_entry(Receipt{note}));
   return commit();
 }
 

@@ -139,6 +139,8 @@ class Recorder {
   Status add_parts(const SourceItem& item, Message message);
   Status add_rejected(const SourceItem& item, std::optional<std::uint64_t> duplicate_of, const std::string& reason);
   Status add_event(EventCode code, std::vector<Detail> details);
+  using EntryBody = decltype(Entry::body);
+  Status add_entry(EntryBody body);
   void append_entry(ByteView entry);
   std::array<std::uint8_t, 16> next_salt();
   void note_tail(const SourceItem& item, std::uint64_t index, bool flagged);

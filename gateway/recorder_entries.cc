@@ -266,9 +266,7 @@ Status Recorder::add_parts(const SourceItem& item, Message message) {
     part.number = number;
     part.payload = rest.substr(0, kPartPayloadBytes);
     rest.remove_prefix(part.payload.size());
-    scratch_.clear();
-    SEALRING_TRY(encode_entry({common(), part}, scratch_));
-    append_entry(scratch_);
+    SEALRING_TRY(add_entry(part));
   }
   return {};
 }
@@ -289,6 +287,13 @@ Status Recorder::add_rejected(const SourceItem& item, std::optional<std::uint64_
   note_tail(item, index, duplicate_of.has_value());
   std::lock_guard<std::mutex> lock(stats_mutex_);
   ++stats_.rejected;
+  return {};
+}
+
+Status Recorder::add_entry(EntryBody body) {
+  scratch_.clear();
+  SEALRING_TRY(encode_entry({common(), std::move(body)}, scratch_));
+  append_entry(scratch_);
   return {};
 }
 
