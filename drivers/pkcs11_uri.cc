@@ -4,12 +4,13 @@
 #include <set>
 
 #include "crypto/note.h"
+#include "drivers/secret_line.h"
 
 namespace sealring {
 namespace {
 
 constexpr std::size_t kMaxUri = 8192;
-constexpr std::string_view kCredential = "credential:", kFile = "file:";
+constexpr std::string_view kFile = "file:";
 // RFC 7512 §2.3: what may stand there as it is, besides letters, digits and -._~
 constexpr std::string_view kPathCharacters = ":[]@!$'()*+,=&", kQueryCharacters = ":[]@!$'()*+,=/?|";
 
@@ -58,8 +59,8 @@ Status check_text(const std::string& text, std::size_t max, std::size_t offset) 
 }
 
 Status take_pin_source(Pkcs11Uri& uri, const std::string& value, std::size_t offset) {
-  if (value.rfind(kCredential, 0) == 0) {
-    const std::string name = value.substr(kCredential.size());
+  if (value.rfind(kCredentialPrefix, 0) == 0) {
+    const std::string name = value.substr(kCredentialPrefix.size());
     if (name.empty() || name.find('/') != std::string::npos || name[0] == '.')
       return at(offset, "pin-source must be credential:NAME with the plain name of a file");
     uri.pin_source = value;

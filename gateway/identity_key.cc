@@ -77,8 +77,8 @@ Result<PublicKey> try_identity(const GatewayConfig& config, const std::string& c
     SEALRING_ASSIGN(const auto key, load_file(config));
     return key->public_key();
   }
-  SEALRING_ASSIGN(const PublicKey key, token_public_key(config.identity_key, credentials));
   SEALRING_ASSIGN(const Pkcs11Uri uri, key_uri(config.identity_key));
+  SEALRING_ASSIGN(const PublicKey key, pkcs11_public_key({uri, credentials}));
   SEALRING_TRY(Pkcs11Signer({uri, key, credentials}).open());
   return key;
 }
