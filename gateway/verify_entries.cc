@@ -170,41 +170,40 @@ bool EntryChecker::may_end_epoch(const char* what, const EntryPlace& place) {
   return true;
 }
 
+// What handover and break have in common, but for who signed: the place, the tree before it, the key that begins. The
+// key is taken over even from a faulty one, so that one fault is not reported at every later segment.
+template <class Step>
+bool EntryChecker::take_step(const Step& step, const char* what, const Bytes& message, const EntryPlace& place,
+                             const TreeStack& before) {
+  bool right = true;
+  auto wrong = [&](std::string words) {
+    right = false;
+    bad(place, std::move(words));
+  };
+  if (epoch_ && step.epoch != *epoch_)
+    wrong(what + std::to_string(step.epoch) + ", expected was " + std::to_string(*epoch_));
+  if (step.size != place.index) wrong("says that it stands at index " + std::to_string(step.size));
+  if (step.root != before.root()) wrong("its root is not that of the entries before it");
+  if (!ed25519_verify(step.next_key, message, step.by_next))
+    wrong("the signature of the epoch that begins does not hold");
+  use_key(step.next_key, place);
+  next_key_ = step.next_key;
+  epoch_ = step.epoch;
+  return right;
+}
+
 void EntryChecker::on(const Handover& handover, const EntryPlace& place, const TreeStack& before) {
   if (!may_end_epoch("a handover", place)) return;
-  bool right = true;
-  auto wrong = [&](std::string what) {
-    right = false;
-    bad(place, std::move(what));
-  };
-  if (epoch_ && handover.epoch != *epoch_)
-    wrong("ends epoch " + std::to_string(handover.epoch) + ", expected was " + std::to_string(*epoch_));
-  if (handover.size != place.index) wrong("says that it stands at index " + std::to_string(handover.size));
-  if (handover.root != before.root()) wrong("its root is not that of the entries before it");
   const Bytes message = handover_message(origin_, handover.epoch, handover.size, handover.root, handover.next_key);
-  if (epoch_key_ && !ed25519_verify(*epoch_key_, message, handover.by_old))
-    wrong("the signature of the epoch that ends does not hold");
-  if (!ed25519_verify(handover.next_key, message, handover.by_next))
-    wrong("the signature of the epoch that begins does not hold");
-  use_key(handover.next_key, place);
-  // The key is taken over even from a faulty handover, so that one fault is not reported at every later segment.
-  next_key_ = handover.next_key;
-  epoch_ = handover.epoch;
-  if (right && epoch_key_) ++report_.handovers;
+  const bool by_old = epoch_key_ && ed25519_verify(*epoch_key_, message, handover.by_old);
+  if (epoch_key_ && !by_old) bad(place, "the signature of the epoch that ends does not hold");
+  if (take_step(handover, "ends epoch ", message, place, before) && by_old) ++report_.handovers;
 }
 
 void EntryChecker::on(const KeyBreak& lost, const EntryPlace& place, const TreeStack& before) {
   if (!may_end_epoch("a break", place)) return;
   broken_ = true;
-  if (epoch_ && lost.epoch != *epoch_)
-    bad(place, "is a break of epoch " + std::to_string(lost.epoch) + ", expected was " + std::to_string(*epoch_));
-  if (lost.size != place.index) bad(place, "says that it stands at index " + std::to_string(lost.size));
-  if (lost.root != before.root()) bad(place, "its root is not that of the entries before it");
-  if (!ed25519_verify(lost.next_key, break_message(origin_, lost), lost.by_next))
-    bad(place, "the signature of the epoch that begins does not hold");
-  use_key(lost.next_key, place);
-  next_key_ = lost.next_key;
-  epoch_ = lost.epoch;
+  take_step(lost, "is a break of epoch ", break_message(origin_, lost), place, before);
   report_.breaks.push_back({place.index, lost.epoch, 0, place.text()});
 }
 

@@ -83,6 +83,9 @@ class EntryChecker {
   void on(const Part& part, const EntryPlace& place);
   void on(const Handover& handover, const EntryPlace& place, const TreeStack& before);
   void on(const KeyBreak& lost, const EntryPlace& place, const TreeStack& before);
+  template <class Step>
+  bool take_step(const Step& step, const char* what, const Bytes& message, const EntryPlace& place,
+                 const TreeStack& before);
   bool may_end_epoch(const char* what, const EntryPlace& place);
   void on(const Opaque& opaque, const EntryPlace& place);
   void use_key(const PublicKey& key, const EntryPlace& place);
