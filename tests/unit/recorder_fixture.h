@@ -188,6 +188,20 @@ struct Gateway {
   void wait_signed() {
     wait_for([&] { return sealed(false) == 0; });
   }
+  // Messages until the ring is full; returns how many. For segments of 4 MiB.
+  std::uint16_t fill() {
+    const std::string payload(30000, 'x');
+    std::uint16_t id = 0;
+    while (!recorder->stats().waiting_for_room) {
+      if (queue->bytes() < (1u << 20)) message("t", payload, ++id);
+      REQUIRE(id < 4000);
+    }
+    return id;
+  }
+  void receipt_all() {
+    for (const Segment& s : ring->segments())
+      if (s.state == SegmentState::sealed) queue->put_receipt({s.number, s.note});
+  }
   void wait_released(std::uint64_t t) {
     wait_for([&] { return released >= t; });
   }

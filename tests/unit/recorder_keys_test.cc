@@ -65,17 +65,11 @@ TEST_CASE("recorder: a ring that is full of unsigned segments goes on when the t
   g.token.set(TokenSigner::Mode::away);
   g.start();
   g.connect(false);
-  const std::string payload(30000, 'x');
-  std::uint16_t id = 0;
-  while (!g.recorder->stats().waiting_for_room) {
-    if (g.queue->bytes() < (1u << 20)) g.message("t", payload, ++id);
-    REQUIRE(id < 4000);
-  }
+  const std::uint16_t id = g.fill();
   CHECK(g.sealed(true) == 0);
   g.token.set(TokenSigner::Mode::there);
   g.wait_signed();
-  for (const Segment& s : g.ring->segments())
-    if (s.state == SegmentState::sealed) g.queue->put_receipt({s.number, s.note});
+  g.receipt_all();
   g.wait_released(id);
   g.stop();
 }

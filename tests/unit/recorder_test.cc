@@ -325,17 +325,11 @@ TEST_CASE("recorder: a full ring stops acknowledging and goes on by itself once 
   g.config.segment_bytes = 4u << 20;
   g.start();
   g.connect(false);
-  const std::string payload(30000, 'x');
-  std::uint16_t id = 0;
-  while (!g.recorder->stats().waiting_for_room) {
-    if (g.queue->bytes() < (1u << 20)) g.message("t", payload, ++id);
-    REQUIRE(id < 4000);
-  }
+  const std::uint16_t id = g.fill();
   const std::uint64_t before = g.released;
   CHECK(before < id);
   g.wait_signed();
-  for (const Segment& s : g.ring->segments())
-    if (s.state == SegmentState::sealed) g.queue->put_receipt({s.number, s.note});
+  g.receipt_all();
   g.wait_released(id);
   CHECK_FALSE(g.recorder->stats().waiting_for_room);
   g.stop();
@@ -355,12 +349,7 @@ TEST_CASE("recorder: a full ring does not keep it from stopping") {
   Gateway g;
   g.start();
   g.connect(false);
-  const std::string payload(30000, 'x');
-  std::uint16_t id = 0;
-  while (!g.recorder->stats().waiting_for_room) {
-    if (g.queue->bytes() < (1u << 20)) g.message("t", payload, ++id);
-    REQUIRE(id < 4000);
-  }
+  g.fill();
   const std::uint64_t released = g.released;
   g.stop();
   // Everything that was acknowledged is there, and the store opens again.
