@@ -146,7 +146,8 @@ Result<std::optional<SignedCheckpoint>> OriginLog::find_fork(const SignedCheckpo
 // checkpoint that is sent once more says nothing.
 Status OriginLog::note_rollback(const SignedCheckpoint& latest, const SignedCheckpoint& offered) {
   SEALRING_ASSIGN(const auto known, mirror_.find(offered.checkpoint.size));
-  if (!known) keep_evidence(latest, offered, "the second is below the first: an old copy of the log's store?");
+  if (!known)
+    keep_evidence(latest, offered, "the second is below the first: an old copy of the log's store, or cut off?");
   return {};
 }
 

@@ -86,7 +86,11 @@ HttpResponse CollectorService::add_checkpoint(const HttpRequest& request, Role r
   if (log == nullptr) return unknown_log(checkpoint->origin);
   if (auto refusal = refuse_peer(request, log->identity())) return *refusal;
   Result<SignedCheckpoint> accepted = accept_checkpoint(*note, *checkpoint, log->identity().key);
-  if (!accepted.ok()) return sentence(403, as_sentence(accepted.error().message));
+  if (!accepted.ok()) {
+    refusals_.report(DiagLevel::warning, checkpoint->origin + ": refused a checkpoint from " +
+                                             quoted(request.peer_subject, 200) + ": " + accepted.error().message);
+    return sentence(403, as_sentence(accepted.error().message));
+  }
   return answer(role == Role::witness ? log->witness_checkpoint(*body, *accepted)
                                       : log->mirror_checkpoint(*body, *accepted));
 }

@@ -111,9 +111,19 @@ void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const
   if (auto* opaque = std::get_if<Opaque>(&entry.body)) on(*opaque, place);
 }
 
-void EntryChecker::use_key(const PublicKey& key, const EntryPlace& place) {
+void EntryChecker::use_key(const PublicKey& key, std::uint64_t epoch, const EntryPlace& place) {
   if (identity_ && identity_->key == key) bad(place, "takes the identity key for an epoch key");
-  if (!keys_.insert(key).second) bad(place, "takes an epoch key that was in use before");
+  const auto [known, fresh] = keys_.emplace(key, epoch);
+  if (!fresh) bad(place, "takes an epoch key that was in use before, for epoch " + std::to_string(known->second));
+}
+
+std::string EntryChecker::other_signer(ByteView message, const Signature& signature) {
+  if (keys_.size() > searches_left_) return "";  // a forger may make every signature of a long log wrong
+  searches_left_ -= keys_.size();
+  for (const auto& [key, epoch] : keys_)
+    if (ed25519_verify(key, message, signature))
+      return "; it is by the key of epoch " + std::to_string(epoch) + ", outside of its range";
+  return "";
 }
 
 void EntryChecker::on(const Genesis& genesis, const EntryPlace& place) {
@@ -126,7 +136,7 @@ void EntryChecker::on(const Genesis& genesis, const EntryPlace& place) {
     bad(place, "names another identity key: " + key.encode() + ", expected was " + identity_->encode());
   epoch_ = 0;
   epoch_key_ = genesis.epoch_key;
-  use_key(genesis.epoch_key, place);
+  use_key(genesis.epoch_key, 0, place);
 }
 
 void EntryChecker::on(const Message& message, const EntryPlace& place) {
@@ -163,7 +173,7 @@ void EntryChecker::finish_parts(const EntryPlace& place) {
 // The last entry of a sealed segment; or of a store, where a kill came before the segment could be closed.
 bool EntryChecker::may_end_epoch(const char* what, const EntryPlace& place) {
   if (place.index + 1 != end_) {
-    bad(place, std::string(what) + " may only be the last entry of a segment");
+    bad(place, std::string(what) + " may only be the last entry of a segment: the log was cut into other segments");
     return false;
   }
   handed_over_ = true;
@@ -181,12 +191,13 @@ bool EntryChecker::take_step(const Step& step, const char* what, const Bytes& me
     bad(place, std::move(words));
   };
   if (epoch_ && step.epoch != *epoch_)
-    wrong(what + std::to_string(step.epoch) + ", expected was " + std::to_string(*epoch_));
+    wrong(what + std::to_string(step.epoch) + ", expected was " + std::to_string(*epoch_) +
+          ": segments are missing or out of order");
   if (step.size != place.index) wrong("says that it stands at index " + std::to_string(step.size));
   if (step.root != before.root()) wrong("its root is not that of the entries before it");
   if (!ed25519_verify(step.next_key, message, step.by_next))
     wrong("the signature of the epoch that begins does not hold");
-  use_key(step.next_key, place);
+  use_key(step.next_key, step.epoch + 1, place);
   next_key_ = step.next_key;
   epoch_ = step.epoch;
   return right;
@@ -196,8 +207,12 @@ void EntryChecker::on(const Handover& handover, const EntryPlace& place, const T
   if (!may_end_epoch("a handover", place)) return;
   const Bytes message = handover_message(origin_, handover.epoch, handover.size, handover.root, handover.next_key);
   const bool by_old = epoch_key_ && ed25519_verify(*epoch_key_, message, handover.by_old);
-  if (epoch_key_ && !by_old) bad(place, "the signature of the epoch that ends does not hold");
   if (take_step(handover, "ends epoch ", message, place, before) && by_old) ++report_.handovers;
+  if (epoch_key_ && !by_old)
+    bad(place,
+        "the signature of the epoch that ends does not hold: entries of that epoch were changed, or made without its "
+        "key" +
+            other_signer(message, handover.by_old));
 }
 
 void EntryChecker::on(const KeyBreak& lost, const EntryPlace& place, const TreeStack& before) {
@@ -229,7 +244,8 @@ void EntryChecker::end_segment(const std::string& file) {
   }
   if (sealed_ && !handed_over_)
     report_.find(Verdict::tampered, file,
-                 "its last entry is neither a handover nor a break: the chain of epoch keys is broken here");
+                 "its last entry is neither a handover nor a break: its end was cut off, or the log was cut into other "
+                 "segments");
 }
 
 void grade_breaks(const Trust& trust, LogReport& report) {

@@ -176,7 +176,9 @@ void LogPass::check_frame(const std::string& file, const FrameHeader& frame) {
                 "is of epoch " + number(frame.epoch) + ", expected was " + number(*signer.epoch));
   const Checkpoint checkpoint{checker_.origin(), frame.end(), frame.root};
   if (!ed25519_verify(*signer.key, checkpoint.text(), frame.signature))
-    return find(Verdict::tampered, where, "the signature of its epoch key does not hold");
+    return find(
+        Verdict::tampered, where,
+        "the signature of its epoch key does not hold" + checker_.other_signer(checkpoint.text(), frame.signature));
   ++report_.epoch_signatures;
 }
 
@@ -251,7 +253,8 @@ void LogPass::check_claims(std::vector<Claim> claims) {
                " existed by then and are not here: not sent yet, or removed");
   }
   if (reach > report_.size)
-    find(Verdict::truncated, by, "the log had " + number(reach) + " entries, here are only " + number(report_.size));
+    find(Verdict::truncated, by,
+         "the log had " + number(reach) + " entries, here are only " + number(report_.size) + ": its end was cut off");
 }
 
 void LogPass::name_missing_receipts() {

@@ -74,6 +74,8 @@ class EntryChecker {
     std::optional<std::uint64_t> epoch;
   };
   FrameSigner signer_of(std::uint64_t first, std::uint64_t end) const;
+  // To be added to the words on an epoch's signature that does not hold: whether another epoch's key made it.
+  std::string other_signer(ByteView message, const Signature& signature);
   const std::vector<LoggedNote>& logged_notes() const { return logged_notes_; }
 
  private:
@@ -88,7 +90,7 @@ class EntryChecker {
                  const TreeStack& before);
   bool may_end_epoch(const char* what, const EntryPlace& place);
   void on(const Opaque& opaque, const EntryPlace& place);
-  void use_key(const PublicKey& key, const EntryPlace& place);
+  void use_key(const PublicKey& key, std::uint64_t epoch, const EntryPlace& place);
   void finish_parts(const EntryPlace& place);
   void bad(const EntryPlace& place, std::string what) {
     report_.find(Verdict::tampered, place.text(), std::move(what));
@@ -100,7 +102,8 @@ class EntryChecker {
   std::optional<VerifierKey> identity_;
   std::optional<std::uint64_t> epoch_;
   std::optional<PublicKey> epoch_key_, next_key_;
-  std::set<PublicKey> keys_;  // every epoch key so far
+  std::map<PublicKey, std::uint64_t> keys_;  // every epoch key so far, and its epoch
+  std::size_t searches_left_ = 100'000;      // of keys for a signature that does not hold
   std::uint64_t end_ = 0;
   bool sealed_ = true, handed_over_ = false, broken_ = false;
   struct Assembly {  // of a message in parts

@@ -37,7 +37,8 @@ std::optional<SignedNote> check_signed_note(ByteView bytes, const std::string& w
   Result<Checkpoint> checkpoint = Checkpoint::parse(note->text);
   if (!checkpoint) return bad("is not a checkpoint: " + checkpoint.error().message);
   if (checkpoint->origin != identity.name)
-    return bad("is a checkpoint of " + sealring::quoted(checkpoint->origin, 255) + ", not of this log");
+    return bad("is a checkpoint of " + sealring::quoted(checkpoint->origin, 255) +
+               ", not of this log: it was taken from another one");
   switch (check_note_signature(*note, identity)) {
     case SignatureState::absent:
       return bad("has no signature by the identity key " + identity.encode());

@@ -178,6 +178,9 @@ Result<RingState> decode_ring_state(ByteView bytes) {
 }
 
 Result<std::unique_ptr<RingDb>> RingDb::open(const std::string& path, Mode mode, std::uint64_t map_bytes) {
+  struct stat before {};
+  if (mode != Mode::create && ::stat(path.c_str(), &before) == 0 && before.st_size == 0)
+    return fatal_error(path + ": is empty, there is no log in it");  // LMDB's own words are of file descriptors
   MDB_env* env = nullptr;
   if (int rc = mdb_env_create(&env)) return lmdb_error(rc, "create");
   std::unique_ptr<RingDb> db(new RingDb(env, path));

@@ -1,3 +1,4 @@
+#include "tests/unit/capture_stderr.h"
 #include "tests/unit/collector_fixture.h"
 
 using namespace sealring;
@@ -134,6 +135,16 @@ TEST_CASE_METHOD(WitnessTest, "witness and mirror: status codes of bad requests"
   require_sentence(collector.send("GET", "/witness/" + hex_origin + "/tile/0/000"), 404);
   require_sentence(collector.send("GET", "/witness/" + hex_origin), 404);
   require_sentence(collector.send("GET", "/witness/00/checkpoint"), 404);
+}
+
+TEST_CASE_METHOD(WitnessTest, "witness: a checkpoint that the log's key has not signed is told, with its sender") {
+  FakeLog impostor(log.key().name, 'x');
+  impostor.grow(10);
+  const std::string said = stderr_of([&] { CHECK(collector.witness(impostor.add_checkpoint(0, 10)).status == 403); });
+  CHECK_THAT(said, Catch::Matchers::Contains("warning: " + log.key().name +
+                                             ": refused a checkpoint from \"\": the "
+                                             "checkpoint has no signature of " +
+                                             log.key().encode()));
 }
 
 TEST_CASE_METHOD(WitnessTest, "witness: lines of strangers are ignored and not carried on") {

@@ -364,6 +364,11 @@ TEST_CASE("ring: a file that was cut short is refused with words, by writer and 
     CHECK_THAT(opened.error().message, Catch::Matchers::Contains("it was cut short"));
     CHECK_FALSE(StoreReader::open(s.dir / "store").ok());
   }
+  std::filesystem::resize_file(s.dir / "store/ring.lmdb", 0);
+  for (const Error& error : {Ring::open({s.dir / "store"}).error(), StoreReader::open(s.dir / "store").error()}) {
+    CHECK(error.kind == ErrorKind::fatal);
+    CHECK_THAT(error.message, Catch::Matchers::Contains("ring.lmdb: is empty, there is no log in it"));
+  }
 }
 
 // One record of one sector each: the half ends exactly where the last one does.

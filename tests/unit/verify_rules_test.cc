@@ -200,7 +200,19 @@ TEST_CASE("the chain of handovers", "[verify]") {
   SECTION("not signed by the epoch that ends") {
     h.by_old = *test_key(77)->sign(handover_message(log.origin, h.epoch, h.size, h.root, h.next_key));
     close(h);
-    CHECK(tampered(f.report(), "the signature of the epoch that ends"));
+    const VerifyReport report = f.report();
+    CHECK(tampered(report, "the signature of the epoch that ends"));
+    CHECK(report_json(report).find("outside of its range") == std::string::npos);
+  }
+  SECTION("signed by the epoch before it in its place") {
+    h.by_old = *test_key(100)->sign(handover_message(log.origin, h.epoch, h.size, h.root, h.next_key));
+    close(h);
+    CHECK(tampered(f.report(), "it is by the key of epoch 0, outside of its range"));
+  }
+  SECTION("signed by the epoch that begins in its place") {
+    h.by_old = h.by_next;
+    close(h);
+    CHECK(tampered(f.report(), "it is by the key of epoch 2, outside of its range"));
   }
   SECTION("not signed by the epoch that begins") {
     h.by_next = h.by_old;
@@ -219,7 +231,7 @@ TEST_CASE("the chain of handovers", "[verify]") {
     h.next_key = log.next_key->public_key();
     log.sign(h);
     close(h);
-    CHECK(tampered(f.report(), "was in use before"));
+    CHECK(tampered(f.report(), "was in use before, for epoch 0"));
   }
   SECTION("the key of the epoch itself") {
     log.next_key = test_key(101);

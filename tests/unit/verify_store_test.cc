@@ -133,6 +133,10 @@ TEST_CASE("a store with its open segment", "[verify]") {
     frame.signature[5] ^= 1;
     CHECK(tampered(f.check(), "the signature of its epoch key does not hold"));
   }
+  SECTION("a frame signed by an epoch before it") {
+    frame.signature = *test_key(101)->sign(Checkpoint{f.log.origin, frame.end(), frame.root}.text());
+    CHECK(tampered(f.check(), "does not hold; it is by the key of epoch 1, outside of its range"));
+  }
   SECTION("a frame signed by the next epoch") {
     FrameHeader& last = f.source.list[1].frames[0];
     last.signature = *f.log.epoch_key->sign(Checkpoint{f.log.origin, last.end(), last.root}.text());
