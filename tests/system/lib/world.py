@@ -292,10 +292,10 @@ class World:
         self.closers.append(thing)
         return thing
 
-    def enrol(self, ring_size="256MiB", inflight=None, upstream_port=None, identity=None):
+    def enrol(self, ring_size="256MiB", inflight=None, upstream_port=None, identity=None, origin=ORIGIN):
         """Keys, certificates, policies, store and configs of one gateway with its collector and broker; none runs."""
         self.run("sh", os.path.join(HERE, "make_certs.sh"), self.path("tls"), TLS_URI)
-        out, _ = self.run("sealring", "init", self.path("gateway"), "--origin", ORIGIN, "--ring-size", ring_size,
+        out, _ = self.run("sealring", "init", self.path("gateway"), "--origin", origin, "--ring-size", ring_size,
                           *(["--identity-key", identity] if identity else []))
         self.anchor = out.strip().splitlines()[-1]
         self.vkey = self.anchor.split(" ")[0]
@@ -314,7 +314,7 @@ class World:
         collector = self.add(Collector(self)).configure()
         gateway = self.add(Gateway(self))
         gateway.source = broker
-        gateway.top = {"origin": ORIGIN, "store": "store", "identity_key": identity or "identity.key",
+        gateway.top = {"origin": origin, "store": "store", "identity_key": identity or "identity.key",
                        "socket": "sealring.sock"}
         gateway.recorder = {"segment_age": "1s"}
         gateway.broker = {"host": "127.0.0.1", "port": broker.port}
