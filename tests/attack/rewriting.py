@@ -1,45 +1,17 @@
 #!/usr/bin/python3
 """History from before T, changed by whoever has all keys of T: entries rewritten, put in another order, segments cut
 anew, epoch keys used outside of their range. All hashes, and all signatures that those keys can make, are right.
-
-A forgery goes three ways: into the honest archive in the place of what was there, with the receipts left; to a
-collector that has never seen the log and receipts it; and to the one that has seen the original.
 """
 import os
 import shutil
 
-from kit.forge import MESSAGE, Key
+from kit.forge import Key
 from kit.offer import offer
-from kit.scene import BROKEN, FINE, FORKED, NAMED, TAMPERED, Scene
+from kit.scene import BROKEN, FINE, FORKED, NAMED, TAMPERED, Scene, message_of, rewritten
 from kit.store import Forgery
 
 from lib.compare import log_folder
 from lib.world import check, check_equal, main
-
-
-def three_ways(scene, forged, name, *words, code=TAMPERED):
-    """`words`: what verify says of the log by itself."""
-    scene.condemned(scene.in_place(forged, f"{name}-in-place"), (TAMPERED, FORKED), "receipt ", "two histories")
-    scene.condemned(scene.taken(forged, f"{name}-fresh"), code, *words)
-    scene.knowing_collector(f"{name}-knowing")
-    scene.refused(forged, "FORK?", "two roots for one size", answer=("422", "this is a fork"))
-    scene.condemned(scene.collector.archive, FORKED, "refused checkpoint", "two histories")
-
-
-def message_of(history, segment):
-    """Index of one in the middle."""
-    cuts = [0, *history.cuts(), len(history.entries)]
-    found = [i for i in history.indices(MESSAGE) if cuts[segment] <= i < cuts[segment + 1]]
-    return found[len(found) // 2]
-
-
-def rewritten(history, segment, same_length=False):
-    forged, index = history.copy(), message_of(history, segment)
-    payload = b"all was well"
-    if same_length:
-        payload = b"!" * len(history.fields(index)[19])
-    forged.put(index, k19=payload)
-    return forged, index
 
 
 def rewrite(world):
@@ -47,8 +19,8 @@ def rewrite(world):
     scene = Scene(world)
     scene.honest_archive()
     forged, index = rewritten(scene.honest, 1)
-    three_ways(scene, forged, "as-it-was", "its root is not that of the entries before it")
-    three_ways(scene, forged.rechain(index, scene.loot.epoch_key), "signed", "epoch that ends does not hold",
+    scene.three_ways(forged, "as-it-was", "its root is not that of the entries before it")
+    scene.three_ways(forged.rechain(index, scene.loot.epoch_key), "signed", "epoch that ends does not hold",
                "entries of that epoch were changed, or made without its key")
 
 
@@ -58,11 +30,11 @@ def reorder(world):
     scene.honest_archive()
     forged, index = scene.honest.copy(), message_of(scene.honest, 1)
     forged.entries[index], forged.entries[index + 1] = forged.entries[index + 1], forged.entries[index]
-    three_ways(scene, forged.rechain(index, scene.loot.epoch_key), "entries", "entries of that epoch were changed")
+    scene.three_ways(forged.rechain(index, scene.loot.epoch_key), "entries", "entries of that epoch were changed")
     forged = scene.honest.copy()
     a, b, c = scene.honest.cuts()[:3]
     forged.entries[a:c] = forged.entries[b:c] + forged.entries[a:b]
-    three_ways(scene, forged, "segments", "ends epoch 2, expected was 1", "out of order")
+    scene.three_ways(forged, "segments", "ends epoch 2, expected was 1", "out of order")
 
 
 def reseal(world):
@@ -97,13 +69,13 @@ def keys(world):
     present = scene.loot.epoch_key
     forged, index = rewritten(scene.honest, 2)
     words = "epoch that ends does not hold"
-    three_ways(scene, forged.copy().rechain(index, scene.old_keys[1]), "old", words,
+    scene.three_ways(forged.copy().rechain(index, scene.old_keys[1]), "old", words,
                "it is by the key of epoch 1, outside of its range")
-    three_ways(scene, forged.copy().rechain(index, present, begins=present), "present", words,
+    scene.three_ways(forged.copy().rechain(index, present, begins=present), "present", words,
                "it is by the key of epoch 3, outside of its range")
     # From its own range on, and then on and on: the handover to itself is signed as it should be.
     forged, index = rewritten(scene.honest, 1)
-    three_ways(scene, forged.rechain(index, scene.old_keys[1], begins=scene.old_keys[1]), "again",
+    scene.three_ways(forged.rechain(index, scene.old_keys[1], begins=scene.old_keys[1]), "again",
                "takes an epoch key that was in use before, for epoch 1")
 
 
@@ -113,7 +85,7 @@ def made_break(world):
     scene.honest_archive()
     forged, index = rewritten(scene.honest, 1)
     forged.rechain(index, None, by_break=True)
-    three_ways(scene, forged, "break", "is a break: the key of epoch 1 was lost", "rest on the identity key alone",
+    scene.three_ways(forged, "break", "is a break: the key of epoch 1 was lost", "rest on the identity key alone",
                code=BROKEN)
     at = scene.honest.cuts()[1] - 1
     fresh = world.path("break-fresh")

@@ -5,7 +5,7 @@ nothing signed, another key, another anchor, and a log made from scratch by the 
 import os
 import shutil
 
-from kit.forge import GENESIS, HANDOVER, MESSAGE, History, Key, archive, vectors, vkey
+from kit.forge import GENESIS, HANDOVER, MESSAGE, History, Key, vectors, vkey
 from kit.offer import Refused, offer
 from kit.scene import (FINE, FORKED, TAMPERED, TRUNCATED, UNPROVEN, UNREADABLE, Scene, anchor_of)
 
@@ -216,6 +216,8 @@ def from_scratch(world):
     scene.refused(forged, "refused an upload whose entry 0 is not the one that was pinned",
                   answer=("422", "this is another history"), evidence=False)
     check_equal(os.listdir(log_folder(collector.archive) + "/segments"), [], "what was archived")
+    # Not defended: a witness that the forger came to first, with key and certificate, takes the true log for the fork.
+    scene.refused(scene.honest, "FORK?", "two roots for one size", answer=("422", "this is a fork"))
     scene.knowing_collector("knowing")
     scene.refused(forged, "FORK?", "two roots for one size", answer=("422", "this is a fork"))
     scene.condemned(scene.collector.archive, FORKED, "two histories")

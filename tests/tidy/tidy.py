@@ -5,7 +5,7 @@
 
 Rules: who may include whom (docs/architecture.md), lengths of lines, functions and files, every source file built by
 somebody, clang-format, no path of one machine, every third-party package in the table of docs/dependencies.md, every
-diagnostic line in docs/operations.md.
+diagnostic line in docs/operations.md, every test that docs/trust.md names.
 tidy_test.py shows each rule a tree that breaks it.
 """
 import ast
@@ -324,8 +324,48 @@ def check_diagnostics(tree):
                 tree.report(path, line, f"docs/operations.md does not explain {words!r}")
 
 
+THREATS = "## Who can do what"
+
+
+def cases_of(text):
+    """Those that a system test of ours gives to main()."""
+    return set(re.findall(r'\("(\w+)", ', text[text.find("\n    main(") :])) if "\n    main(" in text else set()
+
+
+def check_named_tests(tree):
+    """`tests/FILE CASE...` in docs/trust.md: the file is there, CTest runs it, and it has those cases. Each row of the
+    table of attackers names at least one."""
+    path, threats = "docs/trust.md", False
+    for number, line in enumerate(tree.lines(path), 1):
+        if line.startswith("## "):
+            threats = line.startswith(THREATS)
+        named = 0
+        for name, cases in re.findall(r"`(tests/[^` ]+)((?: \w+)*)`", line):
+            file = name in tree.files
+            if not file and not any(f.startswith(name + "/") for f in tree.files):
+                tree.report(path, number, f"{name} is not there")
+                continue
+            if file and name.endswith(".py") and not is_run(tree, name):
+                tree.report(path, number, f"{name} is in no CMakeLists.txt beside it")
+            for case in cases.split():
+                named += 1
+                if not file or case not in cases_of(tree.read(name)):
+                    tree.report(path, number, f"{name} has no case {case}")
+        if threats and line.startswith("| ") and not line.startswith("| who |") and named == 0:
+            tree.report(path, number, "this row names no case of a test")
+    if not any(line.startswith(THREATS) for line in tree.lines(path)):
+        tree.report(path, 0, f"has no section {THREATS!r}")
+
+
+def is_run(tree, name):
+    folder, file = os.path.split(name)
+    listed = folder + "/CMakeLists.txt"
+    text = re.sub(r"#.*", "", tree.read(listed)) if listed in tree.files else ""
+    return re.search(rf"_test\({file[:-3]}\b", text) is not None
+
+
 CHECKS = (check_includes, check_lengths, check_functions, check_listed, check_machine_paths, check_dependencies,
-          check_diagnostics)
+          check_diagnostics, check_named_tests)
 
 
 def main(argv):

@@ -23,6 +23,12 @@ GOOD = {
         f"| `{package}` | why |\n"
         for package in sorted({package for package, _ in tidy.THIRD_PARTY.values()} | {"clang-tidy", "g++"})),
     "docs/operations.md": "warning `the disk of DIR is full`: make\nroom\n",
+    "docs/trust.md": "`tests/system` and `tests/unit/a.h`\n## Who can do what, and when\n| who | shown by |\n"
+                     "|---|---|\n| root | `tests/system/kill.py once twice`, `tests/system/kill.py once` |\n## Files\n"
+                     "| file | |\n",
+    "tests/system/kill.py": 'if __name__ == "__main__":\n    main(("once", once), ("twice", twice))\n',
+    "tests/system/CMakeLists.txt": "sealring_system_test(kill 60)\n",
+    "tests/unit/a.h": "\n",
     ".clang-format": "BasedOnStyle: Google\nColumnLimit: 120\nAllowShortFunctionsOnASingleLine: None\n",
 }
 
@@ -148,6 +154,19 @@ class TidyTest(unittest.TestCase):
         self.assertEqual(self.findings(said('"make room"')), [])
         self.only(said('"the disc of " + dir'), "crypto/a.cc:9", "does not explain 'the disc of'")
         self.only(said('f(";") +\n       "who knows"'), "crypto/a.cc:9", "who knows")
+
+    def test_named_tests(self):
+        self.only(self.changed("docs/trust.md", "once twice", "once thrice"), "trust.md:5", "has no case thrice")
+        self.only(self.changed("docs/trust.md", "a.h`", "b.h`"), "trust.md:1", "b.h is not there")
+        self.only(self.changed("docs/trust.md", "a.h`", "a.h one`"), "a.h has no case one")
+        self.only(self.changed("docs/trust.md", "`tests/system`", "`tests/x`"), "tests/x is not there")
+        self.only(self.changed("docs/trust.md", "| file | |", "`tests/system/kill.py never`"), "no case never")
+        row = "| thief | `tests/system/kill.py` |\n## Files"
+        self.only(self.changed("docs/trust.md", "## Files", row), "trust.md:6", "names no case")
+        self.only(self.changed("docs/trust.md", "## Who can do what", "## Whoever"), "no section")
+        for other in ("sealring_system_test(killer 60)\n", "# sealring_system_test(kill 60)\n"):
+            self.assertEqual(self.findings({"tests/system/CMakeLists.txt": other}),
+                             ["docs/trust.md:5: tests/system/kill.py is in no CMakeLists.txt beside it"] * 2)
 
     def test_format(self):
         self.only(self.changed("crypto/a.cc", "  return 1;", "    return 1;"), "crypto/a.cc", "clang-format",

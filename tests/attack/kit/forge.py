@@ -39,6 +39,13 @@ def vkey(name, key):
     return f"{name}+{key_id}+{vectors.b64(bytes([1]) + key.public)}"
 
 
+def cosignature_line(name, key, text, time):
+    """C2SP tlog-cosignature."""
+    key_id = archive.hashlib.sha256(name.encode() + b"\n\x04" + key.public).digest()[:4]
+    signature = key.sign(f"cosignature/v1\ntime {time}\n{text}")
+    return f"\u2014 {name} {vectors.b64(key_id + time.to_bytes(8, 'big') + signature)}\n"
+
+
 def consistency(old, leaves):
     """RFC 6962 2.1.2: PROOF(old, D[0:len(leaves)])."""
     def sub(m, hashes, whole):
@@ -147,10 +154,11 @@ class History:
     # --- as an archive ---
 
     def segment(self, start, end, identity):
+        """`identity`: the key, or the note as bytes."""
         before = archive.CompactRange()
         for leaf in self.leaves(start):
             before.append(leaf)
-        note = self.note(end, identity) if isinstance(identity, Key) else identity
+        note = identity if isinstance(identity, bytes) else self.note(end, identity)
         head = archive.MAGIC + start.to_bytes(8, "big") + end.to_bytes(8, "big") + bytes([len(before.hashes)])
         return (head + b"".join(before.hashes) + len(note).to_bytes(4, "big") + note + bundle(self.entries[start:end]))
 

@@ -4,12 +4,12 @@ import os
 import shutil
 import socket
 
-from .forge import HANDOVER, History, Key, archive, vkey
+from .forge import HANDOVER, MESSAGE, History, Key, archive, vkey
 from .offer import Client, Refused, offer
 
 from lib.compare import log_folder
 from lib.load import Publisher
-from lib.world import ORIGIN, check, check_equal, wait_until
+from lib.world import ORIGIN, check, check_equal
 
 FINE, NAMED, UNPROVEN, BROKEN, TAMPERED, TRUNCATED, FORKED, UNREADABLE = 0, 10, 11, 12, 20, 21, 22, 30
 EPOCH_SEED = slice(22 + 8, 22 + 8 + 32)  # in the file of an epoch key: after the first line and the epoch's number
@@ -24,8 +24,8 @@ class Loot:
         self.entries = records(gateway)
         self.epoch = gateway.status()["keys"]["epoch"]
         self.epoch_key = epoch_key(gateway, self.epoch)
-        with open(os.path.join(gateway.folder, "identity.key"), encoding="ascii") as f:
-            self.identity = Key(base64.b64decode(f.read().strip().split("+", 4)[4])[1:])
+        path = os.path.join(gateway.folder, "identity.key")
+        self.identity = key_file(path) if os.path.exists(path) else None  # on a token
         self.history = History(gateway.top["origin"], self.entries)
 
 
@@ -47,6 +47,12 @@ def records(gateway):
         entries.append(data[at - length:at])
 
 
+def key_file(path):
+    """PRIVATE+KEY+name+id+base64(type || seed)"""
+    with open(path, encoding="ascii") as f:
+        return Key(base64.b64decode(f.read().strip().split("+", 4)[4])[1:])
+
+
 def epoch_key(gateway, epoch):
     with open(os.path.join(gateway.folder, "store", f"epoch-{epoch}.key"), "rb") as f:
         return Key(f.read()[EPOCH_SEED])
@@ -56,9 +62,9 @@ class Scene:
     """`online`: the collector is there from the start, so that everything sealed is receipted by T. Otherwise nobody
     but the gateway has seen the log: the best case for an attacker."""
 
-    def __init__(self, world, online=False, segments=4, origin=ORIGIN):
+    def __init__(self, world, online=False, segments=4, origin=ORIGIN, identity=None):
         self.world, self.segments, self.origin = world, segments, origin
-        self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB", origin=origin)
+        self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB", origin=origin, identity=identity)
         self.gateway.recorder.update({"segment_age": "1h", "segment_entries": BATCH})
         self.gateway.configure()
         self.old_keys = {}  # epoch -> Key; an attacker has them only where a test says so
@@ -160,6 +166,16 @@ class Scene:
         history.write(self.folder(folder), identity or self.loot.identity, cuts)
         return folder
 
+    def three_ways(self, forged, name, *words, code=TAMPERED):
+        """A forgery of a whole log goes into the honest archive in the place of what was there, with the receipts left;
+        to a collector that has never seen the log, and receipts it; and to one that has seen the original. `words`:
+        what verify says of it by itself."""
+        self.condemned(self.in_place(forged, f"{name}-in-place"), (TAMPERED, FORKED), "receipt ", "two histories")
+        self.condemned(self.taken(forged, f"{name}-fresh"), code, *words)
+        self.knowing_collector(f"{name}-knowing")
+        self.refused(forged, "FORK?", "two roots for one size", answer=("422", "this is a fork"))
+        self.condemned(self.collector.archive, FORKED, "refused checkpoint", "two histories")
+
     def condemned(self, path, code, *words, **asked):
         """`verify` ends with `code`, and one finding has all the words. The report."""
         report = self.world.verify(path, code=code, **asked)
@@ -173,6 +189,21 @@ class Scene:
 def findings(report):
     every = report["findings"] + [f for log in report["logs"] for f in log["findings"]]
     return [f["where"] + ": " + f["what"] for f in every]
+
+
+def message_of(history, segment):
+    """Index of one in the middle of that segment, or of what stands behind the last."""
+    cuts = [0, *history.cuts(), len(history.entries)]
+    found = [i for i in history.indices(MESSAGE) if cuts[segment] <= i < cuts[segment + 1]]
+    return found[len(found) // 2]
+
+
+def rewritten(history, segment, same_length=False):
+    """A copy with one message of that segment changed, and the index of that message."""
+    forged, index = history.copy(), message_of(history, segment)
+    payload = b"!" * len(history.fields(index)[19]) if same_length else b"all was well"
+    forged.put(index, k19=payload)
+    return forged, index
 
 
 def anchor_of(history, identity):
