@@ -22,7 +22,7 @@ class Loot:
 
     def __init__(self, gateway):
         self.entries = records(gateway)
-        self.epoch = gateway.status()["keys"]["epoch"]
+        self.epoch = epoch_of(gateway)
         self.epoch_key = epoch_key(gateway, self.epoch)
         path = os.path.join(gateway.folder, "identity.key")
         self.identity = key_file(path) if os.path.exists(path) else None  # on a token
@@ -53,6 +53,14 @@ def key_file(path):
         return Key(base64.b64decode(f.read().strip().split("+", 4)[4])[1:])
 
 
+def status_of(gateway):
+    return gateway.wait_status(lambda _: True, "it answers")
+
+
+def epoch_of(gateway):
+    return status_of(gateway)["keys"]["epoch"]
+
+
 def epoch_key(gateway, epoch):
     with open(os.path.join(gateway.folder, "store", f"epoch-{epoch}.key"), "rb") as f:
         return Key(f.read()[EPOCH_SEED])
@@ -66,6 +74,9 @@ class Scene:
         self.world, self.segments, self.origin = world, segments, origin
         self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB", origin=origin, identity=identity)
         self.gateway.recorder.update({"segment_age": "1h", "segment_entries": BATCH})
+        self.upstream = self.gateway.upstream
+        if not online:
+            self.gateway.upstream = {}
         self.gateway.configure()
         self.old_keys = {}  # epoch -> Key; an attacker has them only where a test says so
         self.broker.start()
@@ -77,6 +88,7 @@ class Scene:
         for _ in range(segments):
             self.fill_segment()
         self.publish(2)
+        self.gateway.wait_status(lambda s: s["keys"]["unsigned"] == 0, "what is closed is signed")
         self.loot = Loot(self.gateway)
         check_equal(len(self.loot.history.indices(HANDOVER)), segments, "segments that are closed")
         self.honest = self.loot.history.sealed()
@@ -89,9 +101,9 @@ class Scene:
             self.gateway.wait_status(lambda s, n=n: s["recorder"]["messages"] == n + 1, "it is recorded")
 
     def fill_segment(self):
-        epoch = self.gateway.status()["keys"]["epoch"]
+        epoch = epoch_of(self.gateway)
         self.old_keys[epoch] = epoch_key(self.gateway, epoch)
-        while self.gateway.status()["keys"]["epoch"] == epoch:
+        while epoch_of(self.gateway) == epoch:
             self.publish(1)
 
     def folder(self, path):
