@@ -1,37 +1,35 @@
 #include "gateway/status_report.h"
 
-#include <nlohmann/json.hpp>
+#include "gateway/json_text.h"
 
 namespace sealring {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Json segments_json(const std::vector<Segment>& segments, std::uint64_t open_from) {
+JsonText segments_json(const std::vector<Segment>& segments) {
   std::uint64_t sealed = 0, acknowledged = 0;
   for (const Segment& segment : segments) {
     sealed += segment.state == SegmentState::sealed;
     acknowledged += segment.state == SegmentState::acknowledged;
   }
-  return {{"open_from", open_from}, {"sealed", sealed}, {"acknowledged", acknowledged}};
+  JsonText json;
+  json.put("open_from", segments.back().start).put("sealed", sealed).put("acknowledged", acknowledged);
+  return json;
 }
 
-// Reasons may hold bytes that a peer chose.
-std::string dump(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n"; }
-
-Json broker_json(const MqttSource::Stats& s) {
-  return {{"connected", s.connected}, {"connections", s.connections},     {"messages", s.messages},
-          {"acks_held", s.acks_held}, {"acks_released", s.acks_released}, {"trouble", s.last_trouble}};
+JsonText broker_json(const MqttSource::Stats& s, const std::string* name = nullptr) {
+  JsonText json;
+  json.put("connected", s.connected).put("connections", s.connections).put("messages", s.messages);
+  json.put("acks_held", s.acks_held).put("acks_released", s.acks_released).put("trouble", s.last_trouble);
+  if (name != nullptr) json.put("name", *name);
+  return json;
 }
 
-void put_brokers(Json& json, const std::vector<NamedSource>& sources) {
+void put_brokers(JsonText& json, const std::vector<NamedSource>& sources) {
   MqttSource::Stats all;
   all.connected = true;
-  json["brokers"] = Json::array();
+  std::string list;
   for (const auto& [name, s] : sources) {
-    Json broker = broker_json(s);
-    broker["name"] = name;
-    json["brokers"].push_back(std::move(broker));
+    list += (list.empty() ? "" : ",") + broker_json(s, &name).text();
     all.connected = all.connected && s.connected;
     all.connections += s.connections;
     all.messages += s.messages;
@@ -39,24 +37,42 @@ void put_brokers(Json& json, const std::vector<NamedSource>& sources) {
     all.acks_released += s.acks_released;
     if (all.last_trouble.empty()) all.last_trouble = s.last_trouble;
   }
-  json["broker"] = broker_json(all);
+  json.put_raw("brokers", "[" + list + "]").put("broker", broker_json(all));
 }
 
 // When an entry that is here was recorded, in seconds before `now`; null where it is not here.
-Json age_of(const Ring& ring, std::uint64_t index, const ClockReading& now) {
+std::string age_of(const Ring& ring, std::uint64_t index, const ClockReading& now) {
   const Result<Bytes> bytes = ring.entries(index, 1);
-  if (!bytes) return nullptr;
+  if (!bytes) return "null";
   const Result<Entry> entry = decode_entry(ByteView(*bytes).substr(2));
-  if (!entry) return nullptr;
-  return (now.wall_ns - entry->common.wall_ns) / 1000000000;
+  if (!entry) return "null";
+  return std::to_string((now.wall_ns - entry->common.wall_ns) / 1000000000);
 }
 
 // The oldest entry that no receipt covers.
-Json unforwarded_json(const Ring& ring, const std::vector<Segment>& segments, const ClockReading& now) {
+std::string unforwarded_json(const Ring& ring, const std::vector<Segment>& segments, const ClockReading& now) {
   for (const Segment& segment : segments)
     if (segment.state != SegmentState::acknowledged && segment.start < segment.end)
-      return {{"index", segment.start}, {"age_s", age_of(ring, segment.start, now)}};
-  return nullptr;
+      return JsonText().put("index", segment.start).put_raw("age_s", age_of(ring, segment.start, now)).text();
+  return "null";
+}
+
+JsonText recorder_json(const Recorder::Stats& r, const Ring::Usage& usage, std::uint64_t queue_bytes) {
+  JsonText json;
+  json.put("messages", r.messages).put("events", r.events).put("rejected", r.rejected).put("frames", r.frames);
+  json.put("suppressed_redeliveries", r.suppressed).put("flagged_duplicates", r.flagged);
+  json.put("waiting_for_room", r.waiting_for_room).put("queue_bytes", queue_bytes);
+  json.put("journal_bytes", usage.journal_bytes).put("moved_bytes", usage.ring_bytes);
+  return json;
+}
+
+std::string upstream_json(const Forwarder* forwarder, const Recorder::Stats& r) {
+  if (forwarder == nullptr) return "null";
+  const Forwarder::Stats f = forwarder->stats();
+  JsonText json;
+  json.put("reachable", f.reachable).put("acknowledged_size", f.acknowledged_size);
+  json.put("last_receipt_unix", r.last_receipt_wall_ns / 1000000000).put("trouble", f.last_trouble);
+  return json.text();
 }
 
 }  // namespace
@@ -69,47 +85,34 @@ std::string status_json(const StatusParts& parts) {
   const std::vector<Segment> segments = ring.segments();
   const Recorder::Stats r = recorder.stats();
   const ClockReading now = clock.now();
-  Json json;
-  json["origin"] = ring.origin();
-  json["running"] = true;
-  json["size"] = usage.size;
-  json["segments"] = segments_json(segments, segments.back().start);
-  json["ring"] = {{"map_bytes", usage.map_bytes},
-                  {"used_bytes", usage.used_bytes},
-                  {"reserve_bytes", usage.reserve_bytes},
-                  {"first_index", usage.first_index}};
-  json["recorder"] = {{"messages", r.messages},
-                      {"events", r.events},
-                      {"rejected", r.rejected},
-                      {"frames", r.frames},
-                      {"suppressed_redeliveries", r.suppressed},
-                      {"flagged_duplicates", r.flagged},
-                      {"waiting_for_room", r.waiting_for_room},
-                      {"queue_bytes", queue.bytes()},
-                      {"journal_bytes", usage.journal_bytes},
-                      {"moved_bytes", usage.ring_bytes}};
-  put_brokers(json, sources);
-  json["upstream"] = nullptr;
-  if (forwarder != nullptr) {
-    const Forwarder::Stats f = forwarder->stats();
-    json["upstream"] = {{"reachable", f.reachable},
-                        {"acknowledged_size", f.acknowledged_size},
-                        {"last_receipt_unix", r.last_receipt_wall_ns / 1000000000},
-                        {"trouble", f.last_trouble}};
-  }
   const DayCount::Today today = day.look(now.wall_ns, [&] { return written_bytes(ring.usage()); });
-  json["written"] = {
-      {"today_bytes", today.bytes}, {"today_since_unix", today.since_ns / 1000000000}, {"bytes", written_bytes(usage)}};
-  json["clock"] = {{"unix_ns", now.wall_ns}, {"synchronised", now.synchronised}};
-  json["unforwarded"] = unforwarded_json(ring, segments, now);
-  json["keys"] = {{"identity", identity},
-                  {"epoch", segments.back().number},
-                  {"epoch_age_s", age_of(ring, segments.back().start, now)},
-                  {"unsigned", r.identity.waiting},
-                  {"identity_trouble", r.identity.trouble}};
-  json["index"] = {{"bundles", index.bundles}, {"of", index.of}, {"memory_bytes", index.memory_bytes}};
-  json["socket"] = {{"clients", clients}};
-  return dump(json);
+  JsonText json;
+  json.put("origin", ring.origin()).put("running", true).put("size", usage.size);
+  json.put("segments", segments_json(segments));
+  json.put("ring", JsonText()
+                       .put("map_bytes", usage.map_bytes)
+                       .put("used_bytes", usage.used_bytes)
+                       .put("reserve_bytes", usage.reserve_bytes)
+                       .put("first_index", usage.first_index));
+  json.put("recorder", recorder_json(r, usage, queue.bytes()));
+  put_brokers(json, sources);
+  json.put_raw("upstream", upstream_json(forwarder, r));
+  json.put("written", JsonText()
+                          .put("today_bytes", today.bytes)
+                          .put("today_since_unix", today.since_ns / 1000000000)
+                          .put("bytes", written_bytes(usage)));
+  json.put("clock", JsonText().put("unix_ns", now.wall_ns).put("synchronised", now.synchronised));
+  json.put_raw("unforwarded", unforwarded_json(ring, segments, now));
+  json.put("keys", JsonText()
+                       .put("identity", identity)
+                       .put("epoch", segments.back().number)
+                       .put_raw("epoch_age_s", age_of(ring, segments.back().start, now))
+                       .put("unsigned", r.identity.waiting)
+                       .put("identity_trouble", r.identity.trouble));
+  json.put("index",
+           JsonText().put("bundles", index.bundles).put("of", index.of).put("memory_bytes", index.memory_bytes));
+  json.put("socket", JsonText().put("clients", clients));
+  return json.text() + "\n";
 }
 
 }  // namespace sealring

@@ -14,7 +14,7 @@
 namespace sealring {
 
 // Of a running daemon; `forwarder` may be null (no upstream). Fields, all present unless said otherwise:
-//   origin, running: true, size, root_at (size of the last frame)
+//   origin, running: true, size
 //   segments: {open_from, sealed, acknowledged}   first index of the open one; how many of the others
 //   ring: {map_bytes, used_bytes, reserve_bytes, first_index}
 //   recorder: {messages, events, rejected, frames, suppressed_redeliveries, flagged_duplicates, waiting_for_room,

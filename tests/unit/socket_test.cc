@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "drivers/diag.h"
@@ -16,7 +17,9 @@
 #include "gateway/record_reader.h"
 #include "gateway/socket_seats.h"
 #include "gateway/socket_server.h"
+#include "gateway/status_report.h"
 #include "tests/unit/fake_log.h"
+#include "tests/unit/recorder_fixture.h"
 #include "tests/unit/temp_dir.h"
 
 namespace {
@@ -95,6 +98,32 @@ const char* const kPayload = R"({"get": "payload", "index": 0})";
 bool apologises(const std::string& answer) {
   return answer.find("the daemon failed to answer this") != std::string::npos;
 }
+
+// Asks until no allocation is left that could fail, and after each failure once more.
+void fail_each(Scene& scene, const std::string& request, const std::function<bool(const std::string&)>& well) {
+  bool all_tried = false;
+  std::size_t failed = 0, apologies = 0;
+  for (std::int64_t n = 1; !all_tried && n < 1000; ++n) {
+    g_until_fails = n;
+    const std::string answer = scene.ask(request);
+    all_tried = g_until_fails.exchange(0) > 0;
+    failed += !well(answer);
+    apologies += apologises(answer);
+    INFO("allocation " << n << ": " << answer);
+    CHECK(well(scene.ask(request)));
+  }
+  CHECK(all_tried);
+  CHECK(failed > 1);
+  CHECK(apologies > 0);
+  CHECK(apologies < failed);  // who was not let in yet is only hung up on
+}
+
+// A collector that is never called.
+class Unreachable final : public HttpClient {
+ public:
+  Result<HttpResponse> call(const Request&) override { return retry_error("nobody is here"); }
+  void stop() override {}
+};
 
 }  // namespace
 
@@ -213,21 +242,50 @@ TEST_CASE("each allocation of serving fails once, and the next client is served"
   scene.start();
   const std::string request = GENERATE(as<std::string>(), kStatus, kRecords, kPayload, "nonsense");
   const std::string well = scene.ask(request);
-  bool all_tried = false;
-  std::size_t failed = 0, apologies = 0;
-  for (std::int64_t n = 1; !all_tried && n < 1000; ++n) {
-    g_until_fails = n;
-    const std::string answer = scene.ask(request);
-    all_tried = g_until_fails.exchange(0) > 0;
-    failed += answer != well;
-    apologies += apologises(answer);
-    INFO("allocation " << n << ": " << answer);
-    CHECK(scene.ask(request) == well);
-  }
-  CHECK(all_tried);
-  CHECK(failed > 1);
-  CHECK(apologies > 0);
-  CHECK(apologies < failed);  // who was not let in yet is only hung up on
+  fail_each(scene, request, [&](const std::string& answer) { return answer == well; });
+  set_diag_level(DiagLevel::info);
+}
+
+TEST_CASE("each allocation of a status fails once, and the next one is whole", "[socket]") {
+  t_spared = true;
+  set_diag_level(DiagLevel::error);
+  Gateway gateway;
+  gateway.start();
+  gateway.message("topic", "payload");
+  gateway.wait_released(1);
+  gateway.queue->close();
+  gateway.thread.join();  // what it allocates is none of the status'
+  Unreachable nobody;
+  const Forwarder forwarder({kOrigin, "", "mirror", {}}, *gateway.ring, nobody, *gateway.queue);
+  const bool forwards = GENERATE(true, false);
+  DayCount day(gateway.clock.wall_ns);
+  MqttSource::Stats connected;
+  connected.connected = true;
+  const std::string trouble(40, '\xff');  // a peer chose it, and it is longer than what needs no memory
+  MqttSource::Stats troubled;
+  troubled.last_trouble = trouble;
+  Scene scene;
+  scene.services.status = [&](unsigned clients) {
+    return status_json({*gateway.ring,
+                        *gateway.recorder,
+                        *gateway.queue,
+                        {{"the broker in the hall", connected}, {"the broker on the roof", troubled}},
+                        forwards ? &forwarder : nullptr,
+                        gateway.clock,
+                        {},
+                        clients,
+                        "vkey",
+                        day});
+  };
+  scene.start();
+  const auto whole = [&](const std::string& answer) {
+    const std::string_view begin = R"({"origin":"example.com/)", end = "\"socket\":{\"clients\":1}}\n";
+    return answer.substr(0, begin.size()) == begin && answer.size() > end.size() &&
+           answer.substr(answer.size() - end.size()) == end && nlohmann::json::accept(answer) &&
+           (answer.find(R"("upstream":null)") == std::string::npos) == forwards;
+  };
+  CHECK(whole(scene.ask(kStatus)));
+  fail_each(scene, kStatus, whole);
   set_diag_level(DiagLevel::info);
 }
 

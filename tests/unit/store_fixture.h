@@ -2,34 +2,13 @@
 // remembers what it appended.
 #pragma once
 
-#include <stdlib.h>
-
-#include <filesystem>
 #include <random>
 
 #include "crypto/checkpoint.h"
 #include "storage/ring.h"
+#include "tests/unit/temp_dir.h"
 
 namespace sealring::test {
-
-class TempDir {
- public:
-  TempDir() {
-    char name[] = "/tmp/sealring-test-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 inline const std::string kOrigin = "example.com/test/gw";
 
