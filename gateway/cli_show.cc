@@ -49,10 +49,11 @@ Result<Shown> find_record(const LogAccess& access, std::uint64_t index) {
 }
 
 int run_show(const ShowArguments& a) {
-  const Result<LogAccess> access = LogAccess::open(a.log, false);
+  Result<LogAccess> access = LogAccess::open(a.log, false);
   if (!access) return fail(access.error());
-  const Result<Shown> shown = find_record(*access, a.index);
+  Result<Shown> shown = find_record(*access, a.index);
   if (!shown) return fail(shown.error());
+  access->name_broker(shown->record);
   if (!a.payload.empty()) {
     const Result<Entry> entry = decode_entry(shown->record.entry);
     if (!entry || !std::holds_alternative<Message>(entry->body))

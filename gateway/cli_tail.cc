@@ -71,7 +71,7 @@ int run_tail(const TailArguments& a) {
   if (!query) return fail(query.error(), kUsage);
   // Ctrl-C is how one leaves -f; what was printed is complete.
   if (a.follow) ::signal(SIGINT, [](int) { ::_exit(kDone); });
-  const Result<LogAccess> access = LogAccess::open(a.log, a.follow);
+  Result<LogAccess> access = LogAccess::open(a.log, a.follow);
   if (!access) return fail(access.error());
   const auto reader = access->read(*query, a.follow);
   if (!reader) return fail(reader.error());
@@ -82,12 +82,13 @@ int run_tail(const TailArguments& a) {
       if (!print(out)) return kFailed;
       out.clear();
     }
-    const Result<std::optional<Record>> record = (*reader)->next();
+    Result<std::optional<Record>> record = (*reader)->next();
     if (!record && !out.empty() && !print(out)) return kFailed;
     if (!record) return fail(record.error());
     if (!*record) break;
     if ((*record)->skipped > 0 && !say_skipped(**record, a.json, out)) return kFailed;
     if ((*record)->skipped > 0) continue;
+    if (a.json || access->has_several_brokers()) access->name_broker(**record);
     out +=
         (a.json ? record_json(**record) : record_line(**record, terminal_width(STDOUT_FILENO).value_or(kPlainWidth))) +
         "\n";
@@ -113,7 +114,8 @@ void add_tail(CLI::App& app, int& code) {
   sub->footer(
       "TIME: 14:03 or \"2026-11-25 14:03:07\" (local time), 2026-11-25T14:03:00Z, or 10min, 2h, 3d for so long ago.\n"
       "Times are those of the gateway's clock; ~ marks a record made while that was not synchronised.\n"
-      "Lines fit the terminal; on one of less than 64 columns they have no date.\n"
+      "Lines fit the terminal; on one of less than 64 columns they have no date. Where sealring.toml has several\n"
+      "brokers, a message's begins with its broker's name.\n"
       "What the gateway releases before it could be read is said on standard error, with --json as a line\n"
       "{\"skipped\": {\"from\": INDEX, \"count\": N}}.\n\n"
       "Examples:\n"

@@ -125,6 +125,7 @@ Result<std::optional<Record>> RecordReader::next() {
   if (record.skipped > 0) return std::optional<Record>(std::move(record));
   record.entry = std::move(head->bytes);
   const Result<Entry> entry = decode_entry(record.entry);
+  if (entry) record.connection = entry->common.connection;
   const auto* message = entry ? std::get_if<Message>(&entry->body) : nullptr;
   if (message == nullptr) return std::optional<Record>(std::move(record));
   record.payload = Bytes(message->payload);

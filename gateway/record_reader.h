@@ -40,6 +40,8 @@ class SocketClient {
 struct Record {
   std::uint64_t index = 0;
   Bytes entry;
+  std::uint64_t connection = 0;     // as EntryCommon's
+  std::string broker;               // whose connection that is, if it is to be shown
   Bytes payload;                    // of a message, all parts joined
   std::uint64_t entries = 1;        // how many it spans here
   std::uint64_t parts_missing = 0;  // of a large message: not here any more, or not yet

@@ -345,7 +345,9 @@ std::string roughly_fitted_line(const Record& record, std::size_t width) {
   const std::size_t rest = width == 0 ? 0 : std::max<std::size_t>(width - std::min(width, out.size()), 20);
   const auto* message = std::get_if<Message>(&entry->body);
   if (message == nullptr) return out + (width == 0 ? "* " + words(*entry) : fitted("* " + words(*entry), rest));
-  const std::string topic = width == 0 ? shown(message->topic) : fitted(shown(message->topic), rest / 2);
+  std::string topic = width == 0 ? shown(message->topic) : fitted(shown(message->topic), rest / 2);
+  if (!record.broker.empty())
+    topic = (width == 0 ? shown(record.broker) : fitted(shown(record.broker), rest / 4)) + ": " + topic;
   out += topic + "  ";
   const std::size_t left = width == 0 ? 0 : std::max<std::size_t>(rest - std::min(rest, topic.size() + 2), 8);
   return out + preview(record, left);
@@ -370,6 +372,7 @@ std::string record_json(const Record& record) {
     json["boot"] = entry->common.boot;
     json["boottime_ns"] = entry->common.boottime_ns;
     json["connection"] = entry->common.connection;
+    if (!record.broker.empty()) put_bytes(json, "broker", record.broker);
     json["received"] = entry->common.received;
     put_body(json, record, *entry);
   } else {
@@ -406,6 +409,7 @@ std::string record_text(const Record& record, const std::optional<Segment>& segm
   if (c.connection != 0)
     record_row(out, "connection",
                "that of event " + std::to_string(c.connection) +
+                   (record.broker.empty() ? "" : " to broker " + shown(record.broker)) +
                    (c.received != 0 ? ", message " + std::to_string(c.received) + " on it" : ""));
   if (const auto* message = std::get_if<Message>(&entry->body)) {
     message_rows(out, record, *message);

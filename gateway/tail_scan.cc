@@ -4,18 +4,6 @@
 
 namespace sealring {
 
-const Detail* find_detail(const Event& event, ByteView name) {
-  for (const Detail& detail : event.details)
-    if (detail.name == name) return &detail;
-  return nullptr;
-}
-
-std::uint64_t number_of(const Event& event, ByteView name) {
-  const Detail* detail = find_detail(event, name);
-  const auto* number = detail ? std::get_if<std::uint64_t>(&detail->value) : nullptr;
-  return number ? *number : 0;
-}
-
 void TailScan::take(std::uint64_t index, const Entry& entry) {
   if (const auto* message = std::get_if<Message>(&entry.body)) {
     if (message->qos > 0)

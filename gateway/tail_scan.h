@@ -15,10 +15,6 @@
 
 namespace sealring {
 
-constexpr std::string_view kBrokerDetail = "broker", kDroppedTotalDetail = "dropped-total";
-const Detail* find_detail(const Event& event, ByteView name);
-std::uint64_t number_of(const Event& event, ByteView name);  // 0 where it is not there
-
 class TailScan {
  public:
   struct Found {

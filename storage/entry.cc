@@ -312,6 +312,18 @@ const char* event_name(EventCode code) {
   return "";
 }
 
+const Detail* find_detail(const Event& event, ByteView name) {
+  for (const Detail& detail : event.details)
+    if (detail.name == name) return &detail;
+  return nullptr;
+}
+
+std::uint64_t number_of(const Event& event, ByteView name) {
+  const Detail* detail = find_detail(event, name);
+  const auto* number = detail ? std::get_if<std::uint64_t>(&detail->value) : nullptr;
+  return number ? *number : 0;
+}
+
 Bytes handover_message(std::string_view origin, std::uint64_t epoch, std::uint64_t size, const Hash& root,
                        const PublicKey& next_key) {
   Bytes text = "sealring/handover/v1\n";

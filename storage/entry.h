@@ -108,6 +108,9 @@ struct Event {
   EventCode code{};
   std::vector<Detail> details;  // encoded in canonical order of the names; decoded in that order
 };
+constexpr std::string_view kBrokerDetail = "broker", kDroppedTotalDetail = "dropped-total";
+const Detail* find_detail(const Event& event, ByteView name);
+std::uint64_t number_of(const Event& event, ByteView name);  // 0 where it is not there
 
 // Last entry of an epoch (docs/log.md §3). `size` is c: the entries before this one; `root` their root.
 struct Handover {

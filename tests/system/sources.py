@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Several brokers into one log, and what a broker does besides delivering: drops, retained, wills, properties."""
 import collections
+import json
 import os
+import re
 import signal
 
 import paho.mqtt.client as mqtt
@@ -335,6 +337,62 @@ def same_client(world):
     check("client" in gateway.said(), f"it says why: {gateway.said()}")
 
 
+def named(world):
+    """tail and show say by its name which of two brokers a message came from: from the event with which its connection
+    began, and from the heartbeat at the oldest segment's beginning when that event is no longer on the gateway."""
+    one, collector, gateway = world.enrol(ring_size="64MiB")
+    gateway.broker.update({"name": "hall \u7b2c", "subscriptions": Raw('[{ filter = "plant/#", qos = 1 }]')})
+    gateway.recorder = {"segment_age": "1s", "segment_bytes": "4MiB"}
+    gateway.configure()
+    two, _ = second_broker(world, gateway, subscriptions='[{ filter = "plant/#", qos = 1 }]')
+    for part in (one, two, collector, gateway):
+        part.start()
+    wait_both_subscribed(gateway, (one, two))
+    config = ("--config", os.path.join(gateway.folder, "sealring.toml"))
+    devices = {"hall \u7b2c": world.closing(Publisher(one.port, "in-hall")),
+               "two": world.closing(Publisher(two.port, "on-roof"))}
+
+    def look(*command):
+        return world.run("sealring", *command)[0]
+
+    def publish_each(payload):
+        for device in devices.values():
+            device.publish("plant/a", payload)
+            device.wait_acknowledged()
+        count = sum(device.published for device in devices.values())
+        gateway.wait_status(lambda s: s["recorder"]["messages"] == count, f"{count} messages are recorded")
+
+    def check_names(payload, *where):
+        """The two messages of publish_each(payload)."""
+        found = [r for r in map(json.loads, look("tail", "--json", "--topic", "plant/a", *where).splitlines())
+                 if r["payload"] == payload]
+        check_equal({r.get("broker") for r in found}, set(devices), f"the brokers of {found}")
+        for record in found:
+            shown = look("show", str(record["index"]), *where)
+            check(f" to broker {record['broker']}, message " in shown, shown)
+            check_equal(json.loads(look("show", str(record["index"]), "--json", *where))["broker"], record["broker"],
+                        "show --json")
+        return found
+    publish_each(b"first")
+    check_names("first", *config)
+    lines = look("tail", "--topic", "plant/a", *config).splitlines()
+    check_equal({re.sub(r"^ +\d+  .{10} .{12}[~ ] +", "", line) for line in lines},
+                {f"{name}: plant/a  first" for name in devices}, f"names in {lines}")
+    connected = max(r["connection"] for r in check_names("first", *config))
+    # The ring goes round until the oldest segment here is younger than both connections.
+    for _ in range(80):
+        devices["two"].publish("plant/large", bytes(1000000))
+    devices["two"].wait_acknowledged()
+    gateway.wait_status(lambda s: s["ring"]["first_index"] > connected, "the events of both connections are released")
+    publish_each(b"last")
+    check_names("last", *config)
+    wait_until(lambda: b"last" in [m.payload for m in GrowingLog(log_folder(collector.archive)).read().messages],
+               "it is archived", alive=[gateway, collector])
+    check_names("first", "--from", collector.archive)
+    gateway.stop()
+    check_names("last", *config)  # from the store
+
+
 if __name__ == "__main__":
     main(("killed_qos1", lambda w: killed(w, 1)), ("killed_qos2", lambda w: killed(w, 2)),
          ("broker_restarts_v5", lambda w: broker_restarts(w, "5", None)),
@@ -342,4 +400,4 @@ if __name__ == "__main__":
          ("broker_restarts_short_window", broker_restarts_short_window), ("broker_killed", broker_killed),
          ("drops", drops),
          ("retained_v5", lambda w: retained(w, "5")), ("retained_v311", lambda w: retained(w, "3.1.1")),
-         ("will_and_properties", will_and_properties), ("same_client", same_client))
+         ("will_and_properties", will_and_properties), ("same_client", same_client), ("named", named))
