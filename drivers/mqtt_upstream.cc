@@ -71,8 +71,8 @@ Result<std::unique_ptr<Upstream>> BrokerConnector::connect(std::chrono::millisec
   if (!files_) return std::unique_ptr<Upstream>(std::make_unique<PlainUpstream>(std::move(socket)));
   socket.set_deadline(deadline);
   socket.set_wake(&stop);
-  SEALRING_ASSIGN(auto stream,
-                  TlsStream::create(std::move(socket), TlsStream::Role::client, files_->current(), server_name_));
+  SEALRING_ASSIGN(auto stream, TlsStream::create(std::move(socket), TlsStream::Role::client, files_->current(),
+                                                 server_name_, "the broker"));
   if (Status s = stream->handshake(); !s.ok()) return retry_error("TLS: " + s.error().message);
   return std::unique_ptr<Upstream>(std::make_unique<TlsUpstream>(std::move(stream)));
 }

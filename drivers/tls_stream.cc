@@ -36,6 +36,7 @@ struct TlsStream::Impl {
   Role role = Role::client;
   std::shared_ptr<const TlsMaterial> material;
   std::string server_name;
+  std::string peer;      // "the broker"
   Bytes server_address;  // when the name is one
 
   CertificateChain ca = new_chain(), own = new_chain();
@@ -87,7 +88,6 @@ struct TlsStream::Impl {
   std::string usage_words() const {
     return role == Role::client ? "is not meant for servers (key usage)" : "is not meant for clients (key usage)";
   }
-  const char* peer() const { return role == Role::client ? "the server" : "the client"; }
 };
 
 namespace {
@@ -289,7 +289,7 @@ std::string TlsStream::Impl::not_tls_words() const {
   char more[kEnoughToTell];  // mbedTLS has read no further than the header of a record
   Bytes begin = first_bytes + Bytes(more, socket.peek(more, sizeof more));
   std::string what = "speaks plain text or another protocol, not TLS (begins " + quoted(begin, kEnoughToTell) + ")";
-  return role == Role::client ? "the server " + what + ": is the port right?" : "the client " + what;
+  return peer + " " + what + (role == Role::client ? ": is the port right?" : "");
 }
 
 // A peer that refuses our certificate hangs up while we still send, and the failure of that comes before its alert.
@@ -310,8 +310,8 @@ std::string TlsStream::Impl::alert_words(int alert) const {
   bool asked_for_one = ssl.client_auth != 0;
 #endif
   if (role == Role::client && !material->has_own() && peer_seen && asked_for_one)
-    return std::string(peer()) + " requires a certificate, and none of ours is configured: set cert and key";
-  std::string refused = std::string(peer()) + " refused our certificate " + cert + ": ";
+    return peer + " requires a certificate, and none of ours is configured: set cert and key";
+  std::string refused = peer + " refused our certificate " + cert + ": ";
   switch (alert) {
     case MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA:
       return refused + "it is not signed by a CA that it trusts";
@@ -330,16 +330,15 @@ std::string TlsStream::Impl::alert_words(int alert) const {
     case MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED:
       return refused + "access denied";
     case kAlertCertificateRequired:
-      return std::string(peer()) + " requires a certificate and got none from us";
+      return peer + " requires a certificate and got none from us";
     case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
-      return std::string(peer()) +
-             " refused the handshake: no common cipher suite, or no certificate of ours that does";
+      return peer + " refused the handshake: no common cipher suite, or no certificate of ours that does";
     case MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION:
-      return std::string(peer()) + " refused our version of TLS";
+      return peer + " refused our version of TLS";
     case MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME:
-      return std::string(peer()) + " does not know the name " + quoted(server_name, 255);
+      return peer + " does not know the name " + quoted(server_name, 255);
     default:
-      return std::string(peer()) + " broke off TLS with alert " + std::to_string(alert);
+      return peer + " broke off TLS with alert " + std::to_string(alert);
   }
 }
 
@@ -347,24 +346,23 @@ std::string TlsStream::Impl::io_words() const {
   bool closed = last_io.outcome == TcpSocket::Io::end;
   bool reset = last_io.outcome == TcpSocket::Io::failed && (last_io.error == EPIPE || last_io.error == ECONNRESET);
   if (!handshake_done && first_bytes.empty() && (closed || reset)) {
-    return std::string(peer()) +
-           " closed the connection before it said a word of TLS: it has no room, or is no TLS server";
+    return peer + " closed the connection before it said a word of TLS: it has no room, or is no TLS server";
   }
   switch (last_io.outcome) {
     case TcpSocket::Io::done:
     case TcpSocket::Io::would_block:
       return {};
     case TcpSocket::Io::timeout:
-      return std::string("no answer from ") + peer() + " in time";
+      return "no answer from " + peer + " in time";
     case TcpSocket::Io::woken:
       return "stopped";
     case TcpSocket::Io::failed:
-      return std::string("connection to ") + peer() + " broken: " + errno_words(last_io.error);
+      return "connection to " + peer + " broken: " + errno_words(last_io.error);
     case TcpSocket::Io::end:
       break;
   }
-  return std::string(peer()) + (handshake_done ? " cut the connection without ending TLS"
-                                               : " closed the connection during the TLS handshake");
+  return peer + (handshake_done ? " cut the connection without ending TLS"
+                                : " closed the connection during the TLS handshake");
 }
 
 std::string TlsStream::Impl::words(int code) {
@@ -372,7 +370,7 @@ std::string TlsStream::Impl::words(int code) {
   if (refusal.empty() && peer_seen && (mbedtls_ssl_get_verify_result(&ssl) & kWrongUsage) != 0) {
     refusal = "certificate " + quoted(peer_subject, 200) + " " + usage_words();  // checked after on_verify()
   }
-  if (!refusal.empty()) return std::string(peer()) + "'s " + refusal;
+  if (!refusal.empty()) return peer + "'s " + refusal;
   if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) return alert_words(ssl.MBEDTLS_PRIVATE(in_msg)[1]);
   if (std::optional<int> alert = unread_alert()) return alert_words(*alert);
   if (code == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE) return "the client showed no certificate";
@@ -385,17 +383,17 @@ std::string TlsStream::Impl::words(int code) {
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
   // mbedTLS 3.6 with TLS 1.3 sends the alert for a refused certificate under keys that the other side has left behind.
   if (code == MBEDTLS_ERR_SSL_INVALID_MAC) {
-    return std::string(peer()) + " broke off with a record that cannot be read: it may have refused our certificate " +
+    return peer + " broke off with a record that cannot be read: it may have refused our certificate " +
            material->files.cert_file + "; its diagnostics say more";
   }
 #endif
 #if MBEDTLS_VERSION_NUMBER < 0x03000000
-  if (code == MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION) return std::string(peer()) + " offers only old versions of TLS";
+  if (code == MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION) return peer + " offers only old versions of TLS";
 #else
-  if (code == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION) return std::string(peer()) + " offers only old versions of TLS";
+  if (code == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION) return peer + " offers only old versions of TLS";
 #endif
-  if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) return std::string(peer()) + " closed the connection";
-  return "TLS with " + std::string(peer()) + " failed: " + mbedtls_words(code);
+  if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) return peer + " closed the connection";
+  return "TLS with " + peer + " failed: " + mbedtls_words(code);
 }
 
 Error TlsStream::Impl::failed(int code) {
@@ -410,12 +408,13 @@ TlsStream::~TlsStream() = default;
 
 Result<std::unique_ptr<TlsStream>> TlsStream::create(TcpSocket socket, Role role,
                                                      std::shared_ptr<const TlsMaterial> material,
-                                                     const std::string& server_name) {
+                                                     const std::string& server_name, const std::string& called) {
   auto impl = std::make_unique<Impl>();
   impl->socket = std::move(socket);
   impl->role = role;
   impl->material = std::move(material);
   impl->server_name = server_name;
+  impl->peer = role == Role::client ? called : "the client";
   int code = impl->set_up();
   if (code != 0) return retry_error("cannot set up TLS: " + mbedtls_words(code));
   return std::unique_ptr<TlsStream>(new TlsStream(std::move(impl)));
@@ -486,7 +485,7 @@ Result<TlsStream::Moved> TlsStream::read_now(char* to, std::size_t capacity) {
     } else if (!call_again(code)) {
       bool orderly = code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
       if (orderly && moved.bytes == 0) break;
-      Error error = orderly ? retry_error(std::string(impl_->peer()) + " closed the connection") : impl_->failed(code);
+      Error error = orderly ? retry_error(impl_->peer + " closed the connection") : impl_->failed(code);
       if (moved.bytes == 0) return error;
       impl_->broken = std::move(error);
       break;

@@ -23,10 +23,12 @@ class TlsStream {
   enum class Role { client, server };
   enum class Failure { none, timeout, stopped, broken };
 
-  // `server_name`: what the server's certificate must be for, a DNS name or an address; client only.
+  // `server_name`: what the server's certificate must be for, a DNS name or an address; `called`: what our words call
+  // the server. Client only.
   static Result<std::unique_ptr<TlsStream>> create(TcpSocket socket, Role role,
                                                    std::shared_ptr<const TlsMaterial> material,
-                                                   const std::string& server_name);
+                                                   const std::string& server_name,
+                                                   const std::string& called = "the server");
   ~TlsStream();
 
   TcpSocket& socket();  // for its deadline and wake

@@ -180,6 +180,7 @@ def refused(world):
         gateway.start()
         line = gateway.wait_said("warning: broker", *words)
         print("   ", line, flush=True)
+        check("the server" not in line, f"it is a broker: {line}")
         check(not gateway.status()["broker"]["connected"], "connected all the same")
         check(not word or word not in gateway.said(), "the password is shown")
         gateway.stop()

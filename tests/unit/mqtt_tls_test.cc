@@ -224,7 +224,7 @@ TEST_CASE("upstream tls: a silent broker costs the time allowed, no more") {
   WakeFd stop;
   auto result = (*connector)->connect(milliseconds(50), stop);
   REQUIRE_FALSE(result.ok());
-  CHECK(result.error().message == "TLS: no answer from the server in time");
+  CHECK(result.error().message == "TLS: no answer from the broker in time");
 }
 
 TEST_CASE("upstream tls: the broker's end, orderly or not, comes after what it said") {
