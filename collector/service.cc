@@ -17,7 +17,8 @@ std::string as_sentence(std::string words) {
 }
 
 HttpResponse unknown_log(const std::string& origin) {
-  return sentence(404, "The log " + quoted(origin, 255) + " is not one of this collector's.");
+  return sentence(404,
+                  "The log " + quoted(origin, 255) + " is not one of this collector's: its policy does not name it.");
 }
 
 // Checkpoint::parse refuses it among other things; tlog-witness wants its own status for it.

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import shutil
 import socket
 import time
 
@@ -10,7 +11,7 @@ from lib.certs import make_ca, make_leaf
 from lib.compare import GrowingLog, check_same, log_folder, wait_archived
 from lib.fakes import FakeCollector, http
 from lib.load import Publisher, user_properties
-from lib.world import MIRROR, WITNESS, Collector, Gateway, Raw, check, check_equal, free_port, main, wait_until
+from lib.world import MIRROR, TLS_URI, WITNESS, Collector, Gateway, Raw, check, check_equal, free_port, main, wait_until
 
 import paho.mqtt.client as mqtt
 
@@ -95,6 +96,18 @@ def upstream_tls(world):
         up.real(lambda c, cert=cert: c.configure(cert=f"tls/{cert}.pem", key=f"tls/{cert}.key"), *words)
     up.real(lambda c: c.configure(ca="tls/other-ca.pem"), "refused our certificate", "gateway.pem",
             said=("refused", "not signed by the CA"))
+    make_leaf(tls, "old", "ca", "an old gateway", "clientAuth", f"URI:{TLS_URI}", expired=True)
+
+    def install(source):
+        for end in ("key", "pem"):  # the key first, as one does it
+            shutil.copy2(f"{tls}/{source}.{end}", f"{tls}/new")
+            os.rename(f"{tls}/new", f"{tls}/gateway.{end}")
+    for end in ("key", "pem"):
+        shutil.copy2(f"{tls}/gateway.{end}", f"{tls}/kept.{end}")
+    install("old")
+    up.real(lambda c: c.configure(), "refused our certificate", "gateway.pem", "expired, by its clock",
+            "to 2020-01-02", "our clock", said=("refused", '"CN=an old gateway" has expired on 2020-01-02'))
+    install("kept")
     up.fake(lambda *_: http(200), "not meant for servers", cert="client")
     up.fake(lambda *_: http(200), "not TLS", tls=False)
     up.recovers()

@@ -4,13 +4,14 @@ is refused: the exit code, what is wrong, where, and what to do."""
 import http.client
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 
 from lib.certs import make_ca, make_leaf
 from lib.compare import GrowingLog, log_folder, wait_archived
 from lib.load import Publisher
-from lib.world import MIRROR, WITNESS, Collector, check, check_equal, main, program, wait_until
+from lib.world import MIRROR, ORIGIN, TLS_URI, WITNESS, Collector, check, check_equal, main, program, wait_until
 
 CONFIG, DAMAGED, BUSY, SYSTEM = 2, 3, 4, 6
 
@@ -151,7 +152,8 @@ def get(world, port, client="gateway", ca="ca", host="127.0.0.1"):
     tls = world.path("tls")
     context = ssl.create_default_context(cafile=f"{tls}/{ca}.pem")
     context.check_hostname = False
-    context.load_cert_chain(f"{tls}/{client}.pem", f"{tls}/{client}.key")
+    if client:
+        context.load_cert_chain(f"{tls}/{client}.pem", f"{tls}/{client}.key")
     connection = http.client.HTTPSConnection(host, port, context=context, timeout=30)
     try:
         connection.request("GET", "/nothing")
@@ -211,6 +213,90 @@ def keys(world):
     collector.stop()
 
 
+def clients(world):
+    """Whom the listener refuses, each with the words for it: which certificate, what is wrong, by whose clock. Nobody
+    of them gets an answer, and one who is right still does."""
+    _, collector, _ = world.enrol()
+    tls, of_gateway = world.path("tls"), f"URI:{TLS_URI}"
+    make_ca(tls, "other-ca", "another CA")
+    make_leaf(tls, "stranger", "other-ca", "a stranger", "clientAuth", of_gateway)
+    make_leaf(tls, "expired", "ca", "an old gateway", "clientAuth", of_gateway, expired=True)
+    make_leaf(tls, "future", "ca", "a gateway to come", "clientAuth", of_gateway,
+              dates=("480101000000Z", "490101000000Z"))
+    make_leaf(tls, "server", "ca", "no client", "serverAuth", "IP:127.0.0.1")
+    collector.configure().start()
+
+    def refused_client(client, *words):
+        collector.stop()  # it says one such line a second
+        collector.start()
+        try:
+            get(world, collector.port, client)
+            check(False, f"{client} got an answer")
+        except (ssl.SSLError, ConnectionError, http.client.RemoteDisconnected):
+            pass
+        print("    " + collector.wait_said("notice: connection from 127.0.0.1", "refused: ", *words), flush=True)
+    refused_client("stranger", 'certificate "CN=a stranger" is not signed by the CA in', f"{tls}/ca.pem", "another CA")
+    refused_client("expired", 'certificate "CN=an old gateway" has expired on 2020-01-02', "our clock")
+    refused_client("future", 'certificate "CN=a gateway to come" is not valid before 2048-01-01', "is it right?")
+    refused_client("server", 'certificate "CN=no client" is not meant for clients')
+    refused_client(None, "the client showed no certificate")
+    collector.stop()
+    collector.start()
+    with socket.create_connection(("127.0.0.1", collector.port), 30) as plain:
+        plain.sendall(b"GET /mirror/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        heard = b"".join(iter(lambda: receive(plain), b""))
+    check(b"HTTP" not in heard, f"an answer in clear: {heard!r}")
+    collector.wait_said("refused: ", "the client speaks plain text or another protocol, not TLS", "GET /mirr")
+    check_equal(get(world, collector.port), 404, "who is right")
+    collector.stop()
+
+
+def receive(peer):
+    try:
+        return peer.recv(4096)
+    except ConnectionError:
+        return b""
+
+
+def removed(world):
+    """A gateway that is no longer one of the collector's: refused, with words on its side; it records on, what is
+    archived stays, and when it is one again everything arrives."""
+    broker, collector, gateway = world.enrol()
+    for process in (broker, collector, gateway):
+        process.start()
+    gateway.wait_subscribed()
+    device = world.closing(Publisher(broker.port, "device"))
+
+    def publish(payload):
+        device.publish("plant/x", payload, 1)
+        device.wait_acknowledged()
+    log = GrowingLog(log_folder(collector.archive))
+    publish(b"before")
+    wait_archived(log, device.sent, alive=[gateway, collector])
+    collector.stop()
+    # Neither in the policy nor as a [[gateway]].
+    vkey = world.run("sealring", "key", "generate", world.path("other.key"), "example.com/other")[0].strip()
+    world.write("other-policy", f"log {vkey}\nquorum none\n")
+    collector.configure(policy="other-policy", tls_uri=None).start()
+    publish(b"meanwhile")
+    line = gateway.wait_said("warning: forwarding waits", "404", ORIGIN, "is not one of this collector's")
+    print("    " + line, flush=True)
+    check("its policy does not name it" in line, line)
+    collector.stop()
+    # Its certificate has the URI of before, and the [[gateway]] now wants another one.
+    collector.configure(tls_uri="sealring:its-successor").start()
+    print("    " + gateway.wait_said("warning: forwarding waits", "403", "another URI than yours"), flush=True)
+    collector.wait_said("warning: " + ORIGIN, "refused a request by", "CN=", "the URI sealring:its-successor")
+    check_equal([m.payload for m in log.read().messages], [b"before"], "what is archived")
+    check_equal(gateway.status()["recorder"]["messages"], 2, "messages recorded")
+    collector.stop()
+    collector.configure().start()
+    gateway.wait_said("notice: forwarding goes on")
+    wait_archived(log, device.sent, alive=[gateway, collector])
+    gateway.stop()
+    collector.stop()
+
+
 def flags(world):
     """--config without and with a file; a wrong use says how to get help."""
     _, collector, _ = world.enrol()
@@ -230,4 +316,4 @@ def flags(world):
 
 if __name__ == "__main__":
     main(("configuration", configuration), ("key_files", key_files), ("system", system), ("damaged", damaged),
-         ("keys", keys), ("flags", flags))
+         ("keys", keys), ("clients", clients), ("removed", removed), ("flags", flags))
