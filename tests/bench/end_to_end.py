@@ -11,21 +11,12 @@ import argparse, contextlib, json, os, shutil, socket, statistics, subprocess, s
 
 import paho.mqtt.client as paho
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+from lib.ports import free_port  # noqa: E402
+from lib.world import wait_until  # noqa: E402
+
 ORIGIN = "example.com/bench/gw"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_for(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            sys.exit(f"end_to_end: waited {seconds} s for {what}")
-        time.sleep(0.005)
+PATIENCE = 300
 
 
 def listening(port):
@@ -33,9 +24,15 @@ def listening(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
-def status(build, config):
-    out = subprocess.run([f"{build}/gateway/sealring", "status", "--config", config, "--json"], capture_output=True)
-    return json.loads(out.stdout) if out.returncode == 0 else {}
+def status(path):
+    """By the socket itself: a command each time would take the machine from what is measured. {}: not up yet."""
+    try:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(path)
+            s.sendall(b'{"get": "status"}\n')
+            return json.loads(b"".join(iter(lambda: s.recv(65536), b"")))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return {}
 
 
 def prepare_session(port, client):
@@ -52,7 +49,7 @@ def fill(port, count):
     client.loop_start()
     for i in range(count):
         last = client.publish("bench/t", "%08d" % i + "x" * 192, qos=1)
-    last.wait_for_publish(300)
+    last.wait_for_publish(PATIENCE)
     client.disconnect()
     client.loop_stop()
 
@@ -79,8 +76,8 @@ def drain_by_sealringd(build, folder, port, client, count, segment="16MiB", iden
                 'subscriptions = [ { filter = "bench/#", qos = 1 } ]\n')
     begin = time.monotonic()
     daemon = subprocess.Popen([f"{build}/gateway/sealringd", "--config", config], stderr=subprocess.DEVNULL)
-    released = lambda: status(build, config).get("broker", {}).get("acks_released", 0) >= count
-    wait_for(released, 300, "the acknowledgements")
+    wait_until(lambda: status(f"{gateway}/sock").get("broker", {}).get("acks_released", 0) >= count,
+               "all is acknowledged", PATIENCE)
     seconds = time.monotonic() - begin
     daemon.terminate()
     daemon.wait(30)
@@ -98,7 +95,7 @@ def own_broker(folder):
     broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", f"{folder}/mosquitto.conf"],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: listening(port), 10, "the broker")
+        wait_until(lambda: listening(port), "the broker listens")
         yield port
     finally:
         broker.terminate()
