@@ -1,10 +1,14 @@
 #!/usr/bin/python3
 """What the commands refuse, and that the words say what, where and what to do: those that no other test comes to."""
 import hashlib
+import json
 import os
+import shutil
 import socket
 import threading
 
+from lib.compare import log_folder
+from lib.load import Publisher
 from lib.world import ORIGIN, check, main
 
 FAILED, USAGE = 1, 2
@@ -132,5 +136,79 @@ def answers(world):
         refused(world, FAILED, ("the path is too long for a socket",), "sealring", *commands[name], *config)
 
 
+def record_from(path, index):
+    """The answer's first line, and the entries of the record at `index` as they came, without the end."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(path)
+        s.sendall(b'{"get": "records", "from": %d, "count": 1}\n' % index)
+        head, _, rest = b"".join(iter(lambda: s.recv(65536), b"")).partition(b"\n")
+    entries = []
+    while rest[:8] != b"\xff" * 8:
+        end = 10 + int.from_bytes(rest[8:10], "big")
+        entries.append(rest[:end])
+        rest = rest[end:]
+    return head + b"\n", entries
+
+
+def torn(world):
+    """Of a large message some parts are not here, as when the ring releases them in that moment: said, and nothing of
+    it is taken for the payload. And a segment's file under another one's name."""
+    broker, collector, gateway = world.enrol()
+    config, path = ("--config", gateway.folder + "/sealring.toml"), gateway.folder + "/sealring.sock"
+    for process in (broker, collector, gateway):
+        process.start()
+    gateway.wait_subscribed()
+    device = world.closing(Publisher(broker.port, "device"))
+    for number in range(2):
+        device.publish("plant/large", b"%d" % number * 200000, 1)
+        device.wait_acknowledged()
+        gateway.wait_status(lambda s, n=number: s["segments"]["acknowledged"] > n, "its segment is receipted")
+    out, _ = world.run("sealring", "tail", "--json", "--topic", "plant/large", *config)
+    index = json.loads(out.splitlines()[0])["index"]
+    head, entries = record_from(path, index)
+    check(len(entries) > 2, f"a message in parts: {len(entries)}")
+    world.run("sealring", "show", str(index), "--payload", world.path("whole"), *config)
+    with open(world.path("whole"), "rb") as f:
+        check(f.read() == b"0" * 200000, "the whole payload")
+    gateway.stop()
+    collector.stop()
+    there = world.closing(Answering(path))
+    there.answer = head + b"".join(entries[:2]) + b"\xff" * 8 + b"\x00\x0a" + b'{"end": 9}'
+    refused(world, FAILED, ("parts of the payload are not here: nothing was written",),
+            "sealring", "show", str(index), "--payload", world.path("torn"), *config)
+    check(not os.path.exists(world.path("torn")), "nothing was written")
+    text, _ = world.run("sealring", "show", str(index), *config)
+    check(f"from {index} on; {len(entries) - 2} NOT HERE\n" in text and "(DOES NOT MATCH)" in text, text)
+    shown = json.loads(world.run("sealring", "show", str(index), "--json", *config)[0])
+    check(shown["parts"]["missing"] == len(entries) - 2 and shown["parts"]["count"] == len(entries), f"{shown}")
+    segments = os.path.join(log_folder(collector.archive), "segments")
+    first, second = sorted(os.listdir(segments))[:2]
+    os.chmod(f"{segments}/{second}", 0o600)
+    shutil.copy(f"{segments}/{first}", f"{segments}/{second}")
+    where = int(second.split("-")[0])
+    report = world.verify(collector.archive, code=20)
+    check(any(second in one["where"] and "holds entries [0, " in one["what"] and "not those that its name says" in
+              one["what"] for one in report["logs"][0]["findings"]), f"{report['logs'][0]['findings']}")
+    for command in (("show", str(where)), ("tail",)):
+        refused(world, FAILED, (second, "its bytes are of entries [0, ", "not of what its name says; run sealring"),
+                "sealring", *command, "--from", collector.archive)
+
+
+def group(world):
+    """A socket that cannot be given to the group that is to have it: no socket, rather than one for nobody."""
+    _, _, gateway = world.enrol()
+    gateway.top["socket_group"] = "mail"
+    gateway.configure()
+    command = gateway.command
+    if os.geteuid() == 0:  # without root's right to give anything to anybody
+        gateway.command = ["setpriv", "--bounding-set=-chown", "--", *command]
+    gateway.start(ready=False).wait_end(USAGE)
+    line = gateway.lines()[-1]
+    print("    " + line, flush=True)
+    check(line.startswith("error: ") and f"socket {gateway.folder}/sealring.sock: cannot be given to the group mail: "
+          "Operation not permitted; let the daemon's user be a member of it" in line, line)
+    check(not os.path.exists(gateway.folder + "/sealring.sock"), "there is no socket")
+
+
 if __name__ == "__main__":
-    main(("init", init), ("places", places), ("answers", answers))
+    main(("init", init), ("places", places), ("answers", answers), ("torn", torn), ("group", group))

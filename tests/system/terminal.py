@@ -5,7 +5,6 @@ import fcntl
 import os
 import pty
 import re
-import shutil
 import struct
 import subprocess
 import termios
@@ -113,7 +112,7 @@ def looking(world):
 def proving(world):
     """--wait says on a terminal, in one line, what it waits for."""
     collector, gateway, config, _ = scene(world)
-    gateway.wait_status(lambda s: s["segments"]["acknowledged"] > 0, "a receipt came")
+    gateway.wait_status(lambda s: s["upstream"]["acknowledged_size"] > 5, "entry 5 is receipted")
     proof = world.path("proof")
     text, code = on_terminal(80, "sealring", "prove", "5", *config)
     check(code == 2 and "Name a file with -o FILE" in text, f"no proof into a terminal: {text}")
@@ -130,6 +129,7 @@ def proving(world):
     publisher.publish("late", b"x")
     publisher.wait_acknowledged()
     publisher.close()
+    gateway.wait_status(lambda s: s["size"] > index, "it is recorded")
     text, code = on_terminal(40, "sealring", "prove", str(index), "--wait", "-o", world.path("late"), *config,
                              at_first=collector.start)
     check_equal(code, 0, f"prove --wait: {text}")
@@ -141,8 +141,9 @@ def proving(world):
 
 def verifying(world):
     """The bar comes when it takes long, fits, goes away again; and there is none where there is no terminal."""
-    if not shutil.which("strace"):
-        print("    skipped: strace is not here to slow it down", flush=True)
+    slower = subprocess.run(["strace", "-o", world.path("strace"), "true"], capture_output=True, text=True, check=False)
+    if slower.returncode != 0:
+        print(f"    skipped: nothing can be traced here: {slower.stderr.strip()}", flush=True)
         return
     collector, gateway, _, _ = scene(world)
     gateway.wait_status(lambda s: s["segments"]["sealed"] == 0 and s["segments"]["acknowledged"] > 0, "receipts came")
