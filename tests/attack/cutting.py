@@ -5,7 +5,7 @@ goes on from an old image of its disk.
 import os
 
 from kit.forge import Key
-from kit.scene import FINE, FORKED, NAMED, TAMPERED, TRUNCATED, Scene
+from kit.scene import FINE, FORKED, NAMED, TAMPERED, TRUNCATED, UNPROVEN, Scene
 
 from lib.compare import log_folder
 from lib.world import check, check_equal, main
@@ -107,13 +107,20 @@ def old_image(world):
     size = scene.world.verify(scene.collector.archive)["logs"][0]["size"]
     check(size > len(image.entries), "the log went on after T")
 
-    forged = image.history.copy()
-    while len(forged.entries) < size:  # as far as the other one, so that the two can be laid side by side
-        forged.entries.append(forged.entries[-1])
-    for index in range(len(image.entries), size):
-        forged.heartbeat(index)
-    forged.handover(size - 1, image.epoch, image.epoch_key, Key())
-    scene.refused(forged, "FORK?", "both are in", identity=image.identity, answer=("422", "this is a fork"))
+    def went_on(end):
+        forged = image.history.copy()
+        for index in range(len(image.entries), end):
+            forged.entries.append(forged.entries[-1])
+            forged.heartbeat(index)
+        forged.handover(end - 1, image.epoch, image.epoch_key, Key())
+        return forged
+    scene.refused(went_on(size + 5), "FORK?", f"of size {size + 5} beside the known one of size {size}",
+                  "no proof that the second extends the first", answer=("422", "is not proven to extend the one"))
+    scene.condemned(scene.collector.archive, UNPROVEN, f"has signed size {size + 5}", "there may be two histories")
+    scene.collector.stop()  # the next line of the same kind is to be said at once
+    scene.collector.start()
+    # As far as the other one, the two can be laid side by side.
+    scene.refused(went_on(size), "FORK?", "two roots for one size", answer=("422", "this is a fork"))
     scene.condemned(scene.collector.archive, FORKED, "refused checkpoint", "two histories")
 
 

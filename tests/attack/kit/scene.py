@@ -185,7 +185,9 @@ class Scene:
         self.condemned(self.in_place(forged, f"{name}-in-place"), (TAMPERED, FORKED), "receipt ", "two histories")
         self.condemned(self.taken(forged, f"{name}-fresh"), code, *words)
         self.knowing_collector(f"{name}-knowing")
-        self.refused(forged, "FORK?", "two roots for one size", answer=("422", "this is a fork"))
+        first = next(size for size in forged.cuts() if forged.root(size) != self.honest.root(size))
+        self.refused(forged, "FORK?", f"of size {first} beside the known one of size {first}", "two roots for one size",
+                     answer=("422", "this is a fork"))
         self.condemned(self.collector.archive, FORKED, "refused checkpoint", "two histories")
 
     def condemned(self, path, code, *words, **asked):
