@@ -395,7 +395,9 @@ def strangers(world):
     check("there is no group" in gateway.said(), gateway.said())
     member = grp.getgrgid(os.stat("/var/mail").st_gid).gr_name if os.path.exists("/var/mail") else "mail"
     gateway.top["socket_group"] = member
+    owners = os.stat(gateway.folder)
     gateway.configure().start()
+    check_equal(os.stat(gateway.folder).st_gid, owners.st_gid, "the group of a folder that is not the socket's alone")
     done = subprocess.run(["setpriv", "--reuid=nobody", f"--regid={member}", "--clear-groups", "--",
                            "/usr/bin/python3", "-c", probe], capture_output=True, text=True, check=False)
     check_equal(done.returncode, 0, f"a member of {member} may ask: {done.stderr}")

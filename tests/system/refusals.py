@@ -208,6 +208,12 @@ def group(world):
     check(line.startswith("error: ") and f"socket {gateway.folder}/sealring.sock: cannot be given to the group mail: "
           "Operation not permitted; let the daemon's user be a member of it" in line, line)
     check(not os.path.exists(gateway.folder + "/sealring.sock"), "there is no socket")
+    # Only the last folder is made: a misspelt path is no reason for a tree of them.
+    gateway.top["socket"] = "no/such/sealring.sock"
+    gateway.configure().start(ready=False).wait_end(USAGE)
+    line = gateway.lines()[-1]
+    check(f"cannot make {gateway.folder}/no/such for the socket: No such file or directory" in line, line)
+    check(not os.path.exists(gateway.folder + "/no"), "nothing was made")
 
 
 if __name__ == "__main__":
