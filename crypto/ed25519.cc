@@ -37,6 +37,13 @@ bool ed25519_verify(const PublicKey& key, ByteView message, const Signature& sig
   return crypto_sign_ed25519_verify_detached(signature.data(), octets(message), message.size(), key.data()) == 0;
 }
 
+// Before Debian's 1.0.18-1+deb12u1 (CVE-2025-69277) libsodium let a key pass to which the point of order 2 was added;
+// the vectors notice.
+bool is_ed25519_key(const PublicKey& key) {
+  need_sodium();
+  return crypto_core_ed25519_is_valid_point(key.data()) == 1;
+}
+
 Bytes random_bytes(std::size_t n) {
   need_sodium();
   Bytes bytes(n, '\0');

@@ -1,5 +1,13 @@
-// Ed25519 (RFC 8032) by libsodium, whose verification rule is the one strict rule of the project: no small-order or
-// non-canonical point, no unreduced scalar. Nothing else includes libsodium.
+// Ed25519 (RFC 8032) by libsodium, whose verification rule is the one strict rule of the project. Nothing else includes
+// libsodium or verifies a signature of the log; what TLS does with certificates is TLS' matter.
+//
+// A signature (R, S) over M holds under A when S < L, R and A are the canonical spellings of points, neither is of
+// small order, and S B = R + k A, without the cofactor. tests/vectors/make_ed25519_vectors.py has a case for each.
+//
+// A key is taken in, as a vkey, from a token or by an entry, only when it is a point as key generation makes them: the
+// canonical spelling of one of prime order. Under most others no signature ever holds. The keys of mixed order that the
+// rule for signatures lets pass are refused as well: verifiers with and without the cofactor contradict each other
+// about what such a key has signed, and nobody has one by accident.
 #pragma once
 
 #include <memory>
@@ -9,6 +17,7 @@
 namespace sealring {
 
 bool ed25519_verify(const PublicKey& key, ByteView message, const Signature& signature);
+bool is_ed25519_key(const PublicKey& key);
 
 // `n` bytes from the operating system's generator; never fails (aborts where the system has none).
 Bytes random_bytes(std::size_t n);

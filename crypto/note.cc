@@ -170,6 +170,7 @@ Result<VerifierKey> VerifierKey::parse(std::string_view vkey) {
   }
   key.type = static_cast<KeyType>(type);
   key.key = to_array<32>(ByteView(*typed).substr(1));
+  if (!is_ed25519_key(key.key)) return reject_error(here + ": " + hex(view(key.key)) + " is no Ed25519 key");
   if (key.id() != get_u32(id_bytes->data())) {
     return reject_error(here + ": key ID " + hex(*id_bytes) + " is not that of its name and key");
   }

@@ -24,6 +24,7 @@ Status check_key_name(std::string_view name);
 Status check_note_text(std::string_view text);
 
 // A vkey: name+keyID(8 hex)+base64(type || public key). Only the two types above; another one: reject, by its number.
+// And only what is_ed25519_key() takes.
 struct VerifierKey {
   std::string name;
   KeyType type = KeyType::ed25519;

@@ -31,7 +31,7 @@ TESTS = {"tests", "gateway", "collector", "manual", "drivers", "storage", "crypt
 # Third-party headers: prefix -> (Debian package, the files or folders whose .cc files may include it).
 THIRD_PARTY = {
     "nettle/": ("nettle-dev", {"crypto"}),
-    "sodium.h": ("libsodium-dev", {"crypto"}),
+    "sodium.h": ("libsodium-dev", {"crypto/ed25519.cc"}),
     "lmdb.h": ("liblmdb-dev", {"storage"}),
     "cbor.h": ("libcbor-dev", {"storage"}),
     "mqtt/": ("libpaho-mqttpp-dev", {"drivers"}),
@@ -364,8 +364,22 @@ def is_run(tree, name):
     return re.search(rf"_test\({file[:-3]}\b", text) is not None
 
 
-CHECKS = (check_includes, check_lengths, check_functions, check_listed, check_machine_paths, check_dependencies,
-          check_diagnostics, check_named_tests)
+VERIFIER = re.compile(
+    r"\b(?:C_Verify|mbedtls_(?:pk|ecdsa|rsa)_verify|EVP_\w*Verify|crypto_sign\w*_(?:verify|open))\w*\s*\(")
+
+
+def check_verifiers(tree):
+    """There is one rule for signatures, and one function that has it."""
+    for path in tree.code(".cc", ".h"):
+        if path.startswith("tests/") or path == "crypto/ed25519.cc":
+            continue
+        for number, line in enumerate(tree.lines(path), 1):
+            if VERIFIER.search(line):
+                tree.report(path, number, "verifies by itself: crypto/ed25519.h has the rule for signatures")
+
+
+CHECKS = (check_includes, check_verifiers, check_lengths, check_functions, check_listed, check_machine_paths,
+          check_dependencies, check_diagnostics, check_named_tests)
 
 
 def main(argv):

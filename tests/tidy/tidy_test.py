@@ -82,13 +82,22 @@ class TidyTest(unittest.TestCase):
             self.assertEqual(self.findings({name: '#include "crypto/a.h"\n'}), [])
         self.only({"other/b.h": "\n"}, "other/b.h", "belongs in one of")
 
+    def test_one_rule_for_signatures(self):
+        for call in ("C_Verify(s, m, 1, t, 2)", "crypto_sign_verify_detached(t, m, 1, k)", "mbedtls_pk_verify(c)",
+                     "EVP_DigestVerify(c)"):
+            verifies = self.changed("crypto/a.cc", "return 1;", f"return {call};")
+            self.only(verifies, "crypto/a.cc:9", "verifies by itself")
+        self.assertEqual(self.findings({"crypto/CMakeLists.txt": "add_library(crypto a.cc ed25519.cc)\n",
+                                        "crypto/ed25519.cc": "int x = crypto_sign_verify_detached(t, m, 1, k);\n"}), [])
+
     def test_own_includes_exist_and_start_at_the_root(self):
         self.only(self.changed("crypto/a.cc", '"crypto/a.h"', '"crypto/b.h"'), "crypto/a.cc:1", "is no file")
         self.only(self.changed("crypto/a.cc", '"crypto/a.h"', '"a.h"'), "crypto/a.cc:1", "may not include")
 
     def test_third_party(self):
         self.only(self.changed("crypto/a.cc", "<nettle/sha2.h>", "<lmdb.h>"), "crypto/a.cc:3", "liblmdb-dev")
-        self.only(self.changed("crypto/a.h", "#pragma once", "#include <sodium.h>"), "crypto/a.h:1", "in a header")
+        self.only(self.changed("crypto/a.h", "#pragma once", "#include <nettle/sha1.h>"), "crypto/a.h:1", "in a header")
+        self.only(self.changed("crypto/a.cc", "<nettle/sha2.h>", "<sodium.h>"), "for crypto/ed25519.cc only")
         self.only(self.changed("crypto/a.cc", "<vector>", "<curl/curl.h>"), "crypto/a.cc:5", "not known")
         self.only({"drivers/b.h": "#  include <boost/asio.hpp>\n"}, "drivers/b.h:1", "in a header")
 

@@ -10,7 +10,9 @@ using namespace sealring;
 namespace {
 
 const std::string kAnchor =
-    VerifierKey{"example.com/gw", KeyType::ed25519, PublicKey{}}.encode() + " " + std::string(64, '0');
+    VerifierKey{"example.com/gw", KeyType::ed25519, SoftwareSigner::from_seed(Bytes(32, 'i')).value()->public_key()}
+        .encode() +
+    " " + std::string(64, '0');
 
 std::string full_name(const ConfigKey& key) {
   return (key.table.empty() ? "" : std::string(key.table) + ".") + std::string(key.name);

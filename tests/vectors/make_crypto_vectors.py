@@ -1,201 +1,20 @@
 #!/usr/bin/env python3
-"""Writes ed25519.tsv, vkey.tsv, note.tsv, checkpoint.tsv, policy.tsv, evaluation.tsv and
-tlog_proof.tsv beside itself.
+"""Writes vkey.tsv, note.tsv, checkpoint.tsv, policy.tsv, evaluation.tsv and tlog_proof.tsv beside itself.
 
-A second implementation, from the specifications and with the standard library alone: Ed25519 on integers, notes as
-strings. It shares nothing with the C++ that is tested against what it writes. Run it again after a change; the output
+A second implementation, from the specifications and with the standard library alone: Ed25519 on integers
+(make_ed25519_vectors.py), notes as strings. It shares nothing with the C++ that is tested against what it writes. Run it again after a change; the output
 depends on nothing else.
 
 Rows: name, expectation, then the input, divided by tabs. An expectation is "ok", or the words that the error message
-must have. Text is escaped as \\n \\t \\\\ \\xHH; the columns of ed25519.tsv are hex.
+must have. Text is escaped as \\n \\t \\\\ \\xHH.
 """
 import base64
 import hashlib
 import os
 
+from make_ed25519_vectors import EIGHTH, Key, encode
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-# --- Ed25519, RFC 8032 section 5.1, affine and slow -------------------------------------------------------------------
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, -1, P) % P
-
-
-def recover_x(y, sign):
-    """The x of the point with this y; None when there is none. x = 0 with sign 1 gives 0: a lenient reader."""
-    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
-    x = pow(square, (P + 3) // 8, P)
-    if x * x % P != square:
-        x = x * pow(2, (P - 1) // 4, P) % P
-    if x * x % P != square:
-        return None
-    return P - x if x % 2 != sign and x else x
-
-
-BASE = (recover_x(4 * pow(5, -1, P) % P, 0), 4 * pow(5, -1, P) % P)
-IDENTITY = (0, 1)
-
-
-def add(a, b):
-    t = D * a[0] * b[0] * a[1] * b[1] % P
-    return ((a[0] * b[1] + a[1] * b[0]) * pow(1 + t, -1, P) % P, (a[1] * b[1] + a[0] * b[0]) * pow(1 - t, -1, P) % P)
-
-
-def mul(k, a):
-    result = IDENTITY
-    while k:
-        if k & 1:
-            result = add(result, a)
-        a = add(a, a)
-        k >>= 1
-    return result
-
-
-def negate(a):
-    return (-a[0] % P, a[1])
-
-
-def encode(a):
-    return (a[1] | (a[0] & 1) << 255).to_bytes(32, "little")
-
-
-def decode_leniently(data):
-    """Takes y >= p and a sign on x = 0, which RFC 8032 forbids."""
-    number = int.from_bytes(data, "little")
-    y, sign = number % 2**255 % P, number >> 255
-    x = recover_x(y, sign)
-    return None if x is None else (x, y)
-
-
-def digest(*parts):
-    """Modulo L, as every implementation does; for points with a part of small order it makes a difference."""
-    return int.from_bytes(hashlib.sha512(b"".join(parts)).digest(), "little") % L
-
-
-class Key:
-    def __init__(self, seed):
-        self.seed = seed
-        h = hashlib.sha512(seed).digest()
-        self.a = int.from_bytes(h[:32], "little") & ~7 & (2**254 - 1) | 2**254
-        self.prefix = h[32:]
-        self.public = encode(mul(self.a, BASE))
-
-    def sign(self, message):
-        r = digest(self.prefix, message)
-        big_r = encode(mul(r, BASE))
-        k = digest(big_r, self.public, message)
-        return big_r + ((r + k * self.a) % L).to_bytes(32, "little")
-
-
-def verify_leniently(public, message, signature):
-    """The bare equation S B = R + k A: no rule about small order, spelling or the range of S."""
-    a, r = decode_leniently(public), decode_leniently(signature[:32])
-    if a is None or r is None:
-        return False
-    k = digest(signature[:32], public, message)
-    s = int.from_bytes(signature[32:], "little")
-    return mul(s, BASE) == add(r, mul(k, a))
-
-
-def torsion():
-    """A point of order 8: what is left of any point after multiplication by L."""
-    y = 2
-    while True:
-        x = recover_x(y, 0)
-        if x is not None:
-            point = mul(L, (x, y))
-            if mul(4, point) != IDENTITY:
-                return point
-        y += 1
-
-
-def until(condition):
-    """A message for which `condition` holds: most of these attacks need k modulo 8."""
-    for n in range(10000):
-        message = b"attempt %d" % n
-        found = condition(message)
-        if found:
-            return message, found
-    raise AssertionError("no message")
-
-
-def spellings(point):
-    """Every 32 bytes that a lenient reader takes for `point`: y or y + p, and both signs when x is 0."""
-    for y in (point[1], point[1] + P):
-        if y < 2**255:
-            for sign in (0, 1):
-                if point[0] == 0 or point[0] & 1 == sign:
-                    yield (y | sign << 255).to_bytes(32, "little")
-
-
-def small_order_key(public):
-    def attempt(message):
-        for r in range(1, 4):
-            signature = encode(mul(r, BASE)) + r.to_bytes(32, "little")
-            if verify_leniently(public, message, signature):
-                return signature
-
-    return until(attempt)
-
-
-def ed25519_rows():
-    key = Key(hashlib.sha256(b"ed25519 vectors").digest())
-    message = b"a message"
-    good = key.sign(message)
-    s = int.from_bytes(good[32:], "little")
-    rows = [("valid", "ok", key.public, message, good)]
-
-    def forged(name, public, text, signature):
-        assert verify_leniently(public, text, signature), name  # else another rule would refuse it
-        rows.append((name, "refuse", public, text, signature))
-
-    for times in (1, 2, 14):
-        raised = s + times * L
-        if raised < 2**256:
-            forged(f"S plus {times} L", key.public, message, good[:32] + raised.to_bytes(32, "little"))
-
-    eighth = torsion()
-    for i in range(8):
-        point = mul(i, eighth)
-        for n, public in enumerate(spellings(point)):
-            text, signature = small_order_key(public)
-            forged(f"small-order A: torsion point {i}, spelling {n}", public, text, signature)
-
-    # R of small order: with A = a B + T and S = k a, R must be -k T.
-    mixed = encode(add(mul(key.a, BASE), eighth))
-    for i in range(8):
-        for n, big_r in enumerate(spellings(mul(i, eighth))):
-            def attempt(text):
-                k = digest(big_r, mixed, text)
-                signature = big_r + (k * key.a % L).to_bytes(32, "little")
-                return verify_leniently(mixed, text, signature) and signature
-
-            text, signature = until(attempt)
-            forged(f"small-order R: torsion point {i}, spelling {n}", mixed, text, signature)
-
-    # A of mixed order is neither of small order nor misspelt: the bare equation decides, without the cofactor.
-    r = 7
-    big_r = encode(mul(r, BASE))
-
-    def mixed_signature(text):
-        k = digest(big_r, mixed, text)
-        return big_r + ((r + k * key.a) % L).to_bytes(32, "little")
-
-    text, signature = until(lambda t: verify_leniently(mixed, t, mixed_signature(t)) and mixed_signature(t))
-    rows.append(("mixed-order A, equation holds", "ok", mixed, text, signature))
-    text, signature = until(lambda t: not verify_leniently(mixed, t, mixed_signature(t)) and mixed_signature(t))
-    rows.append(("mixed-order A, equation holds only times 8", "refuse", mixed, text, signature))
-
-    off_curve = next(y for y in range(2, 100) if recover_x(y, 0) is None).to_bytes(32, "little")
-    rows.append(("A not on the curve", "refuse", off_curve, message, good))
-    rows.append(("R not on the curve", "refuse", key.public, message, off_curve + good[32:]))
-    rows.append(("another message", "refuse", key.public, message + b" ", good))
-    rows.append(("another key", "refuse", Key(bytes(32)).public, message, good))
-    rows.append(("sign of A", "refuse", key.public[:31] + bytes([key.public[31] ^ 0x80]), message, good))
-    rows.append(("S = 0, R = A", "refuse", key.public, message, key.public + bytes(32)))
-    rows.append(("all zero", "refuse", bytes(32), message, bytes(64)))
-    return [(name, expect, a.hex(), m.hex(), sig.hex()) for name, expect, a, m, sig in rows]
-
 
 # --- notes ------------------------------------------------------------------------------------------------------------
 def b64(data):
@@ -272,6 +91,9 @@ def vkey_rows():
         ("31-byte key", "has 31 bytes, must have 32", vkey(NAME, 1, LOG.public[:31])),
         ("33-byte key", "has 33 bytes, must have 32", vkey(NAME, 1, LOG.public + b"\0")),
         ("type alone", "has 0 bytes, must have 32", vkey(NAME, 1, b"")),
+        # Which keys are refused is ed25519_keys.tsv's matter.
+        ("key of small order", "is no Ed25519 key", vkey(NAME, 1, encode(EIGHTH))),
+        ("cosigner's key of small order", "is no Ed25519 key", vkey(NAME, 4, bytes(32))),
     ]
     for kind in (0x00, 0x02, 0x03, 0x05, 0x06, 0xFA, 0xFF):
         rows.append((f"type {kind:02x}", f"signature type 0x{kind:02x} is not supported", vkey(NAME, kind, LOG.public)))
@@ -404,8 +226,9 @@ def policy_rows():
     mirror = vkey(b"mirror.example", 4, MIRROR.public)
     third = vkey(b"third.example", 4, LOG.public)
     head = b"log " + log + b"\nwitness W " + witness + b"\nwitness M " + mirror + b"\n"
-    many = b"".join(b"log " + vkey(b"l%d" % i, 1, bytes([i]) * 32) + b"\nwitness w%d " % i +
-                    vkey(b"w%d" % i, 4, bytes([i]) * 32) + b"\ngroup g%d any w%d\n" % (i, i) for i in range(64))
+    keys = [Key(bytes([i]) * 32).public for i in range(64)]
+    many = b"".join(b"log " + vkey(b"l%d" % i, 1, keys[i]) + b"\nwitness w%d " % i +
+                    vkey(b"w%d" % i, 4, keys[i]) + b"\ngroup g%d any w%d\n" % (i, i) for i in range(64))
     rows = [
         ("no cosignature asked", "ok", b"quorum none\n"),
         ("one witness", "ok", head + b"quorum W\n"),
@@ -619,7 +442,6 @@ def write(name, rows):
 
 
 if __name__ == "__main__":
-    write("ed25519.tsv", ed25519_rows())
     write("vkey.tsv", vkey_rows())
     write("note.tsv", note_rows())
     write("checkpoint.tsv", checkpoint_rows())
