@@ -114,17 +114,23 @@ struct Pkcs11Signer::State {
     return sha256(salted.bytes);
   }
 
-  Status log_in(Pkcs11Token& opened) {
-    if (!opened.wants_pin()) return {};
+  // `offer` shows the token the pin, unless that was refused before.
+  template <class Offer>
+  Status with_pin(const Offer& offer) {
     SEALRING_ASSIGN(Bytes bytes, read_pin(config.uri, config.credentials));
     const Pin pin{std::move(bytes)};
     if (refused && *refused == remembered(pin))
       return reject_error("the " + config.uri.token_words() + " has refused the pin in " + config.uri.pin_source +
                           "; it is not tried again, since tokens lock after a few wrong ones: correct it there");
     bool wrong = false;
-    Status status = login(opened, config.uri, pin, wrong);
+    Status status = offer(pin, wrong);
     if (wrong) refused = remembered(pin);
     return status;
+  }
+
+  Status log_in(Pkcs11Token& opened) {
+    if (!opened.wants_pin()) return {};
+    return with_pin([&](const Pin& pin, bool& wrong) { return login(opened, config.uri, pin, wrong); });
   }
 
   Status open() {
@@ -141,7 +147,15 @@ struct Pkcs11Signer::State {
 
   Result<Signature> sign_once(ByteView message) {
     SEALRING_TRY(open());
-    auto signature = token->sign(message);
+    Result<Signature> signature = Signature{};
+    const auto with = [&](const Pin& pin, bool& wrong) -> Status {
+      signature = token->sign(message, pin.bytes, wrong);
+      if (wrong) signature = std::move(signature).error().in("the pin in " + config.uri.pin_source);
+      return {};
+    };
+    bool none = false;
+    Status pin = token->wants_pin_each_time() ? with_pin(with) : with(Pin{}, none);
+    if (!pin) signature = std::move(pin).error();
     if (signature && !ed25519_verify(config.public_key, message, *signature))
       signature = fatal_error(config.uri.words() +
                               ": what it signed does not verify with the public key that is wanted: another key, or a "

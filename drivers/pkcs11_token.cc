@@ -44,9 +44,12 @@ struct Pkcs11Token::Attributes {
 
 Result<PublicKey> decode_ec_point(ByteView value) {
   if (value.size() == 34 && value[0] == '\x04' && value[1] == '\x20') value.remove_prefix(2);
-  if (value.size() == 32) return to_array<32>(value);
-  return reject_error("its public half is not an Ed25519 point: CKA_EC_POINT has " + std::to_string(value.size()) +
-                      " bytes, neither 32 nor an OCTET STRING of 32");
+  if (value.size() != 32)
+    return reject_error("its public half is not an Ed25519 point: CKA_EC_POINT has " + std::to_string(value.size()) +
+                        " bytes, neither 32 nor an OCTET STRING of 32");
+  const PublicKey key = to_array<32>(value);
+  if (is_ed25519_key(key)) return key;
+  return reject_error("its public half, " + hex(value) + ", is no Ed25519 key");
 }
 
 Result<std::unique_ptr<Pkcs11Token>> Pkcs11Token::open(const Pkcs11Uri& uri, bool write) {
@@ -76,13 +79,17 @@ Status Pkcs11Token::login(ByteView pin, bool& refused) {
                         "right one (pkcs11-tool --login --list-objects)");
   if ((token_.flags & CKF_PROTECTED_AUTHENTICATION_PATH) != 0 && pin.empty())
     return reject_error(words + " wants its pin typed into its own keys: that needs a person at each start");
+  return authenticate(CKU_USER, pin, refused);
+}
+
+Status Pkcs11Token::authenticate(unsigned long user, ByteView pin, bool& refused) const {
   Bytes copy(pin);
   const CK_RV rv =
-      library_->functions().C_Login(session_, CKU_USER, reinterpret_cast<CK_UTF8CHAR_PTR>(copy.data()), copy.size());
+      library_->functions().C_Login(session_, user, reinterpret_cast<CK_UTF8CHAR_PTR>(copy.data()), copy.size());
   wipe(copy);
   if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) return {};
   refused = rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE || rv == CKR_PIN_EXPIRED;
-  Error error = pkcs11_error("C_Login", rv).in(words);
+  Error error = pkcs11_error("C_Login", rv).in(uri_.token_words());
   if (refused || rv == CKR_PIN_LOCKED || rv == CKR_USER_PIN_NOT_INITIALIZED) error.kind = ErrorKind::reject;
   return error;
 }
@@ -162,6 +169,8 @@ Status Pkcs11Token::take_key(const PublicKey& expected) {
     return reject_error("several private keys fit: " + uri_.words() + "; add id=%.. to the PKCS#11 URI");
   SEALRING_TRY(check_public(found[0], expected));
   key_ = found[0];
+  const auto each_time = attribute(key_, CKA_ALWAYS_AUTHENTICATE);  // some libraries do not know the attribute
+  each_time_ = each_time && *each_time == Bytes(1, '\1');
   return {};
 }
 
@@ -192,11 +201,13 @@ Status Pkcs11Token::check_mechanism(unsigned long mechanism) const {
   return error;
 }
 
-Result<Signature> Pkcs11Token::sign(ByteView message) const {
+Result<Signature> Pkcs11Token::sign(ByteView message, ByteView pin, bool& refused) const {
+  refused = false;
   const CK_FUNCTION_LIST& f = library_->functions();
   CK_MECHANISM mechanism{CKM_EDDSA, nullptr, 0};
   CK_RV rv = f.C_SignInit(session_, &mechanism, key_);
   if (rv != CKR_OK) return pkcs11_error("C_SignInit", rv).in(uri_.words());
+  if (each_time_) SEALRING_TRY(authenticate(CKU_CONTEXT_SPECIFIC, pin, refused));
   Bytes copy(message);
   Signature out{};
   CK_ULONG size = out.size();

@@ -29,7 +29,8 @@ class Pkcs11Token {
   Pkcs11Token(const Pkcs11Token&) = delete;
   Pkcs11Token& operator=(const Pkcs11Token&) = delete;
 
-  bool wants_pin() const;  // private keys cannot be seen without
+  bool wants_pin() const;                                  // private keys cannot be seen without
+  bool wants_pin_each_time() const { return each_time_; }  // the key that was taken: CKA_ALWAYS_AUTHENTICATE
   // `refused`: the token judged the pin and did not like it; offering it again would bring the token's lock nearer.
   // Nothing is tried at all, reject, where the token says that it is locked or has one try left.
   Status login(ByteView pin, bool& refused);
@@ -41,7 +42,8 @@ class Pkcs11Token {
   // missing, reject: as above, or another key.
   Status take_key(const PublicKey& expected);
   // By the key taken; not verified here.
-  Result<Signature> sign(ByteView message) const;
+  // The pin is for a key that wants it each time, and for no other; `refused` as in login().
+  Result<Signature> sign(ByteView message, ByteView pin, bool& refused) const;
   // Makes a key pair that cannot leave the token, with the URI's object as label and its id (random without one).
   // reject: the token has an object with that label or id. Needs write and login.
   Result<Pkcs11Key> generate();
@@ -58,11 +60,13 @@ class Pkcs11Token {
   Error none(const char* half) const;
   Status check_public(unsigned long private_key, const PublicKey& expected) const;
   Status check_mechanism(unsigned long mechanism) const;
+  Status authenticate(unsigned long user, ByteView pin, bool& refused) const;
 
   const Pkcs11Uri uri_;
   std::unique_ptr<Pkcs11Library> library_;
   Pkcs11Library::Token token_;
   unsigned long session_ = 0, key_ = 0;
+  bool each_time_ = false;
 };
 
 // The 32 bytes of a CKA_EC_POINT: raw, or as a DER OCTET STRING. reject: anything else.

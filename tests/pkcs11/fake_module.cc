@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace {
 
@@ -15,6 +16,7 @@ bool session_open = false, logged_in = false, writing = false;
 std::size_t session_slot = 0;
 std::vector<CK_OBJECT_HANDLE> found;
 CK_OBJECT_HANDLE signing_key = 0;
+bool may_sign = false;
 
 CK_RV enter(const char* function, bool needs_start = true) {
   {
@@ -62,6 +64,8 @@ std::string value_of(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
       return key.label;
     case CKA_ID:
       return key.id;
+    case CKA_ALWAYS_AUTHENTICATE:
+      return key.pin_each_time ? "\x01" : std::string(1, '\0');
     case CKA_EC_POINT:
       if (key.form == FakePkcs11::Point::raw) return point;
       return key.form == FakePkcs11::Point::der ? "\x04\x20" + point : std::string("\x03\x21\0", 3) + point;
@@ -153,18 +157,21 @@ CK_RV close_session(CK_SESSION_HANDLE) {
   return CKR_OK;
 }
 
-CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE, unsigned char* pin, CK_ULONG size) {
+CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char* pin, CK_ULONG size) {
   if (const CK_RV rv = enter("C_Login")) return rv;
   if (const CK_RV rv = in_session(session)) return rv;
   ++fake.logins;
   if (token().tries == 0) return CKR_PIN_LOCKED;
+  const bool for_one = user == CKU_CONTEXT_SPECIFIC;
+  if (for_one && (!logged_in || signing_key == 0)) return CKR_OPERATION_NOT_INITIALIZED;
+  if (!for_one && logged_in) return CKR_USER_ALREADY_LOGGED_IN;
   if (std::string(reinterpret_cast<char*>(pin), size) != token().pin) {
     --token().tries;
     ++fake.wrong_pins;
     return CKR_PIN_INCORRECT;
   }
   token().tries = 3;
-  logged_in = true;
+  (for_one ? may_sign : logged_in) = true;
   return CKR_OK;
 }
 
@@ -207,14 +214,16 @@ CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HA
   if (mechanism->mechanism != CKM_EDDSA || mechanism->ulParameterLen != 0) fake.misused = true;
   if (!is_private(key) || key_of(key) == nullptr) return CKR_KEY_HANDLE_INVALID;
   signing_key = key;
+  may_sign = !key_of(key)->pin_each_time;
   return CKR_OK;
 }
 
 CK_RV sign(CK_SESSION_HANDLE session, unsigned char* data, CK_ULONG size, unsigned char* out, CK_ULONG* out_size) {
   if (const CK_RV rv = enter("C_Sign")) return rv;
   if (const CK_RV rv = in_session(session)) return rv;
-  const FakePkcs11::Key* key = key_of(signing_key);
+  const FakePkcs11::Key* key = key_of(std::exchange(signing_key, 0));
   if (key == nullptr) return CKR_KEY_HANDLE_INVALID;
+  if (!may_sign) return CKR_USER_NOT_LOGGED_IN;
   const std::string made = fake.sign(key->signer, std::string(reinterpret_cast<char*>(data), size));
   if (*out_size < made.size()) return CKR_BUFFER_TOO_SMALL;
   std::memcpy(out, made.data(), made.size());
@@ -230,6 +239,8 @@ CK_RV generate_key_pair(CK_SESSION_HANDLE session, CK_MECHANISM*, CK_ATTRIBUTE* 
   if (!writing) return CKR_SESSION_READ_ONLY;
   if (!logged_in) return CKR_USER_NOT_LOGGED_IN;
   FakePkcs11::Key key;
+  key.point.fill(0x66);  // the base point
+  key.point[0] = 0x58;
   for (CK_ULONG i = 0; i < count; ++i) {
     const std::string value(static_cast<char*>(open[i].pValue), open[i].ulValueLen);
     if (open[i].type == CKA_LABEL) key.label = value;

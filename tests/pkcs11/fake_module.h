@@ -22,7 +22,8 @@ struct FakePkcs11 {
     bool public_hidden = false;  // seen only when logged in
     Point form = Point::der;
     bool ed25519 = true;
-    int signer = 0;  // for `sign`
+    bool pin_each_time = false;  // CKA_ALWAYS_AUTHENTICATE: after each C_SignInit
+    int signer = 0;              // for `sign`
   };
   struct Token {
     std::string label, serial, manufacturer = "fake", model = "f1";

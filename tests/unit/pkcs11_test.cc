@@ -162,6 +162,13 @@ TEST_CASE_METHOD(Fixture, "pkcs11 signer: which key") {
     token.keys[0].form = FakePkcs11::Point::bit_string;
     CHECK_THAT(with("token=gateway;object=identity"), Catch::Contains("CKA_EC_POINT has 35 bytes"));
   }
+  SECTION("a public half of small order") {
+    token.keys[0].point = {1};
+    CHECK_THAT(with("token=gateway;object=identity"),
+               Catch::Contains("its public half, 01") && Catch::Contains("00, is no Ed25519 key"));
+    CHECK_THAT(pkcs11_public_key({uri("token=gateway;object=identity")}).error().message,
+               Catch::Contains("is no Ed25519 key"));
+  }
   SECTION("another one's private half under this public half") {
     token.keys[0].signer = 1;
     CHECK_THAT(with("token=gateway;object=identity"), Catch::Contains("does not verify"));
@@ -173,6 +180,30 @@ TEST_CASE_METHOD(Fixture, "pkcs11 signer: which key") {
     const auto made = signer.sign("message");
     REQUIRE_FALSE(made.ok());
     CHECK(made.error().kind == ErrorKind::fatal);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "pkcs11 signer: a key that wants the pin for each signature") {
+  auto& token = fake().tokens[0];
+  token.keys[0].pin_each_time = true;
+  auto signer = this->signer();
+  for (int i = 0; i < 3; ++i) CHECK(outcome(signer) == "signed");
+  CHECK(fake().logins == 4);
+  CHECK(fake().initialised == 1);
+  SECTION("that the token does not like any more is offered once") {
+    token.pin = "5678";
+    CHECK_THAT(outcome(signer),
+               Catch::Contains("has refused the pin in /") && Catch::Contains("it is not tried again"));
+    CHECK(fake().wrong_pins == 1);
+    pin("5678\n");
+    CHECK(outcome(signer) == "signed");
+    CHECK(fake().wrong_pins == 1);
+  }
+  SECTION("that has gone from its file") {
+    ::unlink(dir.file("pin").c_str());
+    CHECK_THAT(outcome(signer), Catch::Contains("/pin"));
+    pin("1234\n");
+    CHECK(outcome(signer) == "signed");
   }
 }
 
