@@ -21,7 +21,8 @@ constexpr std::size_t kIndexDigits = 20;
 constexpr std::size_t kMaxSegmentFileBytes = kMaxSegmentBytes + (1u << 20);  // with header and note
 constexpr char kSegments[] = "segments", kReceipts[] = "receipts", kPending[] = "pending", kStaging[] = "staging",
                kEvidence[] = "evidence", kIndex[] = "index";
-constexpr char kSegmentSuffix[] = ".seg", kNoteSuffix[] = ".note", kPartSuffix[] = ".part", kIndexSuffix[] = ".idx";
+constexpr char kSegmentSuffix[] = ".seg", kNoteSuffix[] = ".note", kPartSuffix[] = ".part", kIndexSuffix[] = ".idx",
+               kBreakSuffix[] = ".break";
 
 std::string padded(std::uint64_t index) {
   std::string digits = std::to_string(index);
@@ -152,12 +153,12 @@ std::string LogArchive::path(const char* folder, const std::string& name) const 
 Status LogArchive::prepare() {
   for (const char* folder : {kSegments, kReceipts, kPending, kStaging, kEvidence, kIndex})
     SEALRING_TRY(make_directories(path(folder, "")));
-  SEALRING_TRY(clean(kSegments, kSegmentSuffix));
-  SEALRING_TRY(clean(kReceipts, kNoteSuffix));
-  SEALRING_TRY(clean(kPending, kNoteSuffix));
-  SEALRING_TRY(clean(kStaging, kPartSuffix));
-  SEALRING_TRY(clean(kEvidence, kNoteSuffix));
-  SEALRING_TRY(clean(kIndex, kIndexSuffix));
+  SEALRING_TRY(clean(kSegments, {kSegmentSuffix}));
+  SEALRING_TRY(clean(kReceipts, {kNoteSuffix}));
+  SEALRING_TRY(clean(kPending, {kNoteSuffix}));
+  SEALRING_TRY(clean(kStaging, {kPartSuffix}));
+  SEALRING_TRY(clean(kEvidence, {kNoteSuffix, kBreakSuffix}));
+  SEALRING_TRY(clean(kIndex, {kIndexSuffix}));
   Result<std::vector<std::string>> names = list_directory(directory_);
   if (!names.ok()) return std::move(names).error();
   for (const std::string& name : *names)
@@ -170,13 +171,14 @@ Status LogArchive::prepare() {
 }
 
 // A foreign file that is not one of our temporary names was put there by someone: it stays, but not unsaid.
-Status LogArchive::clean(const char* folder, const char* suffix) const {
+Status LogArchive::clean(const char* folder, std::initializer_list<std::string_view> suffixes) const {
   Result<std::vector<std::string>> names = list_directory(path(folder, ""));
   if (!names.ok()) return std::move(names).error();
   for (const std::string& name : *names) {
+    const auto fits = [&](std::string_view suffix) { return has_suffix(name, suffix); };
     if (is_temporary(name)) {
       remove_leftover(path(folder, name));
-    } else if (!has_suffix(name, suffix)) {
+    } else if (std::none_of(suffixes.begin(), suffixes.end(), fits)) {
       diag(DiagLevel::warning, "ignoring " + path(folder, name) + ": not a name of this archive");
     }
   }
@@ -281,13 +283,21 @@ Status LogArchive::put_part(const EntryRange& range, ByteView entries) {
 void LogArchive::remove_part(const EntryRange& range) { remove_file(path(kStaging, part_name(range))); }
 
 Status LogArchive::put_evidence(std::uint64_t size, ByteView note) {
-  Result<std::vector<std::string>> names = list_directory(path(kEvidence, ""));
-  if (!names.ok()) return std::move(names).error();
-  std::string name = padded(size) + "-" + hex(view(sha256(note))).substr(0, 16) + kNoteSuffix;
-  if (std::find(names->begin(), names->end(), name) != names->end()) return {};
-  if (names->size() >= kMaxEvidence)
+  SEALRING_TRY(keep(padded(size) + "-" + hex(view(sha256(note))).substr(0, 16) + kNoteSuffix, note));
+  return {};
+}
+
+Result<bool> LogArchive::put_break(std::uint64_t index, ByteView entry) {
+  return keep(padded(index) + kBreakSuffix, entry);
+}
+
+Result<bool> LogArchive::keep(const std::string& name, ByteView bytes) {
+  SEALRING_ASSIGN(const std::vector<std::string> names, list_directory(path(kEvidence, "")));
+  if (std::find(names.begin(), names.end(), name) != names.end()) return false;
+  if (names.size() >= kMaxEvidence)
     return Error{ErrorKind::full, path(kEvidence, "") + " has " + std::to_string(kMaxEvidence) + " files already"};
-  return create_once(path(kEvidence, ""), path(kEvidence, name), note);
+  SEALRING_TRY(create_once(path(kEvidence, ""), path(kEvidence, name), bytes));
+  return true;
 }
 
 }  // namespace sealring

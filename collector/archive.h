@@ -10,6 +10,7 @@
 //         pending/<size>.note              removed when a receipt covers it
 //         staging/<start>-<end>.part       sha256(entries) || entries; removed when a segment covers it
 //         evidence/<size>-<16 hex>.note    checkpoints that contradict each other
+//         evidence/<index>.break           the break entry of that index, byte by byte
 //         index/<start>-<end>.idx          made from the segment, see segment_index.h
 //
 // A file is written under a temporary name and renamed, so a file with a proper name is whole. What a kill leaves under
@@ -87,10 +88,13 @@ class LogArchive {
 
   // Keeps a note that contradicts another one. Full (more than kMaxEvidence files): says so and keeps no more.
   Status put_evidence(std::uint64_t size, ByteView note);
+  // The same for the entry that is a break. Whether it is new: it may be known from an attempt that came no further.
+  Result<bool> put_break(std::uint64_t index, ByteView entry);
 
  private:
   std::string path(const char* folder, const std::string& name) const;
-  Status clean(const char* folder, const char* suffix) const;
+  Status clean(const char* folder, std::initializer_list<std::string_view> suffixes) const;
+  Result<bool> keep(const std::string& name, ByteView bytes);
   std::string directory_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "drivers/diag.h"
+#include "storage/entry.h"
 #include "storage/frame.h"
 
 namespace sealring {
@@ -319,7 +320,9 @@ Result<bool> Mirror::archive_segment(const SignedCheckpoint& checkpoint) {
   if (!entries.ok() && !staging_damaged(entries.error())) return std::move(entries).error();
   SegmentFile segment{range.start, range.end, range_.hashes(), checkpoint.note.encode(), ""};
   SegmentIndexer indexer(range, encode_segment_header(segment).size());
+  ByteView last;
   auto replay = [&](std::uint64_t index, ByteView entry) {
+    last = entry;
     Hash leaf = leaf_hash(entry);
     indexer.entry(index, entry.size());
     after.append(leaf, [&](int level, std::uint64_t, const Hash& hash) { indexer.node(level, hash); });
@@ -330,6 +333,7 @@ Result<bool> Mirror::archive_segment(const SignedCheckpoint& checkpoint) {
     drop_staging(replayed.ok() ? "their root is not the one that was proven" : replayed.error().message);
     return false;
   }
+  SEALRING_TRY(look_for_break(range, last));
   segment.entries = std::move(entries).value();
   SEALRING_TRY(archive_.put_segment(segment));
   // From here on the segment is what the archive has, with or without its receipt: no other one may begin at its start.
@@ -339,6 +343,22 @@ Result<bool> Mirror::archive_segment(const SignedCheckpoint& checkpoint) {
   segments_.push_back(range);
   tiles_.add(indexer.finish());
   return true;
+}
+
+// Said when its evidence is new, so once for each break, whatever is tried again.
+Status Mirror::look_for_break(const EntryRange& range, ByteView last_entry) {
+  if (!genesis_) return {};
+  const Result<Entry> entry = decode_entry(last_entry);
+  const auto* lost = entry ? std::get_if<KeyBreak>(&entry->body) : nullptr;
+  if (lost == nullptr) return {};
+  const Result<bool> fresh = archive_.put_break(range.end - 1, last_entry);
+  if (!fresh && fresh.error().kind != ErrorKind::full) return fresh.error();
+  if (fresh && !*fresh) return {};
+  diag(DiagLevel::warning, log_.name + ": BREAK: entry " + std::to_string(range.end - 1) +
+                               " says that the key of epoch " + std::to_string(lost->epoch) + " was lost; entries " +
+                               words({range.start, range.end - 1}) + " rest on the identity key alone, for ever; " +
+                               (fresh ? "it is kept in " + archive_.directory() + "/evidence" : fresh.error().message));
+  return {};
 }
 
 // Steps 4 and 5.

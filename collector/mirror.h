@@ -9,10 +9,14 @@
 // Every pending checkpoint extends the one before it, and A's (consistency proof at registration). Every staged entry
 // was proven to be in a pending checkpoint, so entries staged for one serve any other.
 //
+// The mirror need not understand entries, and does not for logs of strangers. Of a log that is enrolled here, whose
+// genesis is pinned, it looks at each segment's last entry: a break is worth an alarm at once (docs/log.md §3).
+//
 // Everything is rebuilt from the directory. Order of durability, and what a crash leaves:
 //   1. pending/<P>.note, then the answer to add-checkpoint.  Before: nothing happened.
 //   2. staging/ part of a request, then its 202.             Before: the client sends those packages again.
-//   3. segments/<A>-<P>.seg.                                 Before: the parts are there, the client's next upload
+//   3. evidence/<P-1>.break, where a break ends the segment. Before: as before 3.
+//      segments/<A>-<P>.seg.                                 Before: the parts are there, the client's next upload
 //                                                            ends in 3 again.
 //      index/<A>-<P>.idx.                                    Before: load() makes it; it is never needed for a promise.
 //   4. the receipt is signed, receipts/<P>.note.             Before: load() signs it, by the same function.
@@ -84,6 +88,7 @@ class Mirror {
   Status stage(Fresh fresh);
   Result<HttpResponse> finish(std::uint64_t upload_end);
   Result<bool> archive_segment(const SignedCheckpoint& checkpoint);
+  Status look_for_break(const EntryRange& range, ByteView last_entry);
   Status make_receipt();
   void forget_covered();
   std::size_t staged_bytes() const;

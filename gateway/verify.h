@@ -71,6 +71,7 @@ struct ReceiptSeen {
 // and no later receipt changes that.
 struct BreakSeen {
   std::uint64_t index = 0, epoch = 0;
+  Hash leaf{};
   std::uint64_t from = 0;  // the largest size at or below it that a receipt covers
   std::string where;
 };

@@ -70,6 +70,7 @@ class ArchiveSource final : public EvidenceSource {
   const Bytes& own_anchor() const override { return own_anchor_; }
   const std::vector<SegmentRef>& segments() const override { return segments_; }
   const std::vector<NoteRef>& notes() const override { return notes_; }
+  const std::vector<KeptBreak>& kept_breaks() const override { return kept_breaks_; }
   std::uint64_t staged() const override { return staged_; }
   Result<SegmentEvidence> segment(std::size_t i) const override;
   Result<Bytes> note(std::size_t i) const override { return read_file(folder_ + "/" + notes_[i].where, kMaxNoteBytes); }
@@ -81,11 +82,13 @@ class ArchiveSource final : public EvidenceSource {
   void list_segments_and_receipts();
   void settle();
   bool take_note(NoteRef::Role role, const std::string& where, std::optional<std::uint64_t> size);
+  bool take_break(const std::string& name);
 
   std::string folder_;
   Bytes own_anchor_;
   std::vector<SegmentRef> segments_;
   std::vector<NoteRef> notes_;
+  std::vector<KeptBreak> kept_breaks_;
   std::uint64_t staged_ = 0;
   std::vector<std::string> strangers_;
   std::vector<Finding> findings_;
@@ -109,6 +112,17 @@ bool ArchiveSource::take_note(NoteRef::Role role, const std::string& where, std:
   return size.has_value();
 }
 
+// "<index>.break": an entry, as the segment has it.
+bool ArchiveSource::take_break(const std::string& name) {
+  const auto index = parse_index(std::string_view(name).substr(0, kIndexDigits));
+  if (!index || name.substr(kIndexDigits) != ".break") return false;
+  const std::string where = "evidence/" + name;
+  const Result<Bytes> entry = read_file(folder_ + "/" + where, kMaxEntryBytes);
+  if (entry) kept_breaks_.push_back({where, *index, leaf_hash(*entry)});
+  if (!entry) findings_.push_back({Verdict::unreadable, where, entry.error().message});
+  return true;
+}
+
 Status ArchiveSource::open() {
   SEALRING_ASSIGN(const std::vector<std::string> names, list_directory(folder_));
   static constexpr const char* kFolders[] = {"segments", "receipts", "pending", "staging", "evidence", "index"};
@@ -126,7 +140,7 @@ Status ArchiveSource::open() {
     return take_note(NoteRef::Role::pending, "pending/" + name, parse_note_name(name));
   });
   list("evidence", false, [&](const std::string& name) {
-    return take_note(NoteRef::Role::refused, "evidence/" + name, parse_evidence_name(name));
+    return take_break(name) || take_note(NoteRef::Role::refused, "evidence/" + name, parse_evidence_name(name));
   });
   list("staging", false, [&](const std::string& name) {
     staged_ += is_part_name(name);

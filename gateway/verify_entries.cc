@@ -92,6 +92,7 @@ void EntryChecker::check(const EntryPlace& place, ByteView bytes, const Hash& le
         Anchor{VerifierKey{std::string(genesis->origin), KeyType::ed25519, genesis->identity}, leaf}.line();
   if (entry->common.connection > place.index) bad(place, "its connection begins at a later entry");
   check_body(place, *entry, before);
+  if (!report_.breaks.empty() && report_.breaks.back().index == place.index) report_.breaks.back().leaf = leaf;
 }
 
 void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const TreeStack& before) {
@@ -112,6 +113,7 @@ void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const
 }
 
 void EntryChecker::use_key(const PublicKey& key, std::uint64_t epoch, const EntryPlace& place) {
+  if (!is_ed25519_key(key)) bad(place, "takes what is no Ed25519 key for an epoch key");
   if (identity_ && identity_->key == key) bad(place, "takes the identity key for an epoch key");
   const auto [known, fresh] = keys_.emplace(key, epoch);
   if (!fresh) bad(place, "takes an epoch key that was in use before, for epoch " + std::to_string(known->second));
@@ -130,6 +132,7 @@ void EntryChecker::on(const Genesis& genesis, const EntryPlace& place) {
   if (place.index != 0) return bad(place, "a genesis may only be entry 0");
   const VerifierKey key{std::string(genesis.origin), KeyType::ed25519, genesis.identity};
   if (!identity_) set_identity(key);
+  if (!is_ed25519_key(key.key)) bad(place, "names an identity that is no Ed25519 key");
   if (key.name != origin_)
     bad(place, "is the genesis of " + quoted(key.name, 255) + ", expected was " + quoted(origin_, 255));
   if (key.key != identity_->key)
@@ -219,7 +222,7 @@ void EntryChecker::on(const KeyBreak& lost, const EntryPlace& place, const TreeS
   if (!may_end_epoch("a break", place)) return;
   broken_ = true;
   take_step(lost, "is a break of epoch ", break_message(origin_, lost), place, before);
-  report_.breaks.push_back({place.index, lost.epoch, 0, place.text()});
+  report_.breaks.push_back({place.index, lost.epoch, Hash{}, 0, place.text()});
 }
 
 void EntryChecker::on(const Opaque& opaque, const EntryPlace& place) {
@@ -246,6 +249,16 @@ void EntryChecker::end_segment(const std::string& file) {
     report_.find(Verdict::tampered, file,
                  "its last entry is neither a handover nor a break: its end was cut off, or the log was cut into other "
                  "segments");
+}
+
+void compare_breaks(const std::vector<KeptBreak>& kept, LogReport& report) {
+  for (const KeptBreak& one : kept) {
+    const auto is_it = [&](const BreakSeen& seen) { return seen.index == one.index && seen.leaf == one.leaf; };
+    if (one.index < report.size && std::none_of(report.breaks.begin(), report.breaks.end(), is_it))
+      report.find(Verdict::tampered, one.where,
+                  "is a break that the collector has seen at index " + std::to_string(one.index) +
+                      ", which has another entry now");
+  }
 }
 
 void grade_breaks(const Trust& trust, LogReport& report) {

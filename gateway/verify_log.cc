@@ -339,6 +339,7 @@ LogReport LogPass::run() {
       claims.push_back(std::move(claim));
     check_claims(std::move(claims));
   }
+  compare_breaks(source_.kept_breaks(), report_);
   grade_breaks(trust_, report_);
   name_missing_receipts();
   judge();

@@ -115,6 +115,8 @@ class EntryChecker {
   std::vector<LoggedNote> logged_notes_;
 };
 
+// What the collector kept of breaks must be what the log has there.
+void compare_breaks(const std::vector<KeptBreak>& kept, LogReport& report);
 // Each break as a finding, with what no receipt before it covers.
 void grade_breaks(const Trust& trust, LogReport& report);
 

@@ -39,6 +39,12 @@ struct NoteRef {
   std::optional<std::uint64_t> size;  // as its name says
 };
 
+struct KeptBreak {  // by the collector, when it archived it
+  std::string where;
+  std::uint64_t index = 0;  // as its name says
+  Hash leaf{};
+};
+
 class EvidenceSource {
  public:
   virtual ~EvidenceSource() = default;
@@ -48,6 +54,10 @@ class EvidenceSource {
   virtual const Bytes& own_anchor() const = 0;
   virtual const std::vector<SegmentRef>& segments() const = 0;  // ascending by start
   virtual const std::vector<NoteRef>& notes() const = 0;
+  virtual const std::vector<KeptBreak>& kept_breaks() const {  // a collector's only
+    static const std::vector<KeptBreak> none;
+    return none;
+  }
   virtual std::uint64_t staged() const = 0;  // files of uploads under way
   // missing, retry: could not be read; reject, fatal: not what it should be.
   virtual Result<SegmentEvidence> segment(std::size_t i) const = 0;

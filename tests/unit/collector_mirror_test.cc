@@ -1,3 +1,5 @@
+#include "storage/entry.h"
+#include "tests/unit/capture_stderr.h"
 #include "tests/unit/collector_mirror_fixture.h"
 
 using namespace sealring;
@@ -67,6 +69,68 @@ TEST_CASE_METHOD(MirrorTest, "mirror: what the witness cosigned further ahead is
   REQUIRE(collector.witness(log.add_checkpoint(10, 20)).status == 200);
   require_receipt(collector.upload(log.add_entries(0, 10)), 10);
   CHECK(Note::parse(copy(directory + "/receipts/" + receipt_file_name(10)))->signatures.size() == 2);
+}
+
+TEST_CASE_METHOD(MirrorTest, "mirror: a break at the end of a segment is an alarm, once, and is kept") {
+  const auto push = [&](const Bytes& entry) {
+    log.entries.push_back(entry);
+    log.leaves.push_back(leaf_hash(entry));
+  };
+  Entry entry;
+  entry.common.boot = 1;
+  entry.common.boottime_ns = 1;
+  KeyBreak lost;
+  lost.epoch = 7;
+  lost.size = 19;
+  entry.body = lost;
+  Bytes bytes;
+  REQUIRE(encode_entry(entry, bytes).ok());
+  log.grow(12);
+  push(bytes);  // 12, within a segment: no business of the mirror's
+  log.grow(19);
+  push(bytes);
+  add_pending({10, 20});
+  const std::string kept = directory + "/evidence/00000000000000000019.break";
+  const auto archive = [&] {
+    return stderr_of([&] {
+      require_receipt(collector.upload(log.add_entries(0, 10)), 10);
+      require_receipt(collector.upload(log.add_entries(10, 20)), 20);
+      collector.open();
+    });
+  };
+  SECTION("of an enrolled log") {
+    collector.logs()[0].genesis = log.leaves[0];
+    collector.open();
+    std::string said;
+    SECTION("at once") { said = archive(); }
+    SECTION("tried again after the disk did not take the segment") {
+      require_receipt(collector.upload(log.add_entries(0, 10)), 10);
+      said = stderr_of([&] {
+        Unusable segments(directory + "/segments");
+        require_status(collector.upload(log.add_entries(10, 20)), 503);
+      });
+      CHECK(archive().find("BREAK") == std::string::npos);
+    }
+    SECTION("not without its evidence") {
+      require_receipt(collector.upload(log.add_entries(0, 10)), 10);
+      {
+        Unusable evidence(directory + "/evidence");
+        require_status(collector.upload(log.add_entries(10, 20)), 503);
+      }
+      CHECK(names_in(directory + "/segments").size() == 1);
+      said = archive();
+    }
+    CHECK(said.find(": BREAK: entry 19 says that the key of epoch 7 was lost; entries [10, 19) rest on the identity "
+                    "key alone, for ever; it is kept in " +
+                    directory + "/evidence\n") != std::string::npos);
+    CHECK(said.find("BREAK") == said.rfind("BREAK"));
+    CHECK(names_in(directory + "/evidence").size() == 1);
+    CHECK(copy(kept) == bytes);
+  }
+  SECTION("of a stranger's log nothing is looked at") {
+    CHECK(archive().find("BREAK") == std::string::npos);
+    CHECK(names_in(directory + "/evidence").empty());
+  }
 }
 
 TEST_CASE_METHOD(MirrorTest, "mirror: a new checkpoint must extend the last pending one, then the archived one") {

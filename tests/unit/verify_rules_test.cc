@@ -71,6 +71,17 @@ TEST_CASE("genesis", "[verify]") {
     log.identity = test_key(1);
     CHECK(tampered(f.sealed(), "names another identity key"));
   }
+  SECTION("of an identity that is no key") {
+    Genesis genesis;
+    genesis.origin = log.origin;
+    genesis.identity = PublicKey{1};
+    genesis.epoch_key = log.epoch_key->public_key();
+    EntryCommon common = log.common();
+    common.boot = 0;
+    log.add({common, genesis});
+    log.genesis_hash = leaf_hash(log.entries[0]);
+    CHECK(tampered(f.sealed(), "names an identity that is no Ed25519 key"));
+  }
   SECTION("with the identity as epoch key") {
     log.epoch_key = test_key(1);
     log.add_genesis();
@@ -117,6 +128,26 @@ TEST_CASE("a break of the chain", "[verify]") {
     const VerifyReport report = f.report({index - 1});
     CHECK(report.verdict == Verdict::broken);
     CHECK(says(report, Verdict::named, "there is no break at index 4"));
+  }
+  SECTION("that the collector has kept is the one that is there") {
+    const std::string kept = log.folder + "/evidence/00000000000000000005.break";
+    Bytes bytes;
+    REQUIRE(encode_entry({log.common(), b}, bytes).ok());
+    close(b);
+    write_all(kept, bytes);
+    CHECK(f.report({index}).verdict == Verdict::named);
+    for (const char* other : {"/evidence/00000000000000000004.break", "/evidence/5.break"}) {
+      fs::rename(kept, log.folder + other);
+      const VerifyReport report = f.report({index});
+      CHECK(says(report, other[10] == '0' ? Verdict::tampered : Verdict::named,
+                 other[10] == '0' ? "a break that the collector has seen at index 4" : "does not belong here"));
+      fs::rename(log.folder + other, kept);
+    }
+    bytes.back() ^= 1;
+    write_all(kept, bytes);
+    CHECK(tampered(f.report({index}), "which has another entry now"));
+    fs::rename(kept, log.folder + "/evidence/00000000000000000099.break");  // not archived yet
+    CHECK(f.report({index}).verdict == Verdict::named);
   }
   SECTION("of another epoch") {
     b.epoch = 1;
@@ -239,6 +270,12 @@ TEST_CASE("the chain of handovers", "[verify]") {
     log.sign(h);
     close(h);
     CHECK(tampered(f.report(), "was in use before"));
+  }
+  SECTION("what is no key") {
+    h.next_key = PublicKey{1};
+    log.sign(h);
+    close(h);
+    CHECK(tampered(f.report(), "takes what is no Ed25519 key for an epoch key"));
   }
   SECTION("the identity key") {
     log.next_key = test_key(1);
