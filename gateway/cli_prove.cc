@@ -60,8 +60,8 @@ Result<Bytes> wait_for_proof(const LogAccess& access, std::uint64_t index) {
   for (;;) {
     Result<Bytes> proof = fetch_proof(access, index);
     if (access.view() != nullptr && !proof && proof.error().kind == ErrorKind::retry)
-      return reject_error("entry " + std::to_string(index) +
-                          " is not sealed yet, and no daemon is asked that would seal it: --wait would wait for ever");
+      return reject_error(proof.error().message +
+                          "; no daemon is asked that would go on with it: --wait would wait for ever");
     const bool done =
         proof ? !access.expects_receipts() || has_cosigners(*proof) : proof.error().kind != ErrorKind::retry;
     if (done || access.view() != nullptr) {
@@ -107,6 +107,8 @@ int run_prove(const ProveArguments& a) {
   const Result<LogAccess> access = LogAccess::open(a.log, false);
   if (!access) return fail(access.error());
   const Result<Bytes> proof = a.wait ? wait_for_proof(*access, a.index) : fetch_proof(*access, a.index);
+  if (!proof && proof.error().kind == ErrorKind::retry && access->view() == nullptr)
+    return fail(retry_error(proof.error().message + "; --wait waits for that"));
   if (!proof) return fail(proof.error());
   // Nothing that would not stand up is handed on. The gateway's signature is held against the key in entry 0; where
   // that was released no key is known here, and it is left to verify, which has the anchor or the policy.

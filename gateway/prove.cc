@@ -30,16 +30,23 @@ Result<std::uint64_t> first_of_record(const LogView& log, std::uint64_t index) {
 // The lowest one with receipts, else the lowest one that the identity has signed.
 Result<Segment> covering(const LogView& log, std::uint64_t index) {
   std::optional<Segment> best;
+  bool closed = false;
   for (Segment& segment : log.segments()) {
-    if (segment.end <= index || segment.note.empty()) continue;
+    if (segment.end <= index) continue;
+    closed = closed || segment.state != SegmentState::open;
+    if (segment.note.empty()) continue;
     const bool receipted = segment.state == SegmentState::acknowledged;
     if (!best || (receipted && best->state != SegmentState::acknowledged)) best = std::move(segment);
     if (best->state == SegmentState::acknowledged) break;
   }
+  if (!best && closed)
+    return retry_error("the segment of entry " + std::to_string(index) +
+                       " is sealed, but the identity key has not signed it yet: if it is on a token, is that there? "
+                       "(sealring status)");
   if (!best)
     return retry_error("entry " + std::to_string(index) +
                        " is not sealed yet: no signed checkpoint covers it. It will be when its segment is full or old "
-                       "enough (segment_age); --wait waits for that");
+                       "enough (segment_age)");
   return std::move(*best);
 }
 

@@ -18,7 +18,7 @@ struct MadeProof {
 
 // The lowest checkpoint with receipts that covers `index`, else the lowest sealed one. An index of a later part of a
 // large message is replaced by its first. missing: no such entry, or released ("prove it from the archive");
-// retry: not sealed yet, no checkpoint covers it.
+// retry: no checkpoint covers it yet, since it is not sealed, or since the identity has not signed what is.
 Result<MadeProof> make_proof(const LogView& log, std::uint64_t index);
 
 // All of a record's payload: that of a message, joined where it spans several entries (and checked against the hash in

@@ -115,8 +115,14 @@ def away(world):
     check("is not there" in status["keys"]["identity_trouble"], status["keys"]["identity_trouble"])
     before = status["broker"]["acks_released"]
     gateway.wait_status(lambda s: s["broker"]["acks_released"] > before + 200, "messages are acknowledged as ever")
-    out, _ = world.run("sealring", "status", "--config", os.path.join(gateway.folder, "sealring.toml"))
+    config = ("--config", os.path.join(gateway.folder, "sealring.toml"))
+    out, _ = world.run("sealring", "status", *config)
     check("DOES NOT SIGN" in out, out)
+    # What is sealed since then can be proven once it is signed.
+    sealed = str(gateway.status()["upstream"]["acknowledged_size"])
+    _, err = world.run("sealring", "prove", sealed, "-o", world.path("proof"), *config, code=1)
+    check(f"the segment of entry {sealed} is sealed, but the identity key has not signed it yet" in err, err)
+    check("--wait waits for that" in err and "not sealed yet" not in err, err)
 
     gateway.kill()
     gateway.start()  # ready without its token
@@ -125,6 +131,8 @@ def away(world):
     gateway.wait_said("notice: the identity key signs again")
     sent = load.stop()
     log = wait_all(world, collector, gateway, sent)
+    world.run("sealring", "prove", sealed, "--wait", "-o", world.path("proof"), *config)
+    world.verify(world.path("proof"))
     check_equal(alarms(log), ["does not sign", "does not sign", "signs again"], "alarms")
     check_equal(len(log.events_named("start")), 2, "starts of the daemon")
     gateway.stop()

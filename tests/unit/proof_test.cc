@@ -313,7 +313,12 @@ TEST_CASE("which checkpoint a record is proven with", "[proof]") {
   CHECK(make_proof(log, 2)->size == log.closed[0].end);
   CHECK_FALSE(make_proof(log, 2)->receipted);
   for (Segment& segment : log.closed) segment.note.clear();
+  const Error unsigned_yet = make_proof(log, 2).error();
+  CHECK(unsigned_yet.kind == ErrorKind::retry);
+  CHECK_THAT(unsigned_yet.message, Catch::Contains("is sealed, but the identity key has not signed it yet"));
+  for (Segment& segment : log.closed) segment.state = SegmentState::open;
   CHECK(make_proof(log, 2).error().kind == ErrorKind::retry);
+  CHECK_THAT(make_proof(log, 2).error().message, Catch::Contains("is not sealed yet"));
 }
 
 TEST_CASE("a log that has lost its beginning", "[proof]") {
