@@ -2,6 +2,7 @@
 
 #include "crypto/note.h"
 #include "drivers/file.h"
+#include "drivers/secret_line.h"
 
 namespace sealring {
 
@@ -53,11 +54,11 @@ Result<NamedKey> parse_key_line(std::string_view line) {
 
 }  // namespace
 
-Result<NamedKey> load_key_file(const std::string& path) {
-  SEALRING_ASSIGN(Bytes line, read_secret_file(path, kMaxKeyFileBytes));
+Result<NamedKey> load_key_file(const std::string& source, const std::string& credentials) {
+  SEALRING_ASSIGN(Bytes line, read_secret(source, credentials, kMaxKeyFileBytes, "key file"));
   Secret secret{std::move(line)};
   Result<NamedKey> key = parse_key_line(secret.bytes);
-  if (!key.ok()) return std::move(key).error().in(path);
+  if (!key.ok()) return std::move(key).error().in(source);
   return key;
 }
 

@@ -16,8 +16,9 @@ struct NamedKey {
   std::unique_ptr<SoftwareSigner> signer;
 };
 
-// missing: no such file. reject: permissions, or not a key file.
-Result<NamedKey> load_key_file(const std::string& path);
+// `source`: a path, or "credential:NAME" in the folder `credentials` (secret_line.h). missing: no such file. reject:
+// permissions, or not a key file.
+Result<NamedKey> load_key_file(const std::string& source, const std::string& credentials = "");
 // Creates `path` with mode 0600, never overwrites (reject when it exists). Durable when it returns: written under a
 // temporary name, synced, linked, directory synced.
 Status create_key_file(const std::string& path, const std::string& name, const SoftwareSigner& key);

@@ -59,10 +59,8 @@ Status check_text(const std::string& text, std::size_t max, std::size_t offset) 
 }
 
 Status take_pin_source(Pkcs11Uri& uri, const std::string& value, std::size_t offset) {
-  if (value.rfind(kCredentialPrefix, 0) == 0) {
-    const std::string name = value.substr(kCredentialPrefix.size());
-    if (name.empty() || name.find('/') != std::string::npos || name[0] == '.')
-      return at(offset, "pin-source must be credential:NAME with the plain name of a file");
+  if (is_credential(value)) {
+    if (const Status named = check_credential(value); !named) return at(offset, "pin-source " + named.error().message);
     uri.pin_source = value;
     return {};
   }

@@ -10,6 +10,7 @@
 #include "drivers/key_file.h"
 #include "drivers/pkcs11_signer.h"
 #include "drivers/pkcs11_token.h"
+#include "drivers/secret_line.h"
 #include "gateway/cli.h"
 
 namespace sealring {
@@ -33,10 +34,14 @@ struct ShownKey {
   Bytes id;
 };
 
+std::string credentials() {
+  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
+  return folder == nullptr ? "" : folder;
+}
+
 Result<Pkcs11Access> access_to(const std::string& uri) {
-  const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
   SEALRING_ASSIGN(Pkcs11Uri parsed, Pkcs11Uri::parse(uri));
-  return Pkcs11Access{std::move(parsed), credentials == nullptr ? "" : credentials};
+  return Pkcs11Access{std::move(parsed), credentials()};
 }
 
 std::string vkey(const ShownKey& key, KeyType type) {
@@ -91,7 +96,7 @@ ShownKey shown(const Pkcs11Key& key, const Pkcs11Uri& asked, const std::string& 
 }
 
 Result<ShownKey> shown_file(const std::string& path) {
-  SEALRING_ASSIGN(const NamedKey key, load_key_file(path));
+  SEALRING_ASSIGN(const NamedKey key, load_key_file(path, credentials()));
   return ShownKey{path, key.name, key.signer->public_key(), {}, {}, {}, {}};
 }
 
@@ -118,6 +123,11 @@ Result<std::vector<ShownKey>> shown_folder(const std::string& path) {
 
 int run_generate(const KeyArguments& arguments) {
   ShownKey made;
+  if (is_credential(arguments.place))
+    return fail(
+        reject_error("credentials are made by the service manager: generate a file and let it encrypt that, see "
+                     "systemd-creds(1)"),
+        kUsage);
   if (is_pkcs11_uri(arguments.place)) {
     if (Status status = check_key_name(arguments.name); !status) return fail(status.error());
     auto access = access_to(arguments.place);
@@ -174,7 +184,8 @@ constexpr const char* kPlace = "a key file, or the pkcs11: URI of a key on a tok
 void add_key_show(CLI::App& keys, int& code) {
   auto arguments = std::make_shared<KeyArguments>();
   CLI::App* sub = keys.add_subcommand("show", "the public half of a key, and its vkey");
-  sub->add_option("KEY", arguments->place, kPlace)->required();
+  sub->add_option("KEY", arguments->place, std::string(kPlace) + "; or credential:NAME, in a service's own folder")
+      ->required();
   sub->add_option("NAME", arguments->name, "for the vkey of a key on a token, which has no name of its own");
   sub->add_flag("--cosigner", arguments->cosigner, "the vkey of a witness or mirror");
   sub->add_flag("--json", arguments->json, "for programs");

@@ -44,6 +44,14 @@ DiagLevel diag_level(const std::string& name) {
   return name == "debug" ? DiagLevel::debug : DiagLevel::info;
 }
 
+// A path, or "credential:NAME".
+std::string secret_source(TomlTable& table, const char* key, const std::string& fallback) {
+  const std::string text = table.string(key, fallback);
+  if (!is_credential(text)) return table.path(key, fallback);
+  if (Status named = check_credential(text); !named) table.fail(key, named.error().message);
+  return text;
+}
+
 void read_recorder(TomlTable& table, GatewayConfig::Recorder& r) {
   r.max_payload = table.size("max_payload", r.max_payload, 1024, kMaxPayloadBytes);
   r.queue_bytes = table.size("queue_bytes", r.queue_bytes, 64u << 10, kMaxQueueBytes);
@@ -51,6 +59,8 @@ void read_recorder(TomlTable& table, GatewayConfig::Recorder& r) {
   r.segment_bytes = table.size("segment_bytes", r.segment_bytes, kMinSegmentBytes, kMaxSegmentBytes);
   r.segment_entries = table.integer("segment_entries", r.segment_entries, 2, kMaxSegmentEntries);
   r.segment_age = table.duration("segment_age", r.segment_age, seconds(1), hours(24));
+  if (r.segment_age > minutes(10))
+    table.fail("segment_age", "must be at most 10min: no epoch key lives longer, and a segment has one");
   r.heartbeat = table.duration("heartbeat", r.heartbeat, seconds(1), hours(24));
   if (r.queue_bytes < 2 * r.max_payload)
     table.fail("queue_bytes", "must be at least twice max_payload (" + std::to_string(r.max_payload) +
@@ -105,13 +115,8 @@ void read_login(TomlTable& table, GatewayConfig::Broker& broker) {
   broker.source.username = table.string("username", "");
   if (broker.source.username.size() > kMaxMqttString || broker.source.username.find('\0') != std::string::npos)
     table.fail("username", "must have at most 65535 bytes and no zero byte");
-  const std::string file = table.string("password_file", "");
-  const bool credential = file.rfind(kCredentialPrefix, 0) == 0;
-  broker.password_file = credential ? file : table.path("password_file", "");
-  const std::string name = credential ? file.substr(kCredentialPrefix.size()) : "";
-  if (credential && (name.empty() || name.find('/') != std::string::npos || name[0] == '.'))
-    table.fail("password_file", "must be credential:NAME with the plain name of a file");
-  if (!file.empty() && broker.source.username.empty())
+  broker.password_file = secret_source(table, "password_file", "");
+  if (!broker.password_file.empty() && broker.source.username.empty())
     table.fail("password_file", "needs a username: MQTT 3.1.1 has no password without one");
 }
 
@@ -203,10 +208,10 @@ std::map<std::string, std::string> named_settings(const TomlTable& root,
   return out;
 }
 
-// A file, or a key on a token; whether that is there is not asked here.
+// A file, a credential, or a key on a token; whether that is there is not asked here.
 std::string read_identity_key(TomlTable& root, const std::string& fallback) {
   std::string text = root.string("identity_key", fallback);
-  if (!is_pkcs11_uri(text)) text = root.path("identity_key", fallback);
+  if (!is_pkcs11_uri(text)) text = secret_source(root, "identity_key", fallback);
   if (text.empty()) root.fail("identity_key", "must not be empty");
   if (!is_pkcs11_uri(text)) return text;
   const Result<Pkcs11Uri> uri = Pkcs11Uri::parse(text);

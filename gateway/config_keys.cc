@@ -33,7 +33,8 @@ constexpr ConfigKey kKeys[] = {
     {"", "store", "folder", Value::fallback, "\"/var/lib/sealring/store\"", "", kRestart,
      "where the log lies, and the present epoch key"},
     {"", "identity_key", "file", Value::fallback, "\"/var/lib/sealring/identity.key\"", "", kRestart,
-     "signs sealed segments; whoever has it can speak for this gateway; or \"pkcs11:...\", a key on a token"},
+     "signs sealed segments; whoever has it can speak for this gateway; or \"credential:NAME\" of the service "
+     "manager, or \"pkcs11:...\", a key on a token"},
     {"", "socket", "file", Value::fallback, "\"/run/sealring/sock\"", "", kRestart,
      "where the commands ask the daemon; \"\": nowhere"},
     {"", "socket_group", "string", Value::fallback, "\"\"", "", kRestart,
@@ -50,7 +51,7 @@ constexpr ConfigKey kKeys[] = {
     {"recorder", "segment_entries", "integer", Value::fallback, "100000", "", kLive,
      "or at this many entries,"},
     {"recorder", "segment_age", "duration", Value::fallback, "\"10min\"", "", kLive,
-     "or at this age"},
+     "or at this age; at most 10min, so that no epoch key lives longer"},
     {"recorder", "heartbeat", "duration", Value::fallback, "\"60s\"", "", kLive,
      "an event is recorded when nothing else was for so long"},
     {"recorder", "max_payload", "size", Value::fallback, "\"1MiB\"", "", kRestart,

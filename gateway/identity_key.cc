@@ -31,8 +31,8 @@ std::optional<PublicKey> key_of_policy(const GatewayConfig& config) {
   return own == nullptr ? std::nullopt : std::optional<PublicKey>(own->key.key);
 }
 
-Result<std::unique_ptr<Signer>> load_file(const GatewayConfig& config) {
-  SEALRING_ASSIGN(NamedKey key, load_key_file(config.identity_key));
+Result<std::unique_ptr<Signer>> load_file(const GatewayConfig& config, const std::string& credentials) {
+  SEALRING_ASSIGN(NamedKey key, load_key_file(config.identity_key, credentials));
   if (key.name == config.origin) return std::unique_ptr<Signer>(std::move(key.signer));
   return reject_error(config.identity_key + ": is the key of " + quoted(key.name) + ", the store's origin is " +
                       quoted(config.origin));
@@ -50,7 +50,7 @@ Result<std::unique_ptr<Signer>> load_identity(const GatewayConfig& config, const
                                               const Ring& ring) {
   SEALRING_ASSIGN(std::optional<PublicKey> wanted, key_of_genesis(ring));
   if (!is_pkcs11_uri(config.identity_key)) {
-    SEALRING_ASSIGN(std::unique_ptr<Signer> key, load_file(config));
+    SEALRING_ASSIGN(std::unique_ptr<Signer> key, load_file(config, credentials));
     if (wanted && *wanted != key->public_key())
       return reject_error(config.identity_key + ": is not the key that entry 0 of the log names");
     return key;
@@ -74,7 +74,7 @@ Result<PublicKey> token_public_key(const std::string& uri, const std::string& cr
 
 Result<PublicKey> try_identity(const GatewayConfig& config, const std::string& credentials) {
   if (!is_pkcs11_uri(config.identity_key)) {
-    SEALRING_ASSIGN(const auto key, load_file(config));
+    SEALRING_ASSIGN(const auto key, load_file(config, credentials));
     return key->public_key();
   }
   SEALRING_ASSIGN(const Pkcs11Uri uri, key_uri(config.identity_key));

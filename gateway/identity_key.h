@@ -1,4 +1,5 @@
-// The identity key of a gateway: a key file, or a key on a PKCS#11 token, whichever `identity_key` names.
+// The identity key of a gateway: a key file, one that the service manager keeps, or a key on a PKCS#11 token, whichever
+// `identity_key` names.
 #pragma once
 
 #include <memory>

@@ -1,19 +1,23 @@
 #!/usr/bin/python3
-"""Epoch keys on real parts: one that is lost leaves a break that nobody overlooks; one that has handed over is gone."""
+"""Keys on real parts: an epoch key that is lost leaves a break that nobody overlooks, one that has handed over is gone;
+the identity key may come from the service manager, which keeps it encrypted."""
 import os
+import subprocess
 
 from lib.compare import GrowingLog, log_folder, wait_archived
 from lib.load import Publisher
-from lib.world import check, check_equal, main, wait_until
+from lib.service import with_environment
+from lib.world import ORIGIN, check, check_equal, main, program, wait_until
 
 FINE, NAMED, BROKEN = 0, 10, 12
 SEED = slice(22 + 8, 22 + 8 + 32)  # in the file of an epoch key: after the first line and the epoch's number
 
 
 class Scene:
-    def __init__(self, world, segment_age):
+    def __init__(self, world, segment_age, prepare=lambda gateway: None):
         self.world = world
         self.broker, self.collector, self.gateway = world.enrol()
+        prepare(self.gateway)
         self.gateway.recorder["segment_age"] = segment_age
         self.gateway.configure()
         self.store = os.path.join(self.gateway.folder, "store")
@@ -43,7 +47,7 @@ class Scene:
 
 def lost(world):
     """Both files of the epoch key are gone after a kill: the messages go on, and every verifier hears of it."""
-    scene = Scene(world, "1h")
+    scene = Scene(world, "10min")
     scene.publish(b"before")
     epoch = scene.epoch()
     scene.gateway.kill()
@@ -62,6 +66,15 @@ def lost(world):
     breaks = report["logs"][0]["breaks"]
     check_equal([(b["epoch"], b["identity_only_from"]) for b in breaks], [(epoch, 0)], "the breaks in the report")
     index = breaks[0]["index"]
+    # The collector, too, and it has kept it.
+    scene.collector.wait_said(f"BREAK: entry {index} says that the key of epoch {epoch} was lost")
+    evidence = os.path.join(log_folder(scene.collector.archive), "evidence")
+    check_equal(os.listdir(evidence), [f"{index:020}.break"], "the collector's evidence")
+    scene.collector.stop()
+    scene.collector.start()
+    scene.publish(b"after the collector's restart")
+    scene.archived()
+    check_equal(scene.collector.said(True).count("BREAK"), 1, "how often the break was said")
     check_equal(world.verify(scene.store, code=BROKEN)["logs"][0]["breaks"], breaks, "the breaks in the store")
     accepted = world.verify(scene.collector.archive, code=NAMED, extra=("--accept-break", str(index)))
     check(any("(accepted)" in f["what"] for f in accepted["logs"][0]["findings"]), accepted["logs"][0]["findings"])
@@ -144,5 +157,87 @@ def erased(world):
     world.verify(scene.collector.archive)
 
 
+class ServiceManager:
+    """systemd's side of LoadCredential= and LoadCredentialEncrypted=, with a secret of its own instead of the
+    machine's."""
+
+    def __init__(self, world):
+        self.secrets, self.folder = world.path("systemd"), world.path("credentials")
+        self.encrypted = world.path("identity.cred")
+        os.mkdir(self.secrets)
+        os.mkdir(self.folder)
+
+    def creds(self, *arguments):
+        return subprocess.run(["unshare", "--mount", "sh", "-c",
+                               'mount --bind "$0" /var/lib/systemd && exec systemd-creds "$@"', self.secrets,
+                               *arguments], capture_output=True, text=True, check=False)
+
+    def encrypt(self, path):
+        """Why not, if it cannot be done here."""
+        try:
+            done = self.creds("encrypt", "--with-key=host", "--name=identity", path, self.encrypted)
+        except OSError as error:
+            return str(error)
+        return done.stderr if done.returncode != 0 else None
+
+    def load(self):
+        done = self.creds("decrypt", "--name=identity", self.encrypted, os.path.join(self.folder, "identity"))
+        check_equal(done.returncode, 0, done.stderr)
+        os.chmod(os.path.join(self.folder, "identity"), 0o400)
+
+
+def credential(world):
+    """The identity key is a credential: the daemon and the commands find it where the service manager puts it."""
+    manager = ServiceManager(world)
+    secret = None
+
+    def hand_over(gateway):
+        nonlocal secret
+        key = os.path.join(gateway.folder, "identity.key")
+        with open(key, "rb") as file:
+            secret = file.read().strip().rsplit(b"+", 1)[1]
+        why_not = manager.encrypt(key)
+        if why_not is None:
+            os.unlink(key)
+            manager.load()
+        else:
+            print(f"systemd-creds does not work here, so the credential was not encrypted: {why_not.strip()}")
+            os.rename(key, os.path.join(manager.folder, "identity"))
+        gateway.top["identity_key"] = "credential:identity"
+        with_environment(gateway, CREDENTIALS_DIRECTORY=manager.folder)
+
+    scene = Scene(world, "1s", hand_over)
+    if os.path.exists(manager.encrypted):
+        with open(manager.encrypted, "rb") as file:
+            check(secret not in file.read(), "the key is in the encrypted credential in clear")
+    check_equal(files_with(secret, world.folder), ["identity"], "the files that have the identity key")
+    scene.publish(b"one")
+    scene.archived()
+    scene.gateway.stop()
+    world.verify(scene.collector.archive)
+
+    inside = ("env", f"CREDENTIALS_DIRECTORY={manager.folder}", program("sealring"))
+    out, _ = world.run(*inside, "check", *scene.config)
+    check(f"credential:identity is {world.vkey}" in out, out)
+    out, _ = world.run(*inside, "key", "show", "credential:identity")
+    check(world.vkey in out and ORIGIN in out and secret.decode() not in out, out)
+    _, err = world.run(*inside, "key", "generate", "credential:other", ORIGIN, code=2)
+    check("made by the service manager" in err, err)
+
+    # Nobody else gives them, and a credential with another key is refused like a file with one.
+    out, _ = world.run("sealring", "check", *scene.config, code=1)
+    check("needs $CREDENTIALS_DIRECTORY" in out, out)
+    with_environment(scene.gateway, CREDENTIALS_DIRECTORY=None)
+    scene.gateway.start(ready=False).wait_end(2)
+    check("needs $CREDENTIALS_DIRECTORY" in scene.gateway.said(), scene.gateway.said())
+    os.unlink(os.path.join(manager.folder, "identity"))
+    with_environment(scene.gateway, CREDENTIALS_DIRECTORY=manager.folder)
+    scene.gateway.start(ready=False).wait_end(2)
+    check(f"{manager.folder}/identity" in scene.gateway.said(), scene.gateway.said())
+    world.run("sealring", "key", "generate", os.path.join(manager.folder, "identity"), ORIGIN)
+    scene.gateway.start(ready=False).wait_end(2)
+    check("is not the key that entry 0 of the log names" in scene.gateway.said(), scene.gateway.said())
+
+
 if __name__ == "__main__":
-    main(("lost", lost), ("erased", erased))
+    main(("lost", lost), ("erased", erased), ("credential", credential))

@@ -74,7 +74,7 @@ TEST_CASE("every key is read", "[config]") {
       kHead +
       "store = \"s\"\nidentity_key = \"/k/id\"\nsocket = \"\"\nsocket_group = \"g\"\ndiag_level = \"debug\"\n"
       "[recorder]\nqueue_bytes = \"2MiB\"\ncommit_interval = \"5ms\"\nsegment_bytes = \"1MiB\"\nsegment_entries = 7\n"
-      "segment_age = \"1h\"\nheartbeat = \"2s\"\nmax_payload = \"64KiB\"\n"
+      "segment_age = \"9min\"\nheartbeat = \"2s\"\nmax_payload = \"64KiB\"\n"
       "[[broker]]\nname = \"n\"\nusername = \"u\"\npassword_file = \"pw\"\nwatch_drops = false\n"
       "host = \"h\"\nport = 1884\nclient_id = \"c\"\nprotocol = \"3.1.1\"\nreceive_maximum = 20\n"
       "keepalive = \"1min\"\nsubscriptions = [ { filter = \"a/#\", qos = 2 }, { filter = \"b\" } ]\n"
@@ -92,7 +92,7 @@ TEST_CASE("every key is read", "[config]") {
   CHECK(r.commit_interval == milliseconds(5));
   CHECK(r.segment_bytes == 1u << 20);
   CHECK(r.segment_entries == 7);
-  CHECK(r.segment_age == milliseconds(3600000));
+  CHECK(r.segment_age == milliseconds(540000));
   CHECK(r.heartbeat == milliseconds(2000));
   CHECK(r.max_payload == 64u << 10);
   REQUIRE(config->brokers.size() == 1);
@@ -188,6 +188,8 @@ TEST_CASE("budgets must fit each other", "[config]") {
   CHECK(refused(with("segment_bytes = \"64MiB\"\n"), "segment_bytes"));
   CHECK(refused(with("segment_entries = 1\n"), "segment_entries"));
   CHECK(refused(with("segment_age = \"0s\"\n"), "segment_age"));
+  CHECK(parse(with("segment_age = \"10min\"\n")));
+  CHECK(refused(with("segment_age = \"601s\"\n"), "must be at most 10min: no epoch key lives longer"));
   CHECK(refused(with("heartbeat = \"25h\"\n"), "heartbeat"));
   CHECK(refused(with("commit_interval = \"1min\"\n"), "commit_interval"));
   Result<GatewayConfig> config = parse(kHead + kBroker);
