@@ -352,7 +352,7 @@ Status Mirror::look_for_break(const EntryRange& range, ByteView last_entry) {
   const auto* lost = entry ? std::get_if<KeyBreak>(&entry->body) : nullptr;
   if (lost == nullptr) return {};
   const Result<bool> fresh = archive_.put_break(range.end - 1, last_entry);
-  if (!fresh && fresh.error().kind != ErrorKind::full) return fresh.error();
+  if (!fresh && fresh.error().kind != ErrorKind::full) return retry_error(fresh.error().message);
   if (fresh && !*fresh) return {};
   diag(DiagLevel::warning, log_.name + ": BREAK: entry " + std::to_string(range.end - 1) +
                                " says that the key of epoch " + std::to_string(lost->epoch) + " was lost; entries " +

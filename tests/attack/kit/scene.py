@@ -73,7 +73,7 @@ class Scene:
     def __init__(self, world, online=False, segments=4, origin=ORIGIN, identity=None):
         self.world, self.segments, self.origin = world, segments, origin
         self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB", origin=origin, identity=identity)
-        self.gateway.recorder.update({"segment_age": "1h", "segment_entries": BATCH})
+        self.gateway.recorder.update({"segment_age": "10min", "segment_entries": BATCH})
         self.upstream = self.gateway.upstream
         if not online:
             self.gateway.upstream = {}
