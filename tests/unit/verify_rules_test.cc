@@ -117,6 +117,11 @@ TEST_CASE("a break of the chain", "[verify]") {
     CHECK(report.logs[0].handovers == 3);
     CHECK(report_json(report).find("\"identity_only_from\": 2") != std::string::npos);
   }
+  SECTION("is graded from the largest receipt, which may be of its own index") {
+    write_all(log.receipt_path(), log.receipt().encode());
+    close(b);
+    CHECK(says(f.report(), Verdict::broken, "was lost; a receipt covers everything before it"));
+  }
   SECTION("that the auditor names by its index is named, and no more") {
     close(b);
     const VerifyReport report = f.report({index});
@@ -221,6 +226,7 @@ TEST_CASE("the chain of handovers", "[verify]") {
     log.sign(h);
     close(h);
     CHECK(tampered(f.report(), "says that it stands at index 2"));
+    CHECK(f.report().logs.at(0).handovers == 1);
   }
   SECTION("another root") {
     h.root[0] ^= 1;
@@ -231,6 +237,7 @@ TEST_CASE("the chain of handovers", "[verify]") {
   SECTION("not signed by the epoch that ends") {
     h.by_old = *test_key(77)->sign(handover_message(log.origin, h.epoch, h.size, h.root, h.next_key));
     close(h);
+    CHECK(f.report().logs.at(0).handovers == 1);
     const VerifyReport report = f.report();
     CHECK(tampered(report, "the signature of the epoch that ends"));
     CHECK(report_json(report).find("outside of its range") == std::string::npos);
@@ -244,6 +251,16 @@ TEST_CASE("the chain of handovers", "[verify]") {
     h.by_old = h.by_next;
     close(h);
     CHECK(tampered(f.report(), "it is by the key of epoch 2, outside of its range"));
+  }
+  SECTION("another epoch number after a gap") {
+    close(h);
+    fs::remove(log.folder + "/segments/" + segment_file_name(0, 2));
+    log.add_message("z");
+    h = log.handover();
+    h.epoch = 7;
+    log.sign(h);
+    close(h);
+    CHECK(says(f.report(), Verdict::tampered, "ends epoch 7, expected was 2"));
   }
   SECTION("not signed by the epoch that begins") {
     h.by_next = h.by_old;
@@ -295,6 +312,14 @@ TEST_CASE("the chain of handovers", "[verify]") {
     log.write_segment();
     write_all(log.receipt_path(), log.receipt().encode());
     CHECK(tampered(f.report(), "its last entry is neither a handover nor a break"));
+    // Said once: whose key the next epoch has is not known, and nothing is held against it.
+    log.begin_next();
+    log.add_message("z");
+    log.seal();
+    const VerifyReport report = f.report();
+    const auto& findings = report.logs.at(0).findings;
+    CHECK(std::count_if(findings.begin(), findings.end(),
+                        [](const Finding& x) { return x.verdict == Verdict::tampered; }) == 1);
   }
 }
 
