@@ -195,7 +195,7 @@ def credential(world):
         nonlocal secret
         key = os.path.join(gateway.folder, "identity.key")
         with open(key, "rb") as file:
-            secret = file.read().strip().rsplit(b"+", 1)[1]
+            secret = file.read().strip().split(b"+", 4)[4]  # base64 may have a "+" of its own
         why_not = manager.encrypt(key)
         if why_not is None:
             os.unlink(key)
