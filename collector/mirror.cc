@@ -110,13 +110,14 @@ Status Mirror::load_receipt() {
   receipt_size_ = archived();
   receipt_ = std::move(bytes);
   receipt_line_ = line->line();
+  forget_covered();
   return {};
 }
 
 Status Mirror::load_pending() {
   SEALRING_ASSIGN(std::vector<std::uint64_t> sizes, archive_.pending());
   for (std::uint64_t size : sizes) {
-    if (size <= archived()) {
+    if (size < archived()) {
       archive_.remove_pending(size);
       continue;
     }
@@ -125,7 +126,11 @@ Status Mirror::load_pending() {
     Result<SignedCheckpoint> checkpoint = read_checkpoint(bytes, log_);
     if (!checkpoint.ok()) return std::move(checkpoint).error().in(context);
     if (checkpoint->checkpoint.size != size) return fatal_error(context + " is of another size");
-    pending_.emplace(size, std::move(checkpoint).value());
+    if (Result<NoteSignature> line = witness_.find_line(*Note::parse(bytes)); line.ok())
+      witness_lines_[size] = std::move(line).value();
+    // After a crash one of the archived size may be left: load_receipt() may need its line, and removes it.
+    if (size == archived()) left_pending_ = true;
+    if (size > archived()) pending_.emplace(size, std::move(checkpoint).value());
   }
   return {};
 }
@@ -188,14 +193,18 @@ Result<std::optional<SignedCheckpoint>> Mirror::find(std::uint64_t size) const {
   return found;
 }
 
-Status Mirror::add_pending(const SignedCheckpoint& checkpoint) {
+Status Mirror::add_pending(const SignedCheckpoint& checkpoint, const std::optional<NoteSignature>& witness) {
   std::uint64_t size = checkpoint.checkpoint.size;
-  if (size <= archived() || pending_.count(size) != 0) return {};
-  if (pending_.size() >= kMaxPending)
+  const bool known = pending_.count(size) != 0;
+  if (size <= archived() || (known && (!witness || witness_lines_.count(size) != 0))) return {};
+  if (!known && pending_.size() >= kMaxPending)
     return Error{ErrorKind::full, "there are " + std::to_string(kMaxPending) +
                                       " pending checkpoints already: upload the entries of the first ones"};
-  SEALRING_TRY(archive_.put_pending(size, checkpoint.note.encode()));
+  Note note = checkpoint.note;
+  if (witness) note.signatures.push_back(*witness);
+  SEALRING_TRY(archive_.put_pending(size, note.encode()));
   pending_.emplace(size, checkpoint);
+  if (witness) witness_lines_[size] = *witness;
   return {};
 }
 
@@ -365,7 +374,10 @@ Status Mirror::look_for_break(const EntryRange& range, ByteView last_entry) {
 Status Mirror::make_receipt() {
   SEALRING_ASSIGN(NoteSignature line, cosigner_.sign(head_.note));
   Note note = head_.note;
-  if (witnessed_ && witnessed_->first == head_.checkpoint) note.signatures.push_back(witnessed_->second);
+  if (auto shown = witness_lines_.find(archived()); shown != witness_lines_.end())
+    note.signatures.push_back(shown->second);
+  else if (witnessed_ && witnessed_->first == head_.checkpoint)
+    note.signatures.push_back(witnessed_->second);
   note.signatures.push_back(line);
   SEALRING_TRY(archive_.put_receipt(archived(), note.encode()));
   receipt_size_ = archived();
@@ -380,6 +392,8 @@ void Mirror::forget_covered() {
     archive_.remove_pending(pending_.begin()->first);
     pending_.erase(pending_.begin());
   }
+  if (std::exchange(left_pending_, false)) archive_.remove_pending(archived());
+  witness_lines_.erase(witness_lines_.begin(), witness_lines_.upper_bound(archived()));
   // A part that reaches above A stays whole; what is below A in it is passed over.
   while (!parts_.empty() && parts_.front().range.end <= archived()) {
     archive_.remove_part(parts_.front().range);

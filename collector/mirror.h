@@ -38,9 +38,9 @@ namespace sealring {
 
 class Mirror {
  public:
-  // All three must outlive the mirror. `genesis`: what entry 0's leaf hash must be, when it is pinned.
-  Mirror(LogArchive& archive, const VerifierKey& log, Cosigner& cosigner)
-      : archive_(archive), log_(log), cosigner_(cosigner), tiles_(archive) {}
+  // All four must outlive the mirror. `witness`: whose lines receipts carry besides.
+  Mirror(LogArchive& archive, const VerifierKey& log, const Cosigner& witness, Cosigner& cosigner)
+      : archive_(archive), log_(log), witness_(witness), cosigner_(cosigner), tiles_(archive) {}
   // fatal: the directory contradicts itself, in words that name the file.
   Status load();
   // After load(), pin_genesis() and witnessed(): the receipt of what is archived; signs it where an earlier run did not
@@ -51,15 +51,16 @@ class Mirror {
 
   // The latest checkpoint that the witness has cosigned, and its line. A receipt of that very checkpoint carries the
   // line beside ours, so that a quorum of both is met by the archive alone. A log that has its checkpoints cosigned
-  // further ahead than it uploads gets receipts with our line only.
+  // further ahead than it uploads shows the line when it registers (add_pending), or gets receipts with our line only.
   void witnessed(const Checkpoint& checkpoint, const NoteSignature& line) { witnessed_ = {checkpoint, line}; }
 
   // The checkpoint that a new one must extend: the highest pending one, else the archived one; nullptr: size 0.
   const SignedCheckpoint* latest() const;
   // A checkpoint of exactly `size` that was ever accepted and is still known.
   Result<std::optional<SignedCheckpoint>> find(std::uint64_t size) const;
-  // `checkpoint` extends latest(), or is it. Durable when it returns. full: too many pending ones.
-  Status add_pending(const SignedCheckpoint& checkpoint);
+  // `checkpoint` extends latest(), or is it. `witness`: the witness' line of it, verified, if there is one. Durable
+  // when it returns. full: too many pending ones.
+  Status add_pending(const SignedCheckpoint& checkpoint, const std::optional<NoteSignature>& witness);
 
   // The answer of add-entries. An error: the archive could not be read or written (retry), or is damaged (fatal).
   Result<HttpResponse> add_entries(AddEntriesReader& upload);
@@ -98,16 +99,19 @@ class Mirror {
 
   LogArchive& archive_;
   const VerifierKey& log_;
+  const Cosigner& witness_;
   Cosigner& cosigner_;
   std::optional<Hash> genesis_;
   Tiles tiles_;
   mutable LimitedDiag refusals_;
 
   std::vector<EntryRange> segments_;
-  CompactRange range_;                                 // of [0, A)
-  std::vector<Hash> tail_;                             // leaf hashes of A's bundle up to A
-  SignedCheckpoint head_;                              // of size A, when A > 0
-  std::map<std::uint64_t, SignedCheckpoint> pending_;  // above A
+  CompactRange range_;                                    // of [0, A)
+  std::vector<Hash> tail_;                                // leaf hashes of A's bundle up to A
+  SignedCheckpoint head_;                                 // of size A, when A > 0
+  std::map<std::uint64_t, SignedCheckpoint> pending_;     // above A
+  std::map<std::uint64_t, NoteSignature> witness_lines_;  // of pending ones, and of head_ until it has its receipt
+  bool left_pending_ = false;  // the file of the pending checkpoint that is now head_ is still there
 
   std::optional<std::pair<Checkpoint, NoteSignature>> witnessed_;
   std::uint64_t receipt_size_ = 0;  // A, or below it when step 4 failed

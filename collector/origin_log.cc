@@ -6,7 +6,7 @@ OriginLog::OriginLog(const std::string& archive, LogIdentity identity, Cosigner&
     : identity_(std::move(identity)),
       archive_(archive, identity_.key.name),
       witness_(witness),
-      mirror_(archive_, identity_.key, mirror) {}
+      mirror_(archive_, identity_.key, witness, mirror) {}
 
 Result<std::unique_ptr<OriginLog>> OriginLog::open(const std::string& archive, LogIdentity identity, Cosigner& witness,
                                                    Cosigner& mirror) {
@@ -78,7 +78,11 @@ Result<HttpResponse> OriginLog::mirror_checkpoint(const AddCheckpoint& request, 
   std::lock_guard<std::mutex> lock(mutex_);
   SEALRING_ASSIGN(std::optional<HttpResponse> refusal, refuse(request, checkpoint, mirror_.latest()));
   if (refusal) return *refusal;
-  SEALRING_TRY(mirror_.add_pending(checkpoint));
+  // What the witness has cosigned already, in the client's words: it may be further ahead by now.
+  std::optional<NoteSignature> line;
+  if (Result<Note> note = Note::parse(request.checkpoint); note.ok())
+    if (Result<NoteSignature> shown = witness_.find_line(*note); shown.ok()) line = std::move(shown).value();
+  SEALRING_TRY(mirror_.add_pending(checkpoint, line));
   return signature_lines("");
 }
 

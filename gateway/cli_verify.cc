@@ -1,9 +1,11 @@
 #include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
+#include <ctime>
 #include <memory>
 
 #include "drivers/file.h"
+#include "drivers/toml_reader.h"
 #include "gateway/cli.h"
 #include "gateway/progress.h"
 #include "gateway/verify_proof.h"
@@ -14,7 +16,7 @@ namespace {
 constexpr std::size_t kMaxProofBytes = 16u << 20;  // of a proof or a payload; far above what can be
 
 struct VerifyArguments {
-  std::string path, policy, anchor, payload;
+  std::string path, policy, anchor, payload, max_lag = "24h";
   std::uint64_t min_size = 0;
   std::vector<std::uint64_t> accepted_breaks;
   bool json = false;
@@ -69,6 +71,10 @@ int run_verify(const VerifyArguments& arguments) {
   options.path = arguments.path;
   options.min_size = arguments.min_size;
   options.accepted_breaks = {arguments.accepted_breaks.begin(), arguments.accepted_breaks.end()};
+  Result<std::chrono::milliseconds> lag = parse_duration(arguments.max_lag);
+  if (!lag) return fail(std::move(lag).error().in("--max-lag"), kUsage);
+  options.max_lag_s = static_cast<std::uint64_t>(lag->count()) / 1000;
+  if (const std::time_t now = std::time(nullptr); now > 0) options.now_unix = static_cast<std::uint64_t>(now);
   if (!arguments.anchor.empty()) {
     Result<std::vector<Anchor>> anchors = read_anchors(arguments.anchor);
     if (!anchors) return fail(std::move(anchors).error().in("--anchor"), kUsage);
@@ -109,6 +115,10 @@ void add_verify(CLI::App& app, int& code) {
   sub->add_option("--anchor", a.anchor, "the line that `sealring init` printed, or a file of such lines")
       ->type_name("FILE");
   sub->add_option("--min-size", a.min_size, "the log must have at least so many entries")->type_name("N");
+  sub->add_option("--max-lag", a.max_lag,
+                  "entries that a witness has seen longer ago than this, and that are not here, are a finding")
+      ->type_name("DURATION")
+      ->capture_default_str();
   sub->add_option("--accept-break", a.accepted_breaks, "a break at this index is known, and no fault (repeatable)")
       ->type_name("INDEX");
   sub->add_option("--payload", a.payload, "of a proof: the payload to compare with the record")->type_name("FILE");

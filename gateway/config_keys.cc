@@ -53,7 +53,7 @@ constexpr ConfigKey kKeys[] = {
     {"recorder", "segment_age", "duration", Value::fallback, "\"10min\"", "", kLive,
      "or at this age; at most 10min, so that no epoch key lives longer"},
     {"recorder", "heartbeat", "duration", Value::fallback, "\"60s\"", "", kLive,
-     "an event is recorded when nothing else was for so long"},
+     "an event is recorded when nothing else was for so long; and how often the witness is shown the open segment"},
     {"recorder", "max_payload", "size", Value::fallback, "\"1MiB\"", "", kRestart,
      "above: a message's size and hash are recorded, not its content"},
 

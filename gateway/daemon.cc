@@ -15,6 +15,7 @@
 #include "gateway/socket_server.h"
 #include "gateway/sources.h"
 #include "gateway/status_report.h"
+#include "gateway/uplink.h"
 
 namespace sealring {
 namespace {
@@ -29,35 +30,6 @@ DaemonExit refuse_store(const Error& error) {
   if (error.kind == ErrorKind::retry || error.kind == ErrorKind::full) return refuse(DaemonExit::system, error);
   if (error.kind == ErrorKind::missing) return refuse(DaemonExit::config, error);
   return refuse(DaemonExit::damaged, error);
-}
-
-struct Uplink {
-  std::unique_ptr<HttpClient> client;
-  std::unique_ptr<Forwarder> forwarder;
-};
-
-Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identity, const Ring& ring,
-                           RecordQueue& queue) {
-  Uplink out;
-  if (!config.upstream) return out;
-  const GatewayConfig::Upstream& up = *config.upstream;
-  SEALRING_ASSIGN(const Url url, parse_https_url(up.url));
-  HttpClient::Config http;
-  http.host = url.host;
-  http.port = url.port;
-  http.server_name = up.server_name;
-  http.tls = {up.ca, up.cert, up.key};
-  http.timeout = up.timeout;
-  SEALRING_ASSIGN(out.client, HttpClient::create(http));
-  Forwarder::Config forward;
-  forward.origin = config.origin;
-  forward.path = url.path;
-  forward.mirror = up.mirror;
-  SEALRING_ASSIGN(forward.policy, load_policy(config, identity));
-  forward.retry_min = up.retry_min;
-  forward.retry_max = up.retry_max;
-  out.forwarder = std::make_unique<Forwarder>(std::move(forward), ring, *out.client, queue);
-  return out;
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -144,8 +116,9 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   RecordQueue queue(config.recorder.queue_bytes);
   EpochKeys epochs(config.store);
   Recorder recorder(recorder_config(config), *ring, *identity, epochs, clock, queue, broker_names(config));
+  recorder.hold_signatures(config.upstream && !environment.assume_current);
   if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
-  auto uplink = make_uplink(config, identity->public_key(), *ring, queue);
+  auto uplink = make_uplink(config, identity->public_key(), environment.assume_current, *ring, queue);
   if (!uplink) return refuse(DaemonExit::config, uplink.error());
   auto sources = Sources::create(config, queue);
   if (!sources) return refuse(DaemonExit::config, sources.error());
@@ -154,7 +127,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   });
   queue.set_on_room([&] { (*sources)->wake(); });
   Forwarder* const forwarder = uplink->forwarder.get();
-  if (forwarder != nullptr) recorder.set_on_segments([forwarder] { forwarder->wake(); });
+  if (forwarder != nullptr) connect_uplink(*forwarder, recorder, *ring, config.store);
   const std::unique_ptr<LogView> log = view_of(*ring);
   RecordIndex index(*log);
   const std::string vkey = VerifierKey{config.origin, KeyType::ed25519, identity->public_key()}.encode();

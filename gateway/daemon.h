@@ -22,6 +22,7 @@ struct DaemonEnvironment {
   std::string credentials;  // $CREDENTIALS_DIRECTORY, or empty
   std::string runtime;      // $RUNTIME_DIRECTORY, or empty
   ServiceManager::Environment service;
+  bool assume_current = false;  // --assume-current: sign without having asked the collector
 };
 
 // Serves until SIGTERM or SIGINT. To be called with both and SIGHUP blocked in the only thread there is.

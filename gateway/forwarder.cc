@@ -4,6 +4,7 @@
 #include <optional>
 #include <random>
 
+#include "crypto/sha256.h"
 #include "drivers/diag.h"
 
 namespace sealring {
@@ -12,6 +13,7 @@ namespace {
 constexpr std::size_t kRequestBytes = 4u << 20;  // packages are added to a request until it has grown to this
 constexpr int kMaxRounds = 3;                    // of "no, my size is N" in one attempt
 constexpr std::size_t kMaxTold = 32;             // troubles of one outage; some words have the time of day in them
+constexpr int kCosignedInARow = 32;              // checkpoints, before the entries of a segment go up
 constexpr std::chrono::minutes kIdleWait{5};     // a safety net under wake()
 
 bool is_type(const HttpResponse& response, std::string_view type) {
@@ -38,11 +40,13 @@ Forwarder::Forwarder(Config config, const Ring& ring, HttpClient& client, Record
       client_(client),
       queue_(queue),
       retry_min_(config_.retry_min),
-      retry_max_(config_.retry_max) {}
+      retry_max_(config_.retry_max),
+      asked_(!config_.ask_first) {}
 
 Forwarder::~Forwarder() { stop(); }
 
 void Forwarder::start() {
+  stats_.asked = asked_;
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -79,63 +83,222 @@ void Forwarder::report(const Status& outcome) {
   diag(DiagLevel::warning, "forwarding waits: " + trouble);
 }
 
+bool Forwarder::wants_early() const {
+  const Stats now = stats();
+  return now.reachable && now.asked;
+}
+
+void Forwarder::early(std::uint64_t size, Bytes note) {
+  {
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    early_ = Sent{size, std::move(note)};
+  }
+  monitor_.wake();
+}
+
 void Forwarder::loop() {
   std::minstd_rand random(std::random_device{}());
   std::chrono::milliseconds backoff = retry_min_;
-  std::optional<std::uint64_t> handed_over;  // segment whose receipt the recorder has not recorded yet
   while (!stopping_) {
-    const std::vector<Segment> segments = ring_.segments();
-    const auto next = std::find_if(segments.begin(), segments.end(),
-                                   [](const Segment& s) { return s.state == SegmentState::sealed; });
-    if (next == segments.end() || next->note.empty() || next->number == handed_over) {
+    const Result<bool> did = step();
+    if (did && !*did) {
       monitor_.wait(kIdleWait, false);
       continue;
     }
-    auto receipt = forward(*next);
-    report(receipt ? Status() : Status(receipt.error()));
-    if (receipt) {
-      handed_over = next->number;
+    report(did ? Status() : Status(did.error()));
+    if (did) {
       backoff = retry_min_;
-      {
-        std::lock_guard<std::mutex> lock(stats_mutex_);
-        ++stats_.segments;
-        stats_.acknowledged_size = next->end;
-      }
-      queue_.put_receipt(std::move(receipt).value());
-      continue;
+    } else {
+      back_off(backoff, random);
     }
-    // Between half and all of the backoff: gateways that lost their collector together do not come back together.
-    backoff = std::min(backoff, retry_max_.load());  // it may have changed
-    const auto half = backoff / 2;
-    const auto wait = half + std::chrono::milliseconds(random() % static_cast<unsigned long>(half.count() + 1));
-    const auto until = std::chrono::steady_clock::now() + wait;
-    for (auto left = wait; left.count() > 0 && !stopping_;) {
-      // A newly sealed segment is no reason to try earlier; a link that came up is.
-      const auto event = monitor_.wait(left, true);
-      if (event == LinkMonitor::Event::link) backoff = retry_min_;
-      if (event != LinkMonitor::Event::woken) break;
-      left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    }
-    backoff = std::min(backoff * 2, retry_max_.load());
   }
 }
 
+// Between half and all of the backoff: gateways that lost their collector together do not come back together.
+void Forwarder::back_off(std::chrono::milliseconds& backoff, std::minstd_rand& random) {
+  backoff = std::min(backoff, retry_max_.load());  // it may have changed
+  const auto half = backoff / 2;
+  const auto wait = half + std::chrono::milliseconds(random() % static_cast<unsigned long>(half.count() + 1));
+  const auto until = std::chrono::steady_clock::now() + wait;
+  for (auto left = wait; left.count() > 0 && !stopping_;) {
+    // A newly sealed segment is no reason to try earlier; a link that came up is.
+    const auto event = monitor_.wait(left, true);
+    if (event == LinkMonitor::Event::link) backoff = retry_min_;
+    if (event != LinkMonitor::Event::woken) break;
+    left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  }
+  backoff = std::min(backoff * 2, retry_max_.load());
+}
+
+// The next thing to do, once. False: there is none before something new comes.
+Result<bool> Forwarder::step() {
+  if (stats().contradicted) return false;
+  if (!asked_) {
+    SEALRING_TRY(ask());
+    return true;
+  }
+  const std::vector<Segment> segments = ring_.segments();
+  const auto lowest = std::find_if(segments.begin(), segments.end(), [this](const Segment& s) {
+    return s.state == SegmentState::sealed && (covered_later_.empty() || s.number > covered_later_.back().segment);
+  });
+  const bool uploadable =
+      lowest != segments.end() && !lowest->note.empty() && is_witnessed(*lowest) && lowest->number != handed_over_;
+  // Where segments are sealed as fast as they can be witnessed, their entries must go up all the same.
+  if (!uploadable || cosigned_in_a_row_ < kCosignedInARow) {
+    SEALRING_ASSIGN(const bool did, step_witness(lowest, segments.end()));
+    cosigned_in_a_row_ += did;
+    if (did) return true;
+  }
+  if (!uploadable) return false;
+  cosigned_in_a_row_ = 0;
+  SEALRING_TRY(send_entries(*lowest));
+  return true;
+}
+
+Result<bool> Forwarder::step_witness(SegmentIterator sealed, SegmentIterator end) {
+  for (; sealed != end && sealed->state == SegmentState::sealed; ++sealed) {
+    if (sealed->note.empty()) break;
+    if (is_witnessed(*sealed)) continue;
+    if (sealed->number == witnessed_) return false;  // its line is not durable yet
+    SEALRING_TRY(witness_sealed(*sealed));
+    return true;
+  }
+  std::optional<Sent> early;
+  {
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    early.swap(early_);
+  }
+  if (!early || early->size <= witness_size_) return false;
+  SEALRING_ASSIGN([[maybe_unused]] const auto lines,
+                  witness(*early));  // the line is kept by the witness; nothing here waits for it
+  return true;
+}
+
+// --- what the collector has ---
+
+Status Forwarder::ask() {
+  for (const std::string role : {"witness", "mirror"}) {
+    SEALRING_ASSIGN(const std::optional<Head> head, head_of(role));
+    if (!head) continue;
+    if (head->contradicts) {
+      {
+        std::lock_guard<std::mutex> lock(stats_mutex_);
+        stats_.contradicted = true;
+        stats_.asked = false;
+      }
+      if (events_.on_contradiction) events_.on_contradiction(*head);
+      return retry_error("the collector's " + role +
+                         " shows that this store is an old copy: " + contradiction_words(*head, ring_.size()));
+    }
+    if (role == "witness") witness_size_ = head->checkpoint.size;
+    if (head->checkpoint.size < (role == "mirror" ? receipted_size() : 0))
+      diag(DiagLevel::warning, "alarm: the collector has size " + std::to_string(head->checkpoint.size) +
+                                   " of this log, but has given a receipt for " + std::to_string(receipted_size()) +
+                                   ": its archive is an old copy, or another one");
+  }
+  asked_ = true;
+  {
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    stats_.asked = true;
+  }
+  if (events_.on_fits) events_.on_fits();
+  return {};
+}
+
+// None: it has nothing of this log.
+Result<std::optional<Head>> Forwarder::head_of(const std::string& role) {
+  HttpClient::Request call;
+  call.method = "GET";
+  call.target = config_.path + "/" + role + "/" + hex(view(sha256(config_.identity.name))) + "/checkpoint";
+  SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
+  const std::string endpoint = "/" + role + "/.../checkpoint";
+  if (response.status == 404 && receipted_size() == 0) return std::optional<Head>();
+  if (response.status == 404)
+    return retry_error("collector says at " + endpoint +
+                       " that it has nothing of this log, but has given a receipt "
+                       "for size " +
+                       std::to_string(receipted_size()) + ": is the url right, is it the right archive?");
+  if (response.status != 200) return unexpected(endpoint, response);
+  Result<Head> head = check_head(response.body, config_.identity, ring_);
+  if (!head) return retry_error("collector's checkpoint at " + endpoint + " " + head.error().message);
+  return std::optional<Head>(std::move(head).value());
+}
+
+// Of what is still here; what was released had its receipts.
+std::uint64_t Forwarder::receipted_size() const {
+  std::uint64_t size = 0;
+  for (const Segment& segment : ring_.segments()) {
+    if (size == 0) size = segment.number == 0 ? 0 : segment.start;
+    if (segment.state != SegmentState::acknowledged) break;
+    size = segment.end;
+  }
+  return size;
+}
+
+// --- witness ---
+
+bool Forwarder::is_witnessed(const Segment& segment) const {
+  if (without_line_.count(segment.number) != 0) return true;
+  const auto note = Note::parse(segment.note);
+  return note && note->signatures.size() > 1;
+}
+
+Status Forwarder::witness_sealed(const Segment& segment) {
+  if (segment.end < witness_size_) {  // to offer it would look like an old copy of the log
+    without_line_.insert(segment.number);
+    return {};
+  }
+  SEALRING_ASSIGN(const auto lines, witness({segment.end, segment.note}));
+  SEALRING_ASSIGN(Note note, Note::parse(segment.note));
+  for (const NoteSignature& line : lines)
+    if (in_policy(line) && note.signatures.size() < kMaxNoteSignatures) note.signatures.push_back(line);
+  if (note.signatures.size() == 1) {
+    without_line_.insert(segment.number);
+    return {};
+  }
+  witnessed_ = segment.number;
+  queue_.put_receipt({segment.number, note.encode(), false});
+  return {};
+}
+
+// --- mirror ---
+
+Status Forwarder::send_entries(const Segment& segment) {
+  SEALRING_ASSIGN(ReceivedReceipt receipt, forward(segment));
+  if (!receipt.complete) {
+    receipt.complete = true;  // together with the next one
+    covered_later_.push_back(std::move(receipt));
+    return {};
+  }
+  for (ReceivedReceipt& covered : covered_later_) queue_.put_receipt(std::move(covered));
+  covered_later_.clear();
+  handed_over_ = segment.number;
+  without_line_.clear();
+  {
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    ++stats_.segments;
+    stats_.acknowledged_size = segment.end;
+  }
+  queue_.put_receipt(std::move(receipt));
+  return {};
+}
+
 Result<ReceivedReceipt> Forwarder::forward(const Segment& segment) {
-  SEALRING_ASSIGN(const auto witnessed, witness(segment));
   SEALRING_TRY(register_at_mirror(segment));
   SEALRING_ASSIGN(const auto mirrored, upload(segment));
   SEALRING_ASSIGN(Note note, Note::parse(segment.note));
   // Lines of keys that the policy does not name prove nothing and could be any number.
-  for (const auto* lines : {&witnessed, &mirrored})
-    for (const NoteSignature& line : *lines)
-      if (in_policy(line)) note.signatures.push_back(line);
+  for (const NoteSignature& line : mirrored)
+    if (in_policy(line)) note.signatures.push_back(line);
   if (note.signatures.size() > kMaxNoteSignatures) return retry_error("collector's receipt has too many signatures");
   auto verdict = config_.policy.evaluate(note);
   if (!verdict) return retry_error("collector's receipt does not verify: " + verdict.error().message);
   if (verdict->cosigned_by.count(config_.mirror) == 0)
     return retry_error("collector's receipt has no cosignature of the mirror " + config_.mirror);
-  if (!verdict->quorum_met) return retry_error("collector's receipt does not meet the policy's quorum");
-  return ReceivedReceipt{segment.number, note.encode()};
+  // A witness that is further ahead cosigns this size no more: what it cosigns later covers it, too.
+  const bool may_wait = without_line_.count(segment.number) != 0;
+  if (!verdict->quorum_met && !may_wait) return retry_error("collector's receipt does not meet the policy's quorum");
+  return ReceivedReceipt{segment.number, note.encode(), verdict->quorum_met};
 }
 
 bool Forwarder::in_policy(const NoteSignature& line) const {
@@ -149,14 +312,14 @@ Result<Proof> Forwarder::proof(std::uint64_t start, std::uint64_t end, std::uint
 }
 
 // Until the other side's idea of its own size and ours agree: it says its size in a 409.
-Result<HttpResponse> Forwarder::add_checkpoint(const std::string& endpoint, const Segment& segment,
+Result<HttpResponse> Forwarder::add_checkpoint(const std::string& endpoint, const Sent& sent,
                                                std::uint64_t& known_size) {
   for (int round = 0; round < kMaxRounds; ++round) {
     AddCheckpoint request;
-    request.old_size = std::min(known_size, segment.end);
-    request.checkpoint = segment.note;
+    request.old_size = std::min(known_size, sent.size);
+    request.checkpoint = sent.note;
     if (request.old_size > 0) {
-      SEALRING_ASSIGN(request.proof, proof(0, request.old_size, segment.end));
+      SEALRING_ASSIGN(request.proof, proof(0, request.old_size, sent.size));
     }
     HttpClient::Request call;
     call.target = config_.path + endpoint;
@@ -165,30 +328,37 @@ Result<HttpResponse> Forwarder::add_checkpoint(const std::string& endpoint, cons
     SEALRING_ASSIGN(HttpResponse response, client_.call(call));
     if (response.status != 409 || !is_type(response, kSizeType)) return response;
     SEALRING_ASSIGN(known_size, understood(decode_size(response.body), endpoint));
-    if (known_size > segment.end) return response;
+    if (known_size > sent.size) return response;
   }
   return retry_error("collector changes its size at " + endpoint + " while we ask");
 }
 
-Result<std::vector<NoteSignature>> Forwarder::witness(const Segment& segment) {
+// No lines: the witness is beyond that size already, on this very history.
+Result<std::vector<NoteSignature>> Forwarder::witness(const Sent& sent) {
   const std::string endpoint = "/witness/add-checkpoint";
-  SEALRING_ASSIGN(const HttpResponse response, add_checkpoint(endpoint, segment, witness_size_));
-  if (response.status == 409)
-    return retry_error("collector's witness has seen size " + std::to_string(witness_size_) +
-                       " of this log, beyond our segment's end " + std::to_string(segment.end) +
-                       ": this store may be an old copy");
+  SEALRING_ASSIGN(const HttpResponse response, add_checkpoint(endpoint, sent, witness_size_));
+  if (response.status == 409) {
+    asked_ = false;  // should what follows fail, it is asked again
+    SEALRING_TRY(ask());
+    return std::vector<NoteSignature>();
+  }
   if (response.status != 200) return unexpected(endpoint, response);
-  witness_size_ = segment.end;
+  witness_size_ = sent.size;
+  {
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    stats_.witnessed_size = sent.size;
+  }
   return understood(parse_signature_lines(response.body), endpoint);
 }
 
 Status Forwarder::register_at_mirror(const Segment& segment) {
   const std::string endpoint = "/mirror/add-checkpoint";
-  SEALRING_ASSIGN(const HttpResponse response, add_checkpoint(endpoint, segment, mirror_size_));
-  if (response.status == 409)
+  SEALRING_ASSIGN(const HttpResponse response, add_checkpoint(endpoint, {segment.end, segment.note}, mirror_size_));
+  if (response.status == 409) {
+    asked_ = false;
     return retry_error("collector's mirror has size " + std::to_string(mirror_size_) +
-                       " of this log, beyond our segment's end " + std::to_string(segment.end) +
-                       ": this store may be an old copy");
+                       " of this log, beyond our segment's end " + std::to_string(segment.end));
+  }
   if (response.status != 200) return unexpected(endpoint, response);
   mirror_size_ = segment.end;
   return {};
@@ -196,7 +366,7 @@ Status Forwarder::register_at_mirror(const Segment& segment) {
 
 Result<Bytes> Forwarder::upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket,
                                      std::uint64_t& to) const {
-  Bytes body = encode_add_entries({config_.origin, from, segment.end, ticket});
+  Bytes body = encode_add_entries({config_.identity.name, from, segment.end, ticket});
   const std::uint64_t count = package_count(from, segment.end);
   to = from;
   for (std::uint64_t i = 0; i < std::min<std::uint64_t>(count, kMaxPackagesPerRequest); ++i) {

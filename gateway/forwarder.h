@@ -1,17 +1,25 @@
 // The forwarder: takes sealed segments to the collector, one by one in ascending order, and brings receipts back.
 //
-// Per segment (docs/log.md §5): the witness cosigns the sealed checkpoint; the mirror registers it (add-checkpoint) and
-// takes the entries in packages of 256 (add-entries), resumable at any package; its cosignature means "durably stored".
-// Only when the policy's quorum is met and the mirror's cosignature is there does the recorder hear of it, and only
-// when the recorder has recorded it does the next segment go: so the collector is never ahead of what a crash here
-// leaves.
+// First it asks what the collector has of this log (docs/log.md §7). Until that is known and fits our store, the
+// identity key signs nothing; where it contradicts our store, nothing is forwarded.
+//
+// Then, each only when nothing before it is left to do, or has had its turn for long (docs/log.md §5):
+//   1. the witness cosigns the sealed checkpoints, in ascending order; its line is durable here before the next goes;
+//   2. the witness cosigns the newest checkpoint within the open segment;
+//   3. the mirror registers the lowest sealed checkpoint (add-checkpoint) and takes its entries in packages of 256
+//      (add-entries), resumable at any package; its cosignature means "durably stored". Only when the policy's quorum
+//      is met and the mirror's cosignature is there does the recorder hear of it, and only when the recorder has
+//      recorded it does the next segment go: so the collector is never ahead of what a crash here leaves.
 //
 // Failures: backoff doubling from retry_min to retry_max with jitter; a link that comes up ends the wait. Every change
 // of the reason is one diag line, a repetition none. Own thread; reads the ring only.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <mutex>
+#include <optional>
+#include <random>
 #include <set>
 #include <thread>
 
@@ -20,6 +28,7 @@
 #include "drivers/clock.h"
 #include "drivers/http.h"
 #include "drivers/link_monitor.h"
+#include "gateway/head_check.h"
 #include "gateway/queue.h"
 #include "storage/ring.h"
 
@@ -28,37 +37,65 @@ namespace sealring {
 class Forwarder {
  public:
   struct Config {
-    std::string origin;
-    std::string path;    // of the collector's URL; endpoints are below path/witness and path/mirror
-    std::string mirror;  // name in the policy
+    VerifierKey identity;  // of the log; its name is the origin
+    std::string path;      // of the collector's URL; endpoints are below path/witness and path/mirror
+    std::string mirror;    // name in the policy
     Policy policy;
     std::chrono::milliseconds retry_min{500}, retry_max{60000};  // set_retry() changes them
+    bool ask_first = true;  // false: the operator has said that the store is no old copy
+  };
+  // Called on the forwarder's thread. on_fits: what the collector has fits our store, at each time that it was asked.
+  // on_contradiction: once, from when on nothing is forwarded any more.
+  struct Events {
+    std::function<void()> on_fits;
+    std::function<void(const Head&)> on_contradiction;
   };
   Forwarder(Config config, const Ring& ring, HttpClient& client, RecordQueue& queue);
   ~Forwarder();  // stops
 
+  void set_events(Events events) { events_ = std::move(events); }  // before start()
   void start();
-  void wake();  // a segment was sealed or acknowledged. Any thread
-  void stop();  // returns when the thread has ended
+  void wake();                                 // a segment was sealed or acknowledged. Any thread
+  bool wants_early() const;                    // the collector answers, and what it has fits. Any thread
+  void early(std::uint64_t size, Bytes note);  // our newest checkpoint within the open segment. Any thread
+  void stop();                                 // returns when the thread has ended
   // From the next failure on. Any thread.
   void set_retry(std::chrono::milliseconds min, std::chrono::milliseconds max);
 
   struct Stats {
     std::uint64_t segments = 0;  // receipted since start
     std::uint64_t acknowledged_size = 0;
-    bool reachable = false;  // the last call was answered as it should be
+    std::uint64_t witnessed_size = 0;  // since start
+    bool asked = false;                // the collector has said what it has, and it fits
+    bool contradicted = false;         // it does not fit
+    bool reachable = false;            // the last call was answered as it should be
     std::string last_trouble;
   };
   Stats stats() const;  // any thread
 
  private:
+  // What is to be sent as one: a sealed segment's checkpoint, or an early one.
+  struct Sent {
+    std::uint64_t size = 0;
+    Bytes note;
+  };
   void loop();
+  Result<bool> step();
+  using SegmentIterator = std::vector<Segment>::const_iterator;
+  Result<bool> step_witness(SegmentIterator sealed, SegmentIterator end);
+  void back_off(std::chrono::milliseconds& backoff, std::minstd_rand& random);
+  Status ask();
+  Result<std::optional<Head>> head_of(const std::string& role);
+  std::uint64_t receipted_size() const;
+  Status witness_sealed(const Segment& segment);
+  Status send_entries(const Segment& segment);
   Result<ReceivedReceipt> forward(const Segment& segment);
-  Result<std::vector<NoteSignature>> witness(const Segment& segment);
+  Result<std::vector<NoteSignature>> witness(const Sent& sent);
   Status register_at_mirror(const Segment& segment);
   Result<std::vector<NoteSignature>> upload(const Segment& segment);
   Result<Bytes> upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket, std::uint64_t& to) const;
-  Result<HttpResponse> add_checkpoint(const std::string& endpoint, const Segment& segment, std::uint64_t& known_size);
+  Result<HttpResponse> add_checkpoint(const std::string& endpoint, const Sent& sent, std::uint64_t& known_size);
+  bool is_witnessed(const Segment& segment) const;
   bool in_policy(const NoteSignature& line) const;
   Result<Proof> proof(std::uint64_t start, std::uint64_t end, std::uint64_t size) const;
   void report(const Status& outcome);
@@ -75,9 +112,17 @@ class Forwarder {
   std::uint64_t witness_size_ = 0, mirror_size_ = 0;
   std::uint64_t mirror_next_ = 0;  // where the mirror wants the next upload to begin
   Bytes ticket_;
+  Events events_;
+  bool asked_ = false;
+  int cosigned_in_a_row_ = 0;
+  std::optional<std::uint64_t> handed_over_;    // segment whose receipt the recorder has not recorded yet
+  std::optional<std::uint64_t> witnessed_;      // segment whose witness' line the recorder has not recorded yet
+  std::vector<ReceivedReceipt> covered_later_;  // of the lowest segments; without the quorum, which a later one meets
+  std::set<std::uint64_t> without_line_;        // segments that the witness is beyond, or cosigns by a key nobody named
 
   mutable std::mutex stats_mutex_;
   Stats stats_;
+  std::optional<Sent> early_;   // to go
   std::set<std::string> told_;  // since forwarding last went well
 };
 

@@ -26,7 +26,8 @@ std::string command_page(const Command& program) {
 std::string daemon_page() {
   CLI::App app;
   std::string path;
-  describe_sealringd(app, path);
+  bool assume_current = false;
+  describe_sealringd(app, path, assume_current);
   const Command program = command_tree(app);
   std::string out = title("sealringd", "8", "record MQTT traffic in a signed, tamper-evident log");
   out += ".SH SYNOPSIS\n" + synopsis("sealringd", program);
@@ -72,13 +73,16 @@ std::string config_page() {
 
 }  // namespace
 
-void describe_sealringd(CLI::App& app, std::string& config_path) {
+void describe_sealringd(CLI::App& app, std::string& config_path, bool& assume_current) {
   app.name("sealringd");
   app.description("sealringd: records MQTT traffic in a signed, tamper-evident log and forwards it");
   config_path = kDefaultConfig;
   app.add_option("--config", config_path, "configuration, see `sealring init`")
       ->type_name("FILE")
       ->capture_default_str();
+  app.add_flag("--assume-current", assume_current,
+               "sign without having asked the collector what it has: for whoever knows that the store is no old copy, "
+               "and that the collector will not answer for long");
   app.set_version_flag("--version", "sealringd " SEALRING_VERSION, "print the version");
   app.footer(
       "SIGHUP reads the configuration again, SIGTERM ends in order. `sealring check` says what is wrong with it.");

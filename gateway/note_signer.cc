@@ -33,6 +33,12 @@ void NoteSigner::put(Request request) {
   changed_.notify_all();
 }
 
+void NoteSigner::hold(bool held) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  held_ = held;
+  changed_.notify_all();
+}
+
 NoteSigner::News NoteSigner::take() {
   std::lock_guard<std::mutex> lock(mutex_);
   return std::exchange(news_, {});
@@ -40,27 +46,28 @@ NoteSigner::News NoteSigner::take() {
 
 void NoteSigner::wait(std::chrono::steady_clock::time_point deadline) {
   std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait_until(lock, deadline, [this] { return requests_.empty() || !trouble_.empty(); });
+  changed_.wait_until(lock, deadline, [this] { return requests_.empty() || !trouble_.empty() || held_; });
 }
 
 NoteSigner::Stats NoteSigner::stats() const {
   std::lock_guard<std::mutex> lock(mutex_);
-  return {requests_.size(), trouble_};
+  return {requests_.size(), trouble_, held_};
 }
 
 void NoteSigner::loop() {
   std::chrono::milliseconds backoff = retry_min_;
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return stopping_ || !requests_.empty(); });
+    changed_.wait(lock, [this] { return stopping_ || (!requests_.empty() && !held_); });
     if (stopping_) return;
     const Request request = requests_.front();
     lock.unlock();
     const auto note = sign_checkpoint(request.checkpoint, identity_);
     lock.lock();
     if (stopping_ && !note) return;
+    if (held_) continue;
     if (note) {
-      news_.made.push_back({request.segment, note->encode()});
+      news_.made.push_back({request.segment, request.checkpoint.size, note->encode()});
       requests_.pop_front();
       backoff = retry_min_;
       if (!trouble_.empty()) {
@@ -86,8 +93,9 @@ void NoteSigner::report(const Error& error, const Request& request) {
   if (trouble_.empty()) news_.trouble = error.message;
   trouble_ = error.message;
   if (told_.size() >= kMaxTold || !told_.insert(trouble_).second) return;
-  diag(DiagLevel::warning, "the identity key does not sign, segment " + std::to_string(request.segment) +
-                               " waits for it and recording goes on: " + trouble_);
+  const std::string what = request.segment ? "segment " + std::to_string(*request.segment) : "a checkpoint";
+  diag(DiagLevel::warning,
+       "the identity key does not sign, " + what + " waits for it and recording goes on: " + trouble_);
 }
 
 }  // namespace sealring

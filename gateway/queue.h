@@ -13,10 +13,11 @@
 
 namespace sealring {
 
-// A receipt on its way from the forwarder to the recorder.
+// What the forwarder got for a sealed segment, on its way to the recorder.
 struct ReceivedReceipt {
   std::uint64_t segment = 0;
-  Bytes note;  // checkpoint with the log's line and the cosigners', already checked
+  Bytes note;            // checkpoint with the log's line and the cosigners', already checked
+  bool complete = true;  // a receipt. Otherwise a witness' line only, which is kept until the mirror's joins it
 };
 
 class RecordQueue final : public SourceSink {

@@ -51,6 +51,16 @@ class Recorder {
   // but not signed, loads the epoch key and checks it against the log. A key that is lost is no reason to stop: run()
   // begins with a break then (docs/log.md §3). fatal: the key's file holds another key than the log names.
   Status open();
+  // While held, the identity key signs nothing; what waits for it is signed when it is let go. Any thread.
+  void hold_signatures(bool held) { notes_.hold(held); }
+  // Checkpoints within the open segment, for a witness: what it has cosigned, root on this gateway can no longer
+  // rewrite (docs/log.md §5). At most one in `heartbeat`, and only while `wanted` says so. Both are called on the
+  // recorder's thread. Before run().
+  struct Early {
+    std::function<bool()> wanted;
+    std::function<void(std::uint64_t size, Bytes note)> made;
+  };
+  void set_early(Early early) { early_ = std::move(early); }
   // Where acknowledgements go. Before run().
   using Release = std::function<void(std::uint32_t source, std::uint64_t connection, std::uint64_t tag)>;
   void set_release(Release release) { release_ = std::move(release); }
@@ -60,12 +70,13 @@ class Recorder {
   // `wall_ns`: the clock as the recorder read it last.
   void set_on_commit(std::function<void(std::int64_t wall_ns)> on_commit) { on_commit_ = std::move(on_commit); }
 
-  // For a configuration that was read again. Any thread: what is given here is taken at the next turn of run(), the
-  // settings and the event config-changed about them together. Texts of the details are UTF-8.
+  // For a configuration that was read again, or an alarm from elsewhere. Any thread: what is given here is taken at the
+  // next turn of run(), the settings and the event about them together. Texts of the details are UTF-8.
   struct Change {
     std::optional<Config> config;  // none: the settings stay as they are
     using Value = std::variant<std::uint64_t, std::string, Hash>;
     std::vector<std::pair<std::string, Value>> details;
+    EventCode code = EventCode::config_changed;
   };
   void change(Change change);
 
@@ -123,6 +134,7 @@ class Recorder {
   Status rebuild_tail();
   Status finish_cut_short_seal();
   Status ask_for_signatures();
+  Status ask_for_early_signature();
   Status take_signatures();
   Status log_identity_trouble();
   Result<Hash> subtree_hash_at(std::uint64_t size) const;
@@ -171,6 +183,7 @@ class Recorder {
   Release release_;
   std::function<void()> on_segments_;
   std::function<void(std::int64_t)> on_commit_;
+  Early early_;
 
   std::string origin_;
   CompactRange range_;
@@ -188,7 +201,9 @@ class Recorder {
   bool segment_has_records_ = false;  // anything besides receipts: only then does age seal it
   std::chrono::steady_clock::time_point segment_began_, last_record_;
   std::vector<Bytes> receipts_to_log_;
-  std::uint64_t next_to_sign_ = 0;               // segments below it were asked for
+  std::uint64_t next_to_sign_ = 0;  // segments below it were asked for
+  std::uint64_t early_size_ = 0;    // of the last early checkpoint
+  std::chrono::steady_clock::time_point early_asked_{};
   std::optional<std::string> identity_trouble_;  // not in the log yet; empty: it is over
   bool closed_ = false;
 

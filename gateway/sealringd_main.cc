@@ -22,7 +22,8 @@ int refuse(const Error& error) {
 int run(int argc, char** argv) {
   CLI::App app;
   std::string config_path;
-  describe_sealringd(app, config_path);
+  DaemonEnvironment around;
+  describe_sealringd(app, config_path, around.assume_current);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -35,7 +36,6 @@ int run(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
 
-  DaemonEnvironment around;
   around.config_path = config_path;
   around.credentials = environment("CREDENTIALS_DIRECTORY");
   around.runtime = environment("RUNTIME_DIRECTORY");

@@ -117,6 +117,12 @@ void more_rows(std::string& out, const Json& json) {
   if (trouble.is_string() && trouble != "")
     row(out, "identity",
         with_trouble("DOES NOT SIGN, " + plain(at(json, "keys", "unsigned")) + " segments wait", trouble));
+  else if (at(json, "keys", "identity_held") == true)
+    row(out, "identity",
+        at(json, "upstream", "contradicted") == true
+            ? "HELD: this store is an old copy of the log, and nothing is signed in it any more"
+            : "held until the collector has said what it has of this log; " + plain(at(json, "keys", "unsigned")) +
+                  " segments wait");
   const Json done = at(json, "index", "bundles"), all = at(json, "index", "of");
   if (done.is_number_unsigned() && all.is_number_unsigned() && done < all)
     row(out, "index", percent(done, all) + " built; until then looking takes longer");

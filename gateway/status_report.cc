@@ -70,7 +70,8 @@ std::string upstream_json(const Forwarder* forwarder, const Recorder::Stats& r) 
   if (forwarder == nullptr) return "null";
   const Forwarder::Stats f = forwarder->stats();
   JsonText json;
-  json.put("reachable", f.reachable).put("acknowledged_size", f.acknowledged_size);
+  json.put("reachable", f.reachable).put("asked", f.asked).put("contradicted", f.contradicted);
+  json.put("witnessed_size", f.witnessed_size).put("acknowledged_size", f.acknowledged_size);
   json.put("last_receipt_unix", r.last_receipt_wall_ns / 1000000000).put("trouble", f.last_trouble);
   return json.text();
 }
@@ -108,6 +109,7 @@ std::string status_json(const StatusParts& parts) {
                        .put("epoch", segments.back().number)
                        .put_raw("epoch_age_s", age_of(ring, segments.back().start, now))
                        .put("unsigned", r.identity.waiting)
+                       .put("identity_held", r.identity.held)
                        .put("identity_trouble", r.identity.trouble));
   json.put("index",
            JsonText().put("bundles", index.bundles).put("of", index.of).put("memory_bytes", index.memory_bytes));

@@ -66,6 +66,8 @@ Trust PathVerifier::trust_for(const EvidenceSource& source, const Anchor* anchor
   if (anchor) trust.anchor = *anchor;
   trust.min_size = options_.min_size;
   trust.accepted_breaks = options_.accepted_breaks;
+  trust.now_unix = options_.now_unix;
+  trust.max_lag_s = options_.max_lag_s;
   trust.on_progress = options_.on_progress;
   if (!options_.policy) return trust;
   trust.policy = &*options_.policy;

@@ -57,6 +57,11 @@ struct VerifyOptions {
   std::uint64_t min_size = 0;  // known from outside: fewer entries are a truncation
   // Indices of breaks that the auditor knows of and accepts: they are named then, and no more.
   std::set<std::uint64_t> accepted_breaks;
+  // A witness hears of entries before the archive does. What it has cosigned less than max_lag_s ago may still be on
+  // its way; older than that it is a finding. No clock: always one.
+  std::optional<std::uint64_t> now_unix;
+  std::uint64_t max_lag_s = kMaxLagSeconds;
+  static constexpr std::uint64_t kMaxLagSeconds = 24 * 3600;
   // Called after each segment, on the caller's thread: entries read of those that one log's evidence claims to have.
   std::function<void(const std::string& where, std::uint64_t done, std::uint64_t of)> on_progress;
 };
@@ -100,6 +105,7 @@ struct LogReport {
   std::optional<ReceiptSeen> highest_receipt;   // of those counted
   std::uint64_t logged_receipts = 0;            // receipt entries within the log, root and identity's line right
   std::optional<std::uint64_t> witnessed;       // size of the witness' latest checkpoint
+  std::optional<std::uint64_t> witnessed_unix;  // when it was cosigned, by whom the policy names
   std::uint64_t pending = 0;                    // checkpoints registered ahead of their entries
   std::uint64_t staged = 0;                     // files of uploads under way: not evidence, not read
 

@@ -247,7 +247,7 @@ void LogPass::check_claims(std::vector<Claim> claims) {
           Verdict::unproven, claim->where,
           "the identity has signed size " + number(claim->size) +
               ", which the collector refused because it was not proven to extend this log: there may be two histories");
-    else
+    else if (!claim->fresh)
       find(Verdict::named, claim->where,
            "entries " + range_text(report_.size, claim->size) +
                " existed by then and are not here: not sent yet, or removed");

@@ -15,6 +15,8 @@ struct Trust {
   const VerifierKey* policy_key = nullptr;  // the policy's `log` line of this origin
   std::uint64_t min_size = 0;
   std::set<std::uint64_t> accepted_breaks;
+  std::optional<std::uint64_t> now_unix;  // see VerifyOptions
+  std::uint64_t max_lag_s = VerifyOptions::kMaxLagSeconds;
   std::function<void(const std::string& where, std::uint64_t done, std::uint64_t of)> on_progress;
 };
 
@@ -127,6 +129,7 @@ struct Claim {
   std::string where;
   bool must_reach = false;  // the log has to have that many entries
   bool refused = false;     // by the collector, as not extending this log
+  bool fresh = false;       // by the witness, so lately that the entries may be on their way
 };
 
 // The note of a sealed segment: a checkpoint of this log with the identity's line and, when `alone`, no other.

@@ -80,12 +80,16 @@ void check_receipt(const SignedNote& note, const std::string& where, const Trust
     report.highest_receipt = ReceiptSeen{note.checkpoint.size, verdict->cosigned_by};
 }
 
-void check_witness(const SignedNote& note, const std::string& where, const Trust& trust, LogReport& report) {
+// Whether it was cosigned lately.
+bool check_witness(const SignedNote& note, const std::string& where, const Trust& trust, LogReport& report) {
   report.witnessed = note.checkpoint.size;
-  if (!trust.policy_key) return;
+  if (!trust.policy_key) return false;
   std::optional<Policy::Verdict> verdict = evaluate(note.note, where, trust, report);
-  if (verdict && verdict->cosigned_by.empty())
-    report.find(Verdict::named, where, "nobody whom the policy names has cosigned it");
+  if (!verdict) return false;
+  if (verdict->cosigned_by.empty()) report.find(Verdict::named, where, "nobody whom the policy names has cosigned it");
+  for (const auto& [name, time] : verdict->cosigned_by)
+    report.witnessed_unix = std::max(report.witnessed_unix.value_or(0), time);
+  return report.witnessed_unix && trust.now_unix && *report.witnessed_unix + trust.max_lag_s >= *trust.now_unix;
 }
 
 }  // namespace
@@ -111,10 +115,10 @@ std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust,
       continue;
     }
     if (ref.role == NoteRef::Role::receipt) check_receipt(*note, ref.where, trust, report);
-    if (ref.role == NoteRef::Role::witness) check_witness(*note, ref.where, trust, report);
+    const bool fresh = ref.role == NoteRef::Role::witness && check_witness(*note, ref.where, trust, report);
     if (ref.role == NoteRef::Role::pending) ++report.pending;
     claims.push_back({note->checkpoint.size, note->checkpoint.root, role_name(ref.role) + (" " + ref.where),
-                      ref.role == NoteRef::Role::receipt, ref.role == NoteRef::Role::refused});
+                      ref.role == NoteRef::Role::receipt, ref.role == NoteRef::Role::refused, fresh});
   }
   return claims;
 }
@@ -133,7 +137,7 @@ std::vector<Claim> check_logged_notes(const std::vector<EntryChecker::LoggedNote
     }
     if (trust.policy_key && !evaluate(note->note, where, trust, report)) continue;
     ++report.logged_receipts;
-    claims.push_back({note->checkpoint.size, note->checkpoint.root, where, true, false});
+    claims.push_back({note->checkpoint.size, note->checkpoint.root, where, true, false, false});
   }
   return claims;
 }

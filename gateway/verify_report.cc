@@ -88,6 +88,14 @@ std::string verdict_text(Verdict verdict) {
   return name + " (" + figure(static_cast<std::uint64_t>(verdict)) + "): " + verdict_meaning(verdict);
 }
 
+std::string witnessed_text(const LogReport& log) {
+  std::string text = "size " + figure(*log.witnessed);
+  if (log.witnessed_unix) text += " at " + utc(*log.witnessed_unix);
+  if (*log.witnessed > log.size)
+    text += ": entries " + figure(log.size) + " to " + figure(*log.witnessed - 1) + " are not here yet";
+  return text;
+}
+
 void log_text(std::string& out, const LogReport& log) {
   report_row(out, "log", log.origin.empty() ? "(not known)" : sealring::quoted(log.origin, 255));
   report_row(out, "in", log.where);
@@ -97,7 +105,7 @@ void log_text(std::string& out, const LogReport& log) {
   if (!log.kinds.empty()) report_row(out, "entries", counts(log.kinds));
   if (!log.events.empty()) report_row(out, "events", counts(log.events));
   if (log.highest_receipt) report_row(out, "receipted", receipt_text(*log.highest_receipt));
-  if (log.witnessed) report_row(out, "witnessed", "size " + figure(*log.witnessed));
+  if (log.witnessed) report_row(out, "witnessed", witnessed_text(log));
   if (log.pending > 0)
     report_row(out, "pending", plural(log.pending, "checkpoint", "checkpoints") + " registered ahead");
   if (log.staged > 0)
@@ -156,6 +164,7 @@ ReportJson log_json(const LogReport& log) {
                      {"epoch_signatures", log.epoch_signatures},
                      {"receipts", receipts_json(log)},
                      {"witnessed", nullptr},
+                     {"witnessed_unix", nullptr},
                      {"pending", log.pending},
                      {"staged", log.staged},
                      {"entries", log.kinds},
@@ -165,6 +174,7 @@ ReportJson log_json(const LogReport& log) {
                      {"findings", findings_json(log.findings)},
                      {"findings_beyond", log.findings_beyond}};
   if (log.witnessed) json["witnessed"] = *log.witnessed;
+  if (log.witnessed_unix) json["witnessed_unix"] = *log.witnessed_unix;
   return json;
 }
 

@@ -317,6 +317,8 @@ def lying_daemon(world):
 def not_sealed_yet(world):
     """Before the seal there is nothing to prove with; --wait waits for it and for the receipt."""
     scene = Scene(world, "2s")
+    # The identity signs once the collector has said what it has.
+    scene.gateway.wait_status(lambda s: s["upstream"]["asked"], "the collector has answered")
     scene.collector.stop()
     scene.publish("plant/early", b"1")
     index = scene.index_of("plant/early")

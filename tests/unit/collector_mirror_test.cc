@@ -133,6 +133,46 @@ TEST_CASE_METHOD(MirrorTest, "mirror: a break at the end of a segment is an alar
   }
 }
 
+TEST_CASE_METHOD(MirrorTest, "mirror: a receipt carries the witness' line that was shown at the registration") {
+  log.grow(20);
+  const HttpResponse cosigned = collector.witness(log.add_checkpoint(0, 10));
+  REQUIRE(collector.witness(log.add_checkpoint(10, 20)).status == 200);  // further ahead by now
+  std::string line = cosigned.body;
+  auto registered = [&] { return collector.mirror(encode_add_checkpoint({0, {}, log.checkpoint(10) + line})); };
+  auto state = [&] {
+    return check_cosignature(*Note::parse(copy(directory + "/receipts/" + receipt_file_name(10))),
+                             Collector::witness_key())
+        .state;
+  };
+  SECTION("kept, also over a restart") {
+    REQUIRE(registered().status == 200);
+    collector.open();
+    require_receipt(collector.upload(log.add_entries(0, 10)), 10);
+    CHECK(state() == SignatureState::valid);
+    // As after a crash between the segment and its receipt.
+    Note note = *Note::parse(log.checkpoint(10));
+    note.signatures.push_back(parse_signature_lines(line)->front());
+    REQUIRE(replace_file(directory + "/pending/" + receipt_file_name(10), note.encode()).ok());
+    REQUIRE(::unlink((directory + "/receipts/" + receipt_file_name(10)).c_str()) == 0);
+    collector.open();
+    CHECK(state() == SignatureState::valid);
+    CHECK(pending().empty());
+  }
+  SECTION("shown at a second registration") {
+    REQUIRE(collector.mirror(log.add_checkpoint(0, 10)).status == 200);
+    REQUIRE(collector.mirror(encode_add_checkpoint({10, {}, log.checkpoint(10) + line})).status == 200);
+    require_receipt(collector.upload(log.add_entries(0, 10)), 10);
+    CHECK(state() == SignatureState::valid);
+  }
+  SECTION("a false one is not") {
+    const std::size_t at = line.rfind(' ') + 20;
+    line[at] = line[at] == 'A' ? 'B' : 'A';
+    REQUIRE(registered().status == 200);
+    require_receipt(collector.upload(log.add_entries(0, 10)), 10);
+    CHECK(state() == SignatureState::absent);
+  }
+}
+
 TEST_CASE_METHOD(MirrorTest, "mirror: a new checkpoint must extend the last pending one, then the archived one") {
   add_pending({10, 20});
   require_status(collector.mirror(log.add_checkpoint(0, 20)), 409);

@@ -1,0 +1,27 @@
+// Whether what somebody else holds of this log fits our store (docs/log.md §7).
+//
+// A store that was set back to an old copy would go on from there and sign a second history. Only a checkpoint with the
+// signature of our own identity proves that: everything else anybody can say, to make a gateway give up its log.
+#pragma once
+
+#include <optional>
+
+#include "crypto/checkpoint.h"
+#include "storage/ring.h"
+
+namespace sealring {
+
+struct Head {
+  Checkpoint checkpoint;
+  Bytes note;
+  bool compared = true;      // false: our store does not have what is needed any more, so it is far below our size
+  bool contradicts = false;  // our store cannot extend it: beyond our size, or another root
+};
+
+// retry: `bytes` is not a checkpoint of this log by `identity`, and so says nothing; or the store cannot be read.
+Result<Head> check_head(ByteView bytes, const VerifierKey& identity, const Ring& ring);
+
+// "size 5000, and this store has 4000 entries": why it contradicts.
+std::string contradiction_words(const Head& head, std::uint64_t size);
+
+}  // namespace sealring

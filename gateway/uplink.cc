@@ -1,0 +1,65 @@
+#include "gateway/uplink.h"
+
+#include "drivers/diag.h"
+#include "drivers/file.h"
+#include "gateway/check.h"
+
+namespace sealring {
+namespace {
+
+// The store is an old copy: the identity must sign nothing in it any more, and what proves it is kept beside the store.
+void on_contradiction(Recorder& recorder, const std::string& store, const Head& head, std::uint64_t size) {
+  recorder.hold_signatures(true);
+  diag(DiagLevel::error, "alarm: rollback: " + contradiction_words(head, size) +
+                             ". Recording goes on; nothing is signed with the identity key and nothing is forwarded");
+  Recorder::Change alarm;
+  alarm.code = EventCode::alarm;
+  alarm.details = {{"alarm", std::string("rollback")},
+                   {"signed-size", head.checkpoint.size},
+                   {"signed-root", head.checkpoint.root},
+                   {"size", size}};
+  recorder.change(std::move(alarm));
+  const Status kept = replace_file(store + "/" + kRollbackFile, head.note, 0600);
+  if (!kept.ok()) diag(DiagLevel::error, "the proof of the rollback is not kept: " + kept.error().message);
+}
+
+}  // namespace
+
+Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identity, bool assume_current,
+                           const Ring& ring, RecordQueue& queue) {
+  Uplink out;
+  if (!config.upstream) return out;
+  const GatewayConfig::Upstream& up = *config.upstream;
+  SEALRING_ASSIGN(const Url url, parse_https_url(up.url));
+  HttpClient::Config http;
+  http.host = url.host;
+  http.port = url.port;
+  http.server_name = up.server_name;
+  http.tls = {up.ca, up.cert, up.key};
+  http.timeout = up.timeout;
+  SEALRING_ASSIGN(out.client, HttpClient::create(http));
+  Forwarder::Config forward;
+  forward.identity = {config.origin, KeyType::ed25519, identity};
+  forward.ask_first = !assume_current;
+  forward.path = url.path;
+  forward.mirror = up.mirror;
+  SEALRING_ASSIGN(forward.policy, load_policy(config, identity));
+  forward.retry_min = up.retry_min;
+  forward.retry_max = up.retry_max;
+  out.forwarder = std::make_unique<Forwarder>(std::move(forward), ring, *out.client, queue);
+  return out;
+}
+
+void connect_uplink(Forwarder& forwarder, Recorder& recorder, const Ring& ring, const std::string& store) {
+  recorder.set_on_segments([&forwarder] { forwarder.wake(); });
+  recorder.set_early({[&forwarder] { return forwarder.wants_early(); },
+                      [&forwarder](std::uint64_t size, Bytes note) { forwarder.early(size, std::move(note)); }});
+  Forwarder::Events events;
+  events.on_fits = [&recorder] { recorder.hold_signatures(false); };
+  events.on_contradiction = [&recorder, &ring, store](const Head& head) {
+    on_contradiction(recorder, store, head, ring.size());
+  };
+  forwarder.set_events(std::move(events));
+}
+
+}  // namespace sealring

@@ -1,0 +1,25 @@
+// The way to the collector, and what forwarder and recorder tell each other.
+#pragma once
+
+#include "gateway/config.h"
+#include "gateway/forwarder.h"
+#include "gateway/recorder.h"
+
+namespace sealring {
+
+struct Uplink {  // both empty where no upstream is configured
+  std::unique_ptr<HttpClient> client;
+  std::unique_ptr<Forwarder> forwarder;
+};
+// All given must outlive it. reject: the url, the policy or the certificates.
+Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identity, bool assume_current,
+                           const Ring& ring, RecordQueue& queue);
+
+// Before either runs. From then on sealed segments wake the forwarder, early checkpoints go to it, and what the
+// collector has of this log decides whether the identity signs (docs/log.md §7): nothing before it is known, where the
+// recorder was held, and nothing more once it contradicts the store. Then an alarm is recorded, and the checkpoint that
+// proves it is kept in `store`.
+void connect_uplink(Forwarder& forwarder, Recorder& recorder, const Ring& ring, const std::string& store);
+constexpr const char* kRollbackFile = "rollback.note";
+
+}  // namespace sealring

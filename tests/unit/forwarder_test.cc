@@ -1,0 +1,394 @@
+// The forwarder, with a recorder and its store on one side and a real collector behind a client that tests command on
+// the other.
+#include "collector/service.h"
+#include "crypto/sha256.h"
+#include "drivers/file.h"
+#include "gateway/uplink.h"
+#include "tests/unit/recorder_fixture.h"
+
+namespace sealring::test {
+namespace {
+
+constexpr std::chrono::milliseconds kSoon{1};
+
+NamedKey named_key(const std::string& name, char fill) {
+  return {name, std::move(SoftwareSigner::from_seed(Bytes(32, fill))).value()};
+}
+
+// Hands requests to a collector without a socket, unless the test answers in its place.
+class DirectClient final : public HttpClient {
+ public:
+  using Answer = std::function<std::optional<Result<HttpResponse>>(const Request&)>;
+  Result<HttpResponse> call(const Request& request) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ++calls;
+    asked.push_back(request.method + " " + request.target);
+    if (stopped_) return retry_error("stopped");
+    if (answer_)
+      if (auto made = answer_(request)) return *made;
+    HttpRequest out;
+    out.method = request.method;
+    out.target = request.target;
+    out.content_type = request.content_type;
+    out.body = request.body;
+    return service->handle(out);
+  }
+  void stop() override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopped_ = true;
+  }
+  void start() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopped_ = false;
+  }
+  void answer_by(Answer answer) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    answer_ = std::move(answer);
+  }
+  std::size_t count(const std::string& what) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return static_cast<std::size_t>(std::count(asked.begin(), asked.end(), what));
+  }
+  CollectorService* service = nullptr;
+  std::atomic<std::uint64_t> calls{0};
+
+ private:
+  std::mutex mutex_;
+  Answer answer_;
+  bool stopped_ = false;
+  std::vector<std::string> asked;
+};
+
+struct Line {  // from a recorder to the archive
+  Gateway g;
+  TempDir archive;
+  SystemClock clock;
+  std::unique_ptr<CollectorService> collector;
+  DirectClient client;
+  std::unique_ptr<Forwarder> forwarder;
+  bool witness_in_policy = true;
+
+  Line() {
+    g.config.segment_entries = 10;
+    open_collector();
+  }
+  ~Line() { stop(); }
+  std::string folder() const { return archive.path() + "/" + hex(view(sha256(kOrigin))); }
+  VerifierKey identity() const { return {kOrigin, KeyType::ed25519, g.identity->public_key()}; }
+
+  void open_collector() {
+    client.service = nullptr;
+    collector.reset();
+    LogIdentity log;
+    log.key = identity();
+    auto opened =
+        CollectorService::open(archive.path(), {log}, {named_key("witness", 'w'), named_key("mirror", 'm')}, clock);
+    if (!opened) FAIL(opened.error().message);
+    collector = std::move(opened).value();
+    client.service = collector.get();
+  }
+  Policy policy() const {
+    auto line = [](const std::string& name, char fill) {
+      return "witness " + name + " " +
+             VerifierKey{name, KeyType::cosignature_v1, named_key(name, fill).signer->public_key()}.encode() + "\n";
+    };
+    std::string text = "log " + identity().encode() + "\n" + line("mirror", 'm');
+    text +=
+        witness_in_policy ? line("witness", 'w') + "group both all witness mirror\nquorum both\n" : "quorum mirror\n";
+    auto parsed = Policy::parse(text);
+    if (!parsed) FAIL(parsed.error().message);
+    return *parsed;
+  }
+  // As run_daemon() does it.
+  void start(bool held = true) {
+    auto opened = Ring::open({g.store});
+    if (!opened) FAIL(opened.error().message);
+    g.ring = std::move(opened).value();
+    g.epochs = std::make_unique<EpochKeys>(g.store);
+    g.queue = std::make_unique<RecordQueue>(4u << 20);
+    g.recorder = std::make_unique<Recorder>(g.config, *g.ring, g.token, *g.epochs, g.clock, *g.queue);
+    g.recorder->hold_signatures(held);
+    REQUIRE(g.recorder->open().ok());
+    Forwarder::Config config;
+    config.identity = identity();
+    config.mirror = "mirror";
+    config.policy = policy();
+    config.retry_min = kSoon;
+    config.retry_max = 2 * kSoon;
+    config.ask_first = held;
+    forwarder = std::make_unique<Forwarder>(std::move(config), *g.ring, client, *g.queue);
+    client.start();
+    connect_uplink(*forwarder, *g.recorder, *g.ring, g.store);
+    g.thread = std::thread([this] { g.outcome = g.recorder->run(); });
+    forwarder->start();
+  }
+  void stop() {
+    if (!forwarder) return;
+    forwarder->stop();
+    g.kill();
+    forwarder.reset();
+  }
+  void seal_some(std::size_t segments) {
+    for (std::size_t i = 0; i < segments; ++i) {
+      const std::uint64_t before = g.ring->segments().back().number;
+      for (std::uint64_t n = 0; n < g.config.segment_entries; ++n) g.message("t", "x");
+      g.wait_for([&] { return g.ring->segments().back().number > before; });
+    }
+  }
+  void wait_receipted() {
+    g.wait_for([&] {
+      const auto all = g.ring->segments();
+      return all.size() > 1 && std::all_of(all.begin(), all.end() - 1,
+                                           [](const Segment& s) { return s.state == SegmentState::acknowledged; });
+    });
+  }
+  std::uint64_t archived() const {
+    const auto names = list_directory(folder() + "/segments");
+    return names && !names->empty() ? std::stoull(names->back().substr(21, 20)) : 0;
+  }
+  // Of the collector's witness.
+  std::uint64_t witnessed() const {
+    const auto note = read_file(folder() + "/witness");
+    return note ? Checkpoint::parse(Note::parse(*note)->text)->size : 0;
+  }
+  std::size_t alarms(const std::string& what) const {
+    std::size_t n = 0;
+    for (std::uint64_t i = 0; i < g.ring->size(); ++i) {
+      const Bytes bytes = *g.ring->entries(i, 1);
+      const auto entry = decode_entry(ByteView(bytes).substr(2));
+      const auto* event = std::get_if<Event>(&entry->body);
+      if (event == nullptr || event->code != EventCode::alarm) continue;
+      const Detail* detail = find_detail(*event, "alarm");
+      n += detail != nullptr && std::get<ByteView>(detail->value) == what;
+    }
+    return n;
+  }
+  // What somebody with our identity key has signed.
+  Bytes signed_by_us(std::uint64_t size, const Hash& root, const std::string& origin = kOrigin) {
+    return sign_checkpoint({origin, size, root}, *g.identity)->encode();
+  }
+};
+
+bool is_question(const HttpClient::Request& request) { return request.method == "GET"; }
+
+DirectClient::Answer answer_questions(unsigned status, Bytes body) {
+  return [=](const HttpClient::Request& request) -> std::optional<Result<HttpResponse>> {
+    if (!is_question(request)) return std::nullopt;
+    return Result<HttpResponse>(HttpResponse{status, "text/plain; charset=utf-8", body});
+  };
+}
+
+}  // namespace
+
+TEST_CASE("forwarder: the identity signs nothing before the collector has said what it has") {
+  Line line;
+  line.client.answer_by([](const auto&) { return Result<HttpResponse>(retry_error("nobody there")); });
+  line.start();
+  line.seal_some(2);
+  line.g.wait_for([&] { return line.client.calls > 3; });
+  CHECK(line.g.sealed(true) == 0);
+  CHECK(line.g.token.asked == 0);
+  CHECK(line.g.recorder->stats().identity.held);
+  CHECK_FALSE(line.forwarder->stats().asked);
+  line.client.answer_by(nullptr);
+  line.wait_receipted();
+  CHECK(line.archived() == line.g.ring->segments().back().start);
+  CHECK_FALSE(line.g.recorder->stats().identity.held);
+
+  // And again at the next start, when there is something to compare with.
+  line.stop();
+  line.client.answer_by([](const auto&) { return Result<HttpResponse>(retry_error("nobody there")); });
+  const int asked = line.g.token.asked;
+  line.start();
+  line.seal_some(1);
+  CHECK(line.g.token.asked == asked);
+}
+
+TEST_CASE("forwarder: the operator may say that the store is current") {
+  Line line;
+  line.client.answer_by([](const auto&) { return Result<HttpResponse>(retry_error("nobody there")); });
+  line.start(false);
+  line.seal_some(2);
+  line.g.wait_signed();
+  CHECK(line.client.count("GET /witness/" + hex(view(sha256(kOrigin))) + "/checkpoint") == 0);
+}
+
+TEST_CASE("forwarder: what anybody can say makes no gateway give up its log") {
+  const unsigned which = GENERATE(range(0u, 12u));
+  Line line;
+  const Hash other = sha256("another root");
+  auto stranger = std::move(SoftwareSigner::generate()).value();
+  const Bytes by_stranger = sign_checkpoint({kOrigin, 5000, other}, *stranger)->encode();
+  Bytes spoiled = line.signed_by_us(5000, other);
+  spoiled[spoiled.size() - 9] ^= 1;
+  const std::vector<std::pair<unsigned, Bytes>> answers = {
+      {409, "5000\n"},
+      {409, "99999999999999999999\n"},
+      {500, ""},
+      {200, ""},
+      {200, "garbage"},
+      {200, by_stranger},
+      {200, spoiled},
+      {200, line.signed_by_us(5000, other, "example.com/another")},
+      {301, "elsewhere"},
+      {200, Bytes(600000, '\n')},
+      {403, "not yours, go"},
+      {422, "this is a fork"},
+  };
+  const auto& [status, body] = answers[which];
+  CAPTURE(status, body.substr(0, 200));
+  line.client.answer_by([&, s = status, b = body](const auto&) {
+    return Result<HttpResponse>(HttpResponse{s, "text/x.tlog.size", b});
+  });
+  line.start();
+  line.seal_some(2);
+  line.g.wait_for([&] { return line.client.calls > 6; });
+  CHECK_FALSE(line.forwarder->stats().contradicted);
+  CHECK(line.g.token.asked == 0);
+  CHECK(line.alarms("rollback") == 0);
+  CHECK_FALSE(read_file(line.g.store + "/" + kRollbackFile).ok());
+  line.client.answer_by(nullptr);  // all is forgotten when it comes to its senses
+  line.wait_receipted();
+}
+
+TEST_CASE("forwarder: what our identity signed and our store cannot extend is a rollback") {
+  const bool in_mirror = GENERATE(false, true);
+  const std::uint64_t size = GENERATE(5000u, 7u);  // beyond ours; within, with another root
+  CAPTURE(in_mirror, size);
+  Line line;
+  line.start();
+  line.seal_some(2);
+  line.wait_receipted();
+  line.stop();
+  const Bytes proof = line.signed_by_us(size, sha256("another root"));
+  line.client.answer_by([=](const HttpClient::Request& request) -> std::optional<Result<HttpResponse>> {
+    if (!is_question(request) || (request.target.find("/mirror/") == 0) != in_mirror) return std::nullopt;
+    return Result<HttpResponse>(HttpResponse{200, "text/plain; charset=utf-8", proof});
+  });
+  const int signatures = line.g.token.asked;
+  const std::uint64_t archived = line.archived();
+  line.start();
+  line.g.wait_for([&] { return line.forwarder->stats().contradicted; });
+  line.seal_some(2);  // recording goes on
+  line.g.wait_for([&] { return line.alarms("rollback") == 1; });
+  CHECK(line.g.token.asked == signatures);
+  CHECK(line.archived() == archived);
+  CHECK(*read_file(line.g.store + "/" + kRollbackFile) == proof);
+}
+
+TEST_CASE("forwarder: a rollback is noticed in the middle, too") {
+  Line line;
+  line.start();
+  line.seal_some(1);
+  line.wait_receipted();
+  // A copy of this gateway goes on elsewhere: the witness has its checkpoint.
+  const Bytes theirs = line.signed_by_us(5000, sha256("another root"));
+  line.client.answer_by([=](const HttpClient::Request& request) -> std::optional<Result<HttpResponse>> {
+    if (is_question(request)) return Result<HttpResponse>(HttpResponse{200, "text/plain; charset=utf-8", theirs});
+    return Result<HttpResponse>(HttpResponse{409, std::string(kSizeType), "5000\n"});
+  });
+  line.seal_some(1);
+  line.g.wait_for([&] { return line.forwarder->stats().contradicted && line.alarms("rollback") == 1; });
+  CHECK(line.g.recorder->stats().identity.held);
+}
+
+TEST_CASE("forwarder: a collector that has lost its archive is told from one that never had it") {
+  Line line;
+  line.start();
+  line.seal_some(2);
+  line.wait_receipted();
+  line.stop();
+  line.client.answer_by(answer_questions(404, "nothing here\n"));
+  const int signatures = line.g.token.asked;
+  const std::uint64_t calls = line.client.calls;
+  line.start();
+  line.seal_some(1);
+  line.g.wait_for([&] { return line.client.calls > calls + 3; });
+  CHECK(line.g.token.asked == signatures);
+  CHECK_FALSE(line.forwarder->stats().contradicted);
+  line.g.wait_for(
+      [&] { return line.forwarder->stats().last_trouble.find("has given a receipt") != std::string::npos; });
+  // An older copy of its archive does fit, but is told.
+  const Bytes older = line.signed_by_us(1, leaf_hash(ByteView(*line.g.ring->entries(0, 1)).substr(2)));
+  line.client.answer_by(answer_questions(200, older));
+  line.g.wait_for([&] { return line.forwarder->stats().asked; });
+}
+
+TEST_CASE("forwarder: a witness hears of the open segment, and receipts have both lines all the same") {
+  Line line;
+  line.g.config.heartbeat = kSoon;
+  line.g.config.segment_entries = 50000;
+  line.start();
+  line.g.wait_for([&] { return line.witnessed() > 1; });
+  const std::uint64_t first = line.witnessed();
+  CHECK(line.g.ring->segments().size() == 1);
+  line.g.message("t", "x");
+  line.g.wait_for([&] { return line.witnessed() > first; });
+  CHECK(line.forwarder->stats().witnessed_size >= first);
+  CHECK(line.archived() == 0);
+
+  // Segments now, while the witness goes on ahead of the mirror.
+  Recorder::Change shorter;
+  line.g.config.segment_entries = 5;
+  shorter.config = line.g.config;
+  line.g.recorder->change(shorter);
+  const auto receipted = [&] {
+    const auto names = list_directory(line.folder() + "/receipts");
+    return names ? names->size() : 0;
+  };
+  while (receipted() < 15) line.seal_some(1);
+  const Policy policy = line.policy();
+  const auto receipts = list_directory(line.folder() + "/receipts");
+  REQUIRE(receipts.ok());
+  for (const std::string& name : *receipts) {
+    const auto verdict = policy.evaluate(*Note::parse(*read_file(line.folder() + "/receipts/" + name)));
+    REQUIRE(verdict.ok());
+    CHECK(verdict->quorum_met);
+    CHECK(verdict->cosigned_by.size() == 2);
+  }
+  line.stop();
+  VerifyOptions options;
+  options.path = line.g.store;
+  options.policy = policy;
+  CHECK(verify(options).verdict == Verdict::unproven);  // no anchor; and nothing worse
+  options.path = line.folder();
+  options.now_unix = static_cast<std::uint64_t>(line.clock.now().wall_ns / 1000000000);
+  CHECK(verify(options).verdict == Verdict::unproven);
+  // What was witnessed long ago should be here.
+  if (line.witnessed() > line.archived()) {
+    *options.now_unix += 2 * VerifyOptions::kMaxLagSeconds;
+    const auto report = verify(options);
+    const auto& findings = report.logs.at(0).findings;
+    CHECK(std::any_of(findings.begin(), findings.end(), [](const Finding& f) {
+      return f.what.find("existed by then and are not here") != std::string::npos;
+    }));
+  }
+}
+
+TEST_CASE("forwarder: a witness may be ahead, also of a policy that names it late") {
+  const bool named_late = GENERATE(false, true);
+  Line line;
+  line.witness_in_policy = false;
+  line.g.config.heartbeat = kSoon;
+  line.start();
+  // The mirror is away, so that sealed segments stay.
+  line.client.answer_by([](const HttpClient::Request& request) -> std::optional<Result<HttpResponse>> {
+    if (request.method == "GET" || request.target.find("/mirror/") == std::string::npos) return std::nullopt;
+    return Result<HttpResponse>(retry_error("no mirror"));
+  });
+  line.seal_some(2);
+  const std::uint64_t sealed = line.g.ring->segments().back().start;
+  line.g.wait_for([&] { return line.witnessed() >= sealed; });
+  line.stop();
+  line.client.answer_by(nullptr);
+  line.witness_in_policy = named_late;
+  line.start();
+  // With the witness in the quorum the next segment's receipt stands for those without its line as well.
+  if (named_late) line.seal_some(1);
+  line.g.wait_for(
+      [&] { return line.archived() >= sealed && line.g.ring->segments()[1].state == SegmentState::acknowledged; });
+  CHECK_FALSE(line.forwarder->stats().contradicted);
+  CHECK(list_directory(line.folder() + "/evidence")->empty());
+}
+
+}  // namespace sealring::test
