@@ -89,7 +89,7 @@ bool check_witness(const SignedNote& note, const std::string& where, const Trust
   if (verdict->cosigned_by.empty()) report.find(Verdict::named, where, "nobody whom the policy names has cosigned it");
   for (const auto& [name, time] : verdict->cosigned_by)
     report.witnessed_unix = std::max(report.witnessed_unix.value_or(0), time);
-  return report.witnessed_unix && trust.now_unix && *report.witnessed_unix + trust.max_lag_s >= *trust.now_unix;
+  return report.witnessed_unix && trust.now_unix && *report.witnessed_unix + trust.max_lag_s > *trust.now_unix;
 }
 
 }  // namespace

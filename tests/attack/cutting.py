@@ -36,8 +36,11 @@ def segments(world):
     folder = log_folder(path)
     for cut in scene.honest.cuts()[-2:]:
         os.remove(f"{folder}/receipts/{cut:020}.note")
-    # That the witness is ahead is normal while an upload is under way: named, not condemned.
-    scene.condemned(path, NAMED, "the witness' checkpoint", "existed by then and are not here")
+    # That the witness is ahead is normal for as long as the auditor grants: shown, then named, not condemned.
+    report = world.verify(path, code=FINE)["logs"][0]
+    check_equal((report["witnessed"], report["size"]), (size, left.cuts()[-1]), "what was witnessed, and what is here")
+    scene.condemned(path, NAMED, "the witness' checkpoint", "existed by then and are not here",
+                    extra=["--max-lag", "0s"])
     os.remove(f"{folder}/witness")
     scene.condemned(path, TRUNCATED, f"at least {size} were demanded", extra=["--min-size", str(size)])
     # Not defended against whoever can remove all receipts and the witness' checkpoint: the end is said to be open.

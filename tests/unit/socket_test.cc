@@ -256,7 +256,9 @@ TEST_CASE("each allocation of a status fails once, and the next one is whole", "
   gateway.queue->close();
   gateway.thread.join();  // what it allocates is none of the status'
   Unreachable nobody;
-  const Forwarder forwarder({kOrigin, "", "mirror", {}}, *gateway.ring, nobody, *gateway.queue);
+  Forwarder::Config config;
+  config.identity = {kOrigin, KeyType::ed25519, gateway.identity->public_key()};
+  const Forwarder forwarder(config, *gateway.ring, nobody, *gateway.queue);
   const bool forwards = GENERATE(true, false);
   DayCount day(gateway.clock.wall_ns);
   MqttSource::Stats connected;
