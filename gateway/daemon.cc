@@ -81,6 +81,13 @@ SocketServer::Services reading_services(const LogView& log, const RecordIndex& i
   return services;
 }
 
+// It was proven in an earlier run, and recorded then.
+void contradict(Forwarder* forwarder, const Head& head, const Ring& ring) {
+  if (forwarder != nullptr) forwarder->contradict();
+  diag(DiagLevel::error, "alarm: rollback, known since an earlier start: " + contradiction_words(head, ring.size()) +
+                             "; nothing is signed with the identity key");
+}
+
 void after_commit(CommitBell& bell, DayCount& day, std::int64_t wall_ns, const Ring& ring) {
   bell.ring();
   day.turn(wall_ns, [&] { return written_bytes(ring.usage()); });
@@ -116,7 +123,9 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   RecordQueue queue(config.recorder.queue_bytes);
   EpochKeys epochs(config.store);
   Recorder recorder(recorder_config(config), *ring, *identity, epochs, clock, queue, broker_names(config));
-  recorder.hold_signatures(config.upstream && !environment.assume_current);
+  const VerifierKey vkey{config.origin, KeyType::ed25519, identity->public_key()};
+  const auto rollback = environment.assume_current ? std::nullopt : known_rollback(config.store, vkey, *ring);
+  recorder.hold_signatures(rollback || (config.upstream && !environment.assume_current));
   if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
   auto uplink = make_uplink(config, identity->public_key(), environment.assume_current, *ring, queue);
   if (!uplink) return refuse(DaemonExit::config, uplink.error());
@@ -128,9 +137,9 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   queue.set_on_room([&] { (*sources)->wake(); });
   Forwarder* const forwarder = uplink->forwarder.get();
   if (forwarder != nullptr) connect_uplink(*forwarder, recorder, *ring, config.store);
+  if (rollback) contradict(forwarder, *rollback, *ring);
   const std::unique_ptr<LogView> log = view_of(*ring);
   RecordIndex index(*log);
-  const std::string vkey = VerifierKey{config.origin, KeyType::ed25519, identity->public_key()}.encode();
   CommitBell bell;
   DayCount day(clock.now().wall_ns);
   recorder.set_on_commit([&](std::int64_t wall_ns) { after_commit(bell, day, wall_ns, *ring); });
@@ -138,8 +147,8 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   if (!config.socket.empty()) {
     SocketServer::Services services = reading_services(*log, index, bell);
     services.status = [&](unsigned clients) {
-      return status_json(
-          {*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients, vkey, day});
+      return status_json({*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients,
+                          vkey.encode(), day});
     };
     auto listening = listen(config, environment.runtime, std::move(services));
     if (!listening) return refuse(DaemonExit::config, listening.error());

@@ -40,13 +40,13 @@ Forwarder::Forwarder(Config config, const Ring& ring, HttpClient& client, Record
       client_(client),
       queue_(queue),
       retry_min_(config_.retry_min),
-      retry_max_(config_.retry_max),
-      asked_(!config_.ask_first) {}
+      retry_max_(config_.retry_max) {}
 
 Forwarder::~Forwarder() { stop(); }
 
+void Forwarder::contradict() { stats_.contradicted = true; }
+
 void Forwarder::start() {
-  stats_.asked = asked_;
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -85,7 +85,7 @@ void Forwarder::report(const Status& outcome) {
 
 bool Forwarder::wants_early() const {
   const Stats now = stats();
-  return now.reachable && now.asked;
+  return now.asked && now.last_trouble.empty();
 }
 
 void Forwarder::early(std::uint64_t size, Bytes note) {
@@ -133,29 +133,37 @@ void Forwarder::back_off(std::chrono::milliseconds& backoff, std::minstd_rand& r
 // The next thing to do, once. False: there is none before something new comes.
 Result<bool> Forwarder::step() {
   if (stats().contradicted) return false;
-  if (!asked_) {
-    SEALRING_TRY(ask());
-    return true;
-  }
+  const bool asks = !asked_;
+  if (asks) SEALRING_TRY(ask());
+  // Before the segments: what is sealed below an early checkpoint is among them then, and is witnessed first.
+  std::optional<Sent> early = take_early();
   const std::vector<Segment> segments = ring_.segments();
-  const auto lowest = std::find_if(segments.begin(), segments.end(), [this](const Segment& s) {
-    return s.state == SegmentState::sealed && (covered_later_.empty() || s.number > covered_later_.back().segment);
+  const auto first =
+      std::find_if(segments.begin(), segments.end(), [](const Segment& s) { return s.state == SegmentState::sealed; });
+  lines_.erase(lines_.begin(), lines_.lower_bound(first == segments.end() ? segments.back().number : first->number));
+  const auto lowest = std::find_if(first, segments.end(), [this](const Segment& s) {
+    return s.state == SegmentState::sealed && !lines_of(s).mirror;
   });
   const bool uploadable =
       lowest != segments.end() && !lowest->note.empty() && is_witnessed(*lowest) && lowest->number != handed_over_;
-  // Where segments are sealed as fast as they can be witnessed, their entries must go up all the same.
+  // Where segments are sealed as fast as they can be witnessed, or the witness refuses, entries must go up all the
+  // same.
   if (!uploadable || cosigned_in_a_row_ < kCosignedInARow) {
-    SEALRING_ASSIGN(const bool did, step_witness(lowest, segments.end()));
-    cosigned_in_a_row_ += did;
-    if (did) return true;
+    const Result<bool> did = step_witness(first, segments.end(), early);
+    put_back(std::move(early));
+    cosigned_in_a_row_ = did ? cosigned_in_a_row_ + *did : kCosignedInARow;
+    if (!did || *did) return did;
+  } else {
+    put_back(std::move(early));
   }
-  if (!uploadable) return false;
+  if (!uploadable) return asks;
   cosigned_in_a_row_ = 0;
-  SEALRING_TRY(send_entries(*lowest));
+  SEALRING_TRY(send_entries(*lowest, {first, lowest}));
   return true;
 }
 
-Result<bool> Forwarder::step_witness(SegmentIterator sealed, SegmentIterator end) {
+// `early` is taken when it was sent.
+Result<bool> Forwarder::step_witness(SegmentIterator sealed, SegmentIterator end, std::optional<Sent>& early) {
   for (; sealed != end && sealed->state == SegmentState::sealed; ++sealed) {
     if (sealed->note.empty()) break;
     if (is_witnessed(*sealed)) continue;
@@ -163,15 +171,22 @@ Result<bool> Forwarder::step_witness(SegmentIterator sealed, SegmentIterator end
     SEALRING_TRY(witness_sealed(*sealed));
     return true;
   }
-  std::optional<Sent> early;
-  {
-    std::lock_guard<std::mutex> lock(stats_mutex_);
-    early.swap(early_);
-  }
-  if (!early || early->size <= witness_size_) return false;
-  SEALRING_ASSIGN([[maybe_unused]] const auto lines,
-                  witness(*early));  // the line is kept by the witness; nothing here waits for it
+  if (early && early->size <= witness_size_) early.reset();
+  if (!early) return false;
+  const auto lines = witness(*early);  // kept by the witness; nothing here waits for it
+  if (!lines) return lines.error();
+  early.reset();
   return true;
+}
+
+std::optional<Forwarder::Sent> Forwarder::take_early() {
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  return std::exchange(early_, std::nullopt);
+}
+
+void Forwarder::put_back(std::optional<Sent> early) {
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  if (early && !early_) early_ = std::move(early);
 }
 
 // --- what the collector has ---
@@ -179,6 +194,7 @@ Result<bool> Forwarder::step_witness(SegmentIterator sealed, SegmentIterator end
 Status Forwarder::ask() {
   for (const std::string role : {"witness", "mirror"}) {
     SEALRING_ASSIGN(const std::optional<Head> head, head_of(role));
+    if (role == "witness") witness_size_ = head ? head->checkpoint.size : 0;
     if (!head) continue;
     if (head->contradicts) {
       {
@@ -190,7 +206,6 @@ Status Forwarder::ask() {
       return retry_error("the collector's " + role +
                          " shows that this store is an old copy: " + contradiction_words(*head, ring_.size()));
     }
-    if (role == "witness") witness_size_ = head->checkpoint.size;
     if (head->checkpoint.size < (role == "mirror" ? receipted_size() : 0))
       diag(DiagLevel::warning, "alarm: the collector has size " + std::to_string(head->checkpoint.size) +
                                    " of this log, but has given a receipt for " + std::to_string(receipted_size()) +
@@ -212,7 +227,7 @@ Result<std::optional<Head>> Forwarder::head_of(const std::string& role) {
   call.target = config_.path + "/" + role + "/" + hex(view(sha256(config_.identity.name))) + "/checkpoint";
   SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
   const std::string endpoint = "/" + role + "/.../checkpoint";
-  if (response.status == 404 && receipted_size() == 0) return std::optional<Head>();
+  if (response.status == 404 && (receipted_size() == 0 || !config_.ask_first)) return std::optional<Head>();
   if (response.status == 404)
     return retry_error("collector says at " + endpoint +
                        " that it has nothing of this log, but has given a receipt "
@@ -237,47 +252,80 @@ std::uint64_t Forwarder::receipted_size() const {
 
 // --- witness ---
 
-bool Forwarder::is_witnessed(const Segment& segment) const {
-  if (without_line_.count(segment.number) != 0) return true;
+// Whose valid lines the note of a segment has. Its own memory, since signatures are slow to check.
+Forwarder::Lines Forwarder::lines_of(const Segment& segment) {
+  Lines& known = lines_[segment.number];
+  if (known.bytes == segment.note.size()) return known;
+  known = {segment.note.size(), false, false};
   const auto note = Note::parse(segment.note);
-  return note && note->signatures.size() > 1;
+  if (!note) return known;
+  for (const Policy::Witness& witness : config_.policy.witnesses)
+    if (check_cosignature(*note, witness.key).state == SignatureState::valid)
+      (witness.name == config_.mirror ? known.mirror : known.witness) = true;
+  return known;
+}
+
+// Or it cannot be: a witness does not cosign below what it has cosigned, and one that the policy does not name gives no
+// line that counts.
+bool Forwarder::is_witnessed(const Segment& segment) {
+  return lines_of(segment).witness || segment.end < witness_size_ || segment.end <= lineless_end_;
+}
+
+// `note` and what `lines` has of cosigners that the policy names, one each. What else there was proves nothing, and
+// could be any number. retry: a line of such a cosigner does not hold.
+Result<Note> Forwarder::with_lines(const Segment& segment, const std::vector<NoteSignature>& lines) const {
+  SEALRING_ASSIGN(Note note, Note::parse(segment.note));
+  if (lines.size() > kMaxNoteSignatures) return retry_error("collector's receipt has too many signatures");
+  for (const NoteSignature& line : lines) {
+    const auto is_its = [&line](const Policy::Witness& w) {
+      return w.key.name == line.name && w.key.id() == line.key_id;
+    };
+    const auto& cosigners = config_.policy.witnesses;
+    const auto by = std::find_if(cosigners.begin(), cosigners.end(), is_its);
+    if (by == cosigners.end()) continue;
+    if (check_cosignature({note.text, {line}}, by->key).state != SignatureState::valid)
+      return retry_error("collector's receipt does not verify: the cosignature of " + by->name + " does not hold");
+    const auto same = [&line](const NoteSignature& other) {
+      return other.name == line.name && other.key_id == line.key_id;
+    };
+    note.signatures.erase(std::remove_if(note.signatures.begin(), note.signatures.end(), same), note.signatures.end());
+    note.signatures.push_back(line);
+  }
+  return note;
 }
 
 Status Forwarder::witness_sealed(const Segment& segment) {
-  if (segment.end < witness_size_) {  // to offer it would look like an old copy of the log
-    without_line_.insert(segment.number);
-    return {};
-  }
   SEALRING_ASSIGN(const auto lines, witness({segment.end, segment.note}));
-  SEALRING_ASSIGN(Note note, Note::parse(segment.note));
-  for (const NoteSignature& line : lines)
-    if (in_policy(line) && note.signatures.size() < kMaxNoteSignatures) note.signatures.push_back(line);
-  if (note.signatures.size() == 1) {
-    without_line_.insert(segment.number);
+  SEALRING_ASSIGN(const Note note, with_lines(segment, lines));
+  Segment with = segment;
+  with.note = note.encode();
+  lines_.erase(segment.number);
+  const bool witnessed = lines_of(with).witness;
+  lines_.erase(segment.number);  // until it is durable
+  if (!witnessed) {
+    lineless_end_ = segment.end;
     return {};
   }
   witnessed_ = segment.number;
-  queue_.put_receipt({segment.number, note.encode(), false});
+  queue_.put_receipt({segment.number, std::move(with.note), false});
   return {};
 }
 
 // --- mirror ---
 
-Status Forwarder::send_entries(const Segment& segment) {
+// `below`: segments whose entries are up already and whose receipt waits for one that meets the quorum.
+Status Forwarder::send_entries(const Segment& segment, std::pair<SegmentIterator, SegmentIterator> below) {
   SEALRING_ASSIGN(ReceivedReceipt receipt, forward(segment));
-  if (!receipt.complete) {
-    receipt.complete = true;  // together with the next one
-    covered_later_.push_back(std::move(receipt));
-    return {};
-  }
-  for (ReceivedReceipt& covered : covered_later_) queue_.put_receipt(std::move(covered));
-  covered_later_.clear();
   handed_over_ = segment.number;
-  without_line_.clear();
-  {
+  if (receipt.complete) {
+    for (auto covered = below.first; covered != below.second; ++covered)
+      queue_.put_receipt({covered->number, covered->note});
     std::lock_guard<std::mutex> lock(stats_mutex_);
     ++stats_.segments;
     stats_.acknowledged_size = segment.end;
+  } else if (below.first == below.second) {
+    diag(DiagLevel::notice, "segment " + std::to_string(segment.number) +
+                                " is at the mirror; the witness is beyond it, so the next receipt stands for it, too");
   }
   queue_.put_receipt(std::move(receipt));
   return {};
@@ -286,25 +334,15 @@ Status Forwarder::send_entries(const Segment& segment) {
 Result<ReceivedReceipt> Forwarder::forward(const Segment& segment) {
   SEALRING_TRY(register_at_mirror(segment));
   SEALRING_ASSIGN(const auto mirrored, upload(segment));
-  SEALRING_ASSIGN(Note note, Note::parse(segment.note));
-  // Lines of keys that the policy does not name prove nothing and could be any number.
-  for (const NoteSignature& line : mirrored)
-    if (in_policy(line)) note.signatures.push_back(line);
-  if (note.signatures.size() > kMaxNoteSignatures) return retry_error("collector's receipt has too many signatures");
+  SEALRING_ASSIGN(const Note note, with_lines(segment, mirrored));
   auto verdict = config_.policy.evaluate(note);
   if (!verdict) return retry_error("collector's receipt does not verify: " + verdict.error().message);
   if (verdict->cosigned_by.count(config_.mirror) == 0)
     return retry_error("collector's receipt has no cosignature of the mirror " + config_.mirror);
   // A witness that is further ahead cosigns this size no more: what it cosigns later covers it, too.
-  const bool may_wait = without_line_.count(segment.number) != 0;
+  const bool may_wait = !lines_of(segment).witness;
   if (!verdict->quorum_met && !may_wait) return retry_error("collector's receipt does not meet the policy's quorum");
   return ReceivedReceipt{segment.number, note.encode(), verdict->quorum_met};
-}
-
-bool Forwarder::in_policy(const NoteSignature& line) const {
-  for (const Policy::Witness& witness : config_.policy.witnesses)
-    if (witness.key.name == line.name && witness.key.id() == line.key_id) return true;
-  return false;
 }
 
 Result<Proof> Forwarder::proof(std::uint64_t start, std::uint64_t end, std::uint64_t size) const {
@@ -338,11 +376,18 @@ Result<std::vector<NoteSignature>> Forwarder::witness(const Sent& sent) {
   const std::string endpoint = "/witness/add-checkpoint";
   SEALRING_ASSIGN(const HttpResponse response, add_checkpoint(endpoint, sent, witness_size_));
   if (response.status == 409) {
+    const std::uint64_t said = witness_size_;
     asked_ = false;  // should what follows fail, it is asked again
     SEALRING_TRY(ask());
-    return std::vector<NoteSignature>();
+    if (witness_size_ > sent.size) return std::vector<NoteSignature>();
+    return retry_error("collector's witness says that it has size " + std::to_string(said) +
+                       " of this log, beyond our segment's end " + std::to_string(sent.size) +
+                       ", and shows no checkpoint of that");
   }
-  if (response.status != 200) return unexpected(endpoint, response);
+  if (response.status != 200) {
+    asked_ = false;  // a fork is refused so, and what the witness has proves it
+    return unexpected(endpoint, response);
+  }
   witness_size_ = sent.size;
   {
     std::lock_guard<std::mutex> lock(stats_mutex_);
@@ -359,7 +404,10 @@ Status Forwarder::register_at_mirror(const Segment& segment) {
     return retry_error("collector's mirror has size " + std::to_string(mirror_size_) +
                        " of this log, beyond our segment's end " + std::to_string(segment.end));
   }
-  if (response.status != 200) return unexpected(endpoint, response);
+  if (response.status != 200) {
+    asked_ = false;
+    return unexpected(endpoint, response);
+  }
   mirror_size_ = segment.end;
   return {};
 }

@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -42,7 +43,8 @@ class Forwarder {
     std::string mirror;    // name in the policy
     Policy policy;
     std::chrono::milliseconds retry_min{500}, retry_max{60000};  // set_retry() changes them
-    bool ask_first = true;  // false: the operator has said that the store is no old copy
+    bool ask_first =
+        true;  // false: the operator has said that the store is no old copy; nothing at the collector is fine
   };
   // Called on the forwarder's thread. on_fits: what the collector has fits our store, at each time that it was asked.
   // on_contradiction: once, from when on nothing is forwarded any more.
@@ -54,6 +56,7 @@ class Forwarder {
   ~Forwarder();  // stops
 
   void set_events(Events events) { events_ = std::move(events); }  // before start()
+  void contradict();  // known beforehand: nothing is asked and nothing is sent. Before start()
   void start();
   void wake();                                 // a segment was sealed or acknowledged. Any thread
   bool wants_early() const;                    // the collector answers, and what it has fits. Any thread
@@ -82,21 +85,28 @@ class Forwarder {
   void loop();
   Result<bool> step();
   using SegmentIterator = std::vector<Segment>::const_iterator;
-  Result<bool> step_witness(SegmentIterator sealed, SegmentIterator end);
+  Result<bool> step_witness(SegmentIterator sealed, SegmentIterator end, std::optional<Sent>& early);
+  std::optional<Sent> take_early();
+  void put_back(std::optional<Sent> early);
+  struct Lines {
+    std::size_t bytes = 0;  // of the note that was looked at
+    bool witness = false, mirror = false;
+  };
+  Lines lines_of(const Segment& segment);
+  Result<Note> with_lines(const Segment& segment, const std::vector<NoteSignature>& lines) const;
   void back_off(std::chrono::milliseconds& backoff, std::minstd_rand& random);
   Status ask();
   Result<std::optional<Head>> head_of(const std::string& role);
   std::uint64_t receipted_size() const;
   Status witness_sealed(const Segment& segment);
-  Status send_entries(const Segment& segment);
+  Status send_entries(const Segment& segment, std::pair<SegmentIterator, SegmentIterator> below);
   Result<ReceivedReceipt> forward(const Segment& segment);
   Result<std::vector<NoteSignature>> witness(const Sent& sent);
   Status register_at_mirror(const Segment& segment);
   Result<std::vector<NoteSignature>> upload(const Segment& segment);
   Result<Bytes> upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket, std::uint64_t& to) const;
   Result<HttpResponse> add_checkpoint(const std::string& endpoint, const Sent& sent, std::uint64_t& known_size);
-  bool is_witnessed(const Segment& segment) const;
-  bool in_policy(const NoteSignature& line) const;
+  bool is_witnessed(const Segment& segment);
   Result<Proof> proof(std::uint64_t start, std::uint64_t end, std::uint64_t size) const;
   void report(const Status& outcome);
 
@@ -115,10 +125,10 @@ class Forwarder {
   Events events_;
   bool asked_ = false;
   int cosigned_in_a_row_ = 0;
-  std::optional<std::uint64_t> handed_over_;    // segment whose receipt the recorder has not recorded yet
-  std::optional<std::uint64_t> witnessed_;      // segment whose witness' line the recorder has not recorded yet
-  std::vector<ReceivedReceipt> covered_later_;  // of the lowest segments; without the quorum, which a later one meets
-  std::set<std::uint64_t> without_line_;        // segments that the witness is beyond, or cosigns by a key nobody named
+  // Segments that the recorder was handed something of which the ring does not show yet.
+  std::optional<std::uint64_t> handed_over_, witnessed_;
+  std::map<std::uint64_t, Lines> lines_;  // of sealed segments
+  std::uint64_t lineless_end_ = 0;  // up to there the witness has cosigned, by a key that the policy does not name
 
   mutable std::mutex stats_mutex_;
   Stats stats_;

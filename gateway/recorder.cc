@@ -347,6 +347,8 @@ Status Recorder::record_break() {
 
 steady_clock::time_point Recorder::next_deadline() const {
   auto deadline = last_record_ + config_.heartbeat;
+  if (early_.wanted && range_.size() != early_size_ && steady_clock::now() < early_asked_ + config_.heartbeat)
+    deadline = std::min(deadline, early_asked_ + config_.heartbeat);
   if (segment_has_records_) deadline = std::min(deadline, segment_began_ + config_.segment_age);
   for (const Source& source : sources_)
     if (source.redelivery.holding()) deadline = std::min(deadline, source.held_since + kHoldTime);

@@ -62,4 +62,12 @@ void connect_uplink(Forwarder& forwarder, Recorder& recorder, const Ring& ring, 
   forwarder.set_events(std::move(events));
 }
 
+std::optional<Head> known_rollback(const std::string& store, const VerifierKey& identity, const Ring& ring) {
+  const auto note = read_file(store + "/" + kRollbackFile, kMaxNoteBytes);
+  if (!note) return std::nullopt;
+  auto head = check_head(*note, identity, ring);
+  if (!head || !head->contradicts) return std::nullopt;
+  return std::move(head).value();
+}
+
 }  // namespace sealring

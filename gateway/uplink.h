@@ -20,6 +20,8 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identit
 // recorder was held, and nothing more once it contradicts the store. Then an alarm is recorded, and the checkpoint that
 // proves it is kept in `store`.
 void connect_uplink(Forwarder& forwarder, Recorder& recorder, const Ring& ring, const std::string& store);
+// What an earlier run has found, if it still holds: nothing in that store is to be signed any more.
+std::optional<Head> known_rollback(const std::string& store, const VerifierKey& identity, const Ring& ring);
 constexpr const char* kRollbackFile = "rollback.note";
 
 }  // namespace sealring

@@ -89,7 +89,9 @@ bool check_witness(const SignedNote& note, const std::string& where, const Trust
   if (verdict->cosigned_by.empty()) report.find(Verdict::named, where, "nobody whom the policy names has cosigned it");
   for (const auto& [name, time] : verdict->cosigned_by)
     report.witnessed_unix = std::max(report.witnessed_unix.value_or(0), time);
-  return report.witnessed_unix && trust.now_unix && *report.witnessed_unix + trust.max_lag_s > *trust.now_unix;
+  if (!report.witnessed_unix || !trust.now_unix) return false;
+  const std::uint64_t then = *report.witnessed_unix, now = *trust.now_unix;
+  return then <= now + trust.max_lag_s && then + trust.max_lag_s > now;  // nor far in the future
 }
 
 }  // namespace

@@ -68,7 +68,7 @@ class RingStore final : public Ring {
   Status close_segment(std::int64_t wall_ns) override;
   Status attach_note(std::uint64_t segment, ByteView note) override;
   Status acknowledge(std::uint64_t segment, ByteView note) override;
-  Status move() override { return pending_.empty() ? Status() : commit({}); }
+  Status move() override { return pending_.empty() ? journal_->sync() : commit({}); }
 
   const std::string& origin() const override { return contents_.origin; }  // never changes after open()
   std::uint64_t size() const override {

@@ -87,7 +87,7 @@ class Ring {
   virtual Status attach_note(std::uint64_t segment, ByteView note) = 0;
   // The note with receipts: the segment may be released when room is needed, oldest first.
   virtual Status acknowledge(std::uint64_t segment, ByteView note) = 0;
-  // All frames in the journal into the ring, now.
+  // All frames in the journal into the ring, now. From then on what says how large the log is exists twice.
   virtual Status move() = 0;
 
   // --- any thread ---

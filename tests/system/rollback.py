@@ -93,16 +93,23 @@ def set_back(world):
     scene.collector.stop()
     world.verify(scene.collector.archive)
 
-    # Whoever overrules it is refused by the collector, and its evidence is kept.
+    # Whoever overrules it signs what nobody has seen yet; the collector's answer stops that again.
     shutil.rmtree(scene.store)
     shutil.copytree(image, scene.store)
-    scene.collector.start()
     scene.gateway.command.append("--assume-current")
     scene.gateway.start()
-    scene.publish(1)
-    scene.collector.wait_said("FORK?")
-    check(scene.evidence(), "evidence is kept")
+    scene.publish(10)
+    scene.gateway.wait_status(lambda s: s["segments"]["sealed"] > 0 and s["keys"]["unsigned"] == 0, "it signs")
+    scene.collector.start()
     scene.gateway.wait_status(lambda s: s["upstream"]["contradicted"], "then it knows")
+    check_equal(scene.evidence(), [], "and offers nothing")
+    # What is known stays known, also where nobody can be asked.
+    scene.gateway.stop()
+    scene.collector.stop()
+    scene.gateway.command.remove("--assume-current")
+    scene.gateway.start()
+    scene.gateway.wait_said("alarm: rollback, known since an earlier start")
+    check(scene.gateway.status()["keys"]["identity_held"], "nothing is signed")
 
 
 def silent_until_answered(world):

@@ -22,7 +22,6 @@ class DirectClient final : public HttpClient {
   Result<HttpResponse> call(const Request& request) override {
     std::lock_guard<std::mutex> lock(mutex_);
     ++calls;
-    asked.push_back(request.method + " " + request.target);
     if (stopped_) return retry_error("stopped");
     if (answer_)
       if (auto made = answer_(request)) return *made;
@@ -45,10 +44,6 @@ class DirectClient final : public HttpClient {
     std::lock_guard<std::mutex> lock(mutex_);
     answer_ = std::move(answer);
   }
-  std::size_t count(const std::string& what) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return static_cast<std::size_t>(std::count(asked.begin(), asked.end(), what));
-  }
   CollectorService* service = nullptr;
   std::atomic<std::uint64_t> calls{0};
 
@@ -56,7 +51,6 @@ class DirectClient final : public HttpClient {
   std::mutex mutex_;
   Answer answer_;
   bool stopped_ = false;
-  std::vector<std::string> asked;
 };
 
 struct Line {  // from a recorder to the archive
@@ -210,7 +204,15 @@ TEST_CASE("forwarder: the operator may say that the store is current") {
   line.start(false);
   line.seal_some(2);
   line.g.wait_signed();
-  CHECK(line.client.count("GET /witness/" + hex(view(sha256(kOrigin))) + "/checkpoint") == 0);
+  CHECK_FALSE(line.forwarder->stats().asked);
+  // And what is lost at the collector is no reason to wait then.
+  line.client.answer_by(nullptr);
+  line.wait_receipted();
+  line.stop();
+  line.client.answer_by(answer_questions(404, "nothing here\n"));
+  line.start(false);
+  line.seal_some(1);
+  line.wait_receipted();
 }
 
 TEST_CASE("forwarder: what anybody can say makes no gateway give up its log") {
@@ -290,6 +292,73 @@ TEST_CASE("forwarder: a rollback is noticed in the middle, too") {
   line.seal_some(1);
   line.g.wait_for([&] { return line.forwarder->stats().contradicted && line.alarms("rollback") == 1; });
   CHECK(line.g.recorder->stats().identity.held);
+}
+
+TEST_CASE("forwarder: a copy that is behind ours is noticed when the witness refuses the fork") {
+  Line line;
+  line.start();
+  line.seal_some(1);
+  line.wait_receipted();
+  const Bytes theirs = line.signed_by_us(line.g.ring->size(), sha256("another root"));
+  line.client.answer_by([=](const HttpClient::Request& request) -> std::optional<Result<HttpResponse>> {
+    if (is_question(request)) return Result<HttpResponse>(HttpResponse{200, "text/plain; charset=utf-8", theirs});
+    return Result<HttpResponse>(HttpResponse{422, "text/plain; charset=utf-8", "this is a fork"});
+  });
+  line.seal_some(1);
+  line.g.wait_for([&] { return line.forwarder->stats().contradicted; });
+  CHECK(line.g.recorder->stats().identity.held);
+  CHECK(known_rollback(line.g.store, line.identity(), *line.g.ring));
+  CHECK_FALSE(known_rollback(line.g.store, {"example.com/another", KeyType::ed25519, {}}, *line.g.ring));
+}
+
+TEST_CASE("forwarder: no answer of the witness is kept that is not its cosignature, or proven") {
+  const unsigned which = GENERATE(range(0u, 6u));
+  Line line;
+  const VerifierKey witness{"witness", KeyType::cosignature_v1, named_key("witness", 'w').signer->public_key()};
+  const std::string junk = NoteSignature{"witness", witness.id(), Bytes(72, 'j')}.line();
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += junk;
+  const std::vector<HttpResponse> answers = {
+      {200, "text/plain; charset=utf-8", junk},
+      {200, "text/plain; charset=utf-8", many},
+      {200, "text/plain; charset=utf-8", NoteSignature{"witness", witness.id(), Bytes(700000, 'j')}.line()},
+      {409, std::string(kSizeType), "99999999999\n"},
+      {403, "text/plain; charset=utf-8", "not you"},
+      {200, "text/plain; charset=utf-8", ""},
+  };
+  line.client.answer_by([&](const HttpClient::Request& request) -> std::optional<Result<HttpResponse>> {
+    if (request.target.find("/witness/add-checkpoint") == std::string::npos) return std::nullopt;
+    return Result<HttpResponse>(answers[which]);
+  });
+  line.start();
+  line.seal_some(2);
+  line.g.wait_for([&] { return !line.forwarder->stats().last_trouble.empty(); });
+  CHECK(line.forwarder->stats().segments == 0);
+  line.client.answer_by(nullptr);
+  line.wait_receipted();
+  const Policy policy = line.policy();
+  for (const Segment& segment : line.g.ring->segments())
+    if (segment.state == SegmentState::acknowledged) CHECK(policy.evaluate(*Note::parse(segment.note))->quorum_met);
+}
+
+TEST_CASE("forwarder: a witness that refuses holds up no entries that it has cosigned before") {
+  Line line;
+  line.start();
+  std::atomic<bool> mirror_away{true}, witness_refuses{false};
+  line.client.answer_by([&](const HttpClient::Request& request) -> std::optional<Result<HttpResponse>> {
+    if (mirror_away && request.target.find("/mirror/add") != std::string::npos)
+      return Result<HttpResponse>(retry_error("no mirror"));
+    if (witness_refuses && request.target.find("/witness/add") != std::string::npos)
+      return Result<HttpResponse>(HttpResponse{503, "text/plain; charset=utf-8", "no room for the witness"});
+    return std::nullopt;
+  });
+  line.seal_some(3);
+  const std::uint64_t cosigned = line.g.ring->segments().back().start;
+  line.g.wait_for([&] { return line.witnessed() >= cosigned; });
+  witness_refuses = true;
+  line.seal_some(1);
+  mirror_away = false;
+  line.g.wait_for([&] { return line.archived() >= cosigned; });
 }
 
 TEST_CASE("forwarder: a collector that has lost its archive is told from one that never had it") {
@@ -383,8 +452,13 @@ TEST_CASE("forwarder: a witness may be ahead, also of a policy that names it lat
   line.client.answer_by(nullptr);
   line.witness_in_policy = named_late;
   line.start();
-  // With the witness in the quorum the next segment's receipt stands for those without its line as well.
-  if (named_late) line.seal_some(1);
+  if (named_late) {
+    // With the witness in the quorum the next segment's receipt stands for those without its line as well.
+    line.g.wait_for([&] { return line.archived() >= sealed; });
+    line.stop();
+    line.start();
+    line.seal_some(1);
+  }
   line.g.wait_for(
       [&] { return line.archived() >= sealed && line.g.ring->segments()[1].state == SegmentState::acknowledged; });
   CHECK_FALSE(line.forwarder->stats().contradicted);
