@@ -81,13 +81,6 @@ SocketServer::Services reading_services(const LogView& log, const RecordIndex& i
   return services;
 }
 
-// It was proven in an earlier run, and recorded then.
-void contradict(Forwarder* forwarder, const Head& head, const Ring& ring) {
-  if (forwarder != nullptr) forwarder->contradict();
-  diag(DiagLevel::error, "alarm: rollback, known since an earlier start: " + contradiction_words(head, ring.size()) +
-                             "; nothing is signed with the identity key");
-}
-
 void after_commit(CommitBell& bell, DayCount& day, std::int64_t wall_ns, const Ring& ring) {
   bell.ring();
   day.turn(wall_ns, [&] { return written_bytes(ring.usage()); });
@@ -136,8 +129,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   });
   queue.set_on_room([&] { (*sources)->wake(); });
   Forwarder* const forwarder = uplink->forwarder.get();
-  if (forwarder != nullptr) connect_uplink(*forwarder, recorder, *ring, config.store);
-  if (rollback) contradict(forwarder, *rollback, *ring);
+  connect_uplink(forwarder, recorder, *ring, config.store, rollback);
   const std::unique_ptr<LogView> log = view_of(*ring);
   RecordIndex index(*log);
   CommitBell bell;

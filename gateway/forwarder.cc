@@ -109,6 +109,7 @@ void Forwarder::loop() {
     if (did) {
       backoff = retry_min_;
     } else {
+      asked_ = false;  // who answers next may be another one, or have changed
       back_off(backoff, random);
     }
   }
@@ -192,17 +193,18 @@ void Forwarder::put_back(std::optional<Sent> early) {
 // --- what the collector has ---
 
 Status Forwarder::ask() {
+  lineless_end_ = 0;
   for (const std::string role : {"witness", "mirror"}) {
     SEALRING_ASSIGN(const std::optional<Head> head, head_of(role));
     if (role == "witness") witness_size_ = head ? head->checkpoint.size : 0;
     if (!head) continue;
     if (head->contradicts) {
+      if (events_.on_contradiction) events_.on_contradiction(*head);
       {
         std::lock_guard<std::mutex> lock(stats_mutex_);
         stats_.contradicted = true;
         stats_.asked = false;
       }
-      if (events_.on_contradiction) events_.on_contradiction(*head);
       return retry_error("the collector's " + role +
                          " shows that this store is an old copy: " + contradiction_words(*head, ring_.size()));
     }
@@ -377,17 +379,13 @@ Result<std::vector<NoteSignature>> Forwarder::witness(const Sent& sent) {
   SEALRING_ASSIGN(const HttpResponse response, add_checkpoint(endpoint, sent, witness_size_));
   if (response.status == 409) {
     const std::uint64_t said = witness_size_;
-    asked_ = false;  // should what follows fail, it is asked again
     SEALRING_TRY(ask());
     if (witness_size_ > sent.size) return std::vector<NoteSignature>();
     return retry_error("collector's witness says that it has size " + std::to_string(said) +
                        " of this log, beyond our segment's end " + std::to_string(sent.size) +
                        ", and shows no checkpoint of that");
   }
-  if (response.status != 200) {
-    asked_ = false;  // a fork is refused so, and what the witness has proves it
-    return unexpected(endpoint, response);
-  }
+  if (response.status != 200) return unexpected(endpoint, response);
   witness_size_ = sent.size;
   {
     std::lock_guard<std::mutex> lock(stats_mutex_);
@@ -399,15 +397,10 @@ Result<std::vector<NoteSignature>> Forwarder::witness(const Sent& sent) {
 Status Forwarder::register_at_mirror(const Segment& segment) {
   const std::string endpoint = "/mirror/add-checkpoint";
   SEALRING_ASSIGN(const HttpResponse response, add_checkpoint(endpoint, {segment.end, segment.note}, mirror_size_));
-  if (response.status == 409) {
-    asked_ = false;
+  if (response.status == 409)
     return retry_error("collector's mirror has size " + std::to_string(mirror_size_) +
                        " of this log, beyond our segment's end " + std::to_string(segment.end));
-  }
-  if (response.status != 200) {
-    asked_ = false;
-    return unexpected(endpoint, response);
-  }
+  if (response.status != 200) return unexpected(endpoint, response);
   mirror_size_ = segment.end;
   return {};
 }

@@ -50,7 +50,15 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identit
   return out;
 }
 
-void connect_uplink(Forwarder& forwarder, Recorder& recorder, const Ring& ring, const std::string& store) {
+void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const std::string& store,
+                    const std::optional<Head>& rollback) {
+  if (rollback)
+    diag(DiagLevel::error,
+         "alarm: rollback, known since an earlier start: " + contradiction_words(*rollback, ring.size()) +
+             "; nothing is signed with the identity key");
+  if (to == nullptr) return;
+  Forwarder& forwarder = *to;
+  if (rollback) forwarder.contradict();
   recorder.set_on_segments([&forwarder] { forwarder.wake(); });
   recorder.set_early({[&forwarder] { return forwarder.wants_early(); },
                       [&forwarder](std::uint64_t size, Bytes note) { forwarder.early(size, std::move(note)); }});

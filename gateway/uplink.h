@@ -15,13 +15,15 @@ struct Uplink {  // both empty where no upstream is configured
 Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identity, bool assume_current,
                            const Ring& ring, RecordQueue& queue);
 
-// Before either runs. From then on sealed segments wake the forwarder, early checkpoints go to it, and what the
-// collector has of this log decides whether the identity signs (docs/log.md §7): nothing before it is known, where the
-// recorder was held, and nothing more once it contradicts the store. Then an alarm is recorded, and the checkpoint that
-// proves it is kept in `store`.
-void connect_uplink(Forwarder& forwarder, Recorder& recorder, const Ring& ring, const std::string& store);
 // What an earlier run has found, if it still holds: nothing in that store is to be signed any more.
 std::optional<Head> known_rollback(const std::string& store, const VerifierKey& identity, const Ring& ring);
+
+// Before either runs; without a forwarder there is little to do. From then on sealed segments wake it, early
+// checkpoints go to it, and what the collector has of this log decides whether the identity signs (docs/log.md §7):
+// nothing before it is known, where the recorder was held, and nothing more once it contradicts the store. Then an
+// alarm is recorded, and the checkpoint that proves it is kept in `store`. `rollback`: it was, in an earlier run.
+void connect_uplink(Forwarder* forwarder, Recorder& recorder, const Ring& ring, const std::string& store,
+                    const std::optional<Head>& rollback);
 constexpr const char* kRollbackFile = "rollback.note";
 
 }  // namespace sealring

@@ -126,9 +126,18 @@ def upstream_answers(world):
     up.fake(lambda *_: b"", "without")
     up.fake(lambda *_: http(200, b"x" * (20 << 20)), "larger than")
     up.fake(lambda *_: http(302, "moved"), "302")
-    up.fake(lambda *_: http(409, "18446744073709551615\n", "text/x.tlog.size"), "beyond our segment's end")
-    up.fake(lambda *_: http(409, "many\n", "text/x.tlog.size"), "/witness/add-checkpoint", "many")
-    up.fake(lambda *_: http(200, "not a signature line\n"), "/witness/add-checkpoint", "line")
+    up.fake(lambda *_: http(200, "no checkpoint\n"), "/witness/.../checkpoint", "not a signed note")
+
+    # From here on it has nothing of the log yet when it is asked, and what follows is said to what is sent.
+    def to_posts(answer):
+        return lambda path, body: http(404) if path.endswith("/checkpoint") else answer(path, body)
+
+    def refused(answer, *words):
+        up.fake(to_posts(answer), *words)
+    refused(lambda *_: http(409, "18446744073709551615\n", "text/x.tlog.size"), "beyond our segment's end",
+            "shows no checkpoint of that")
+    refused(lambda *_: http(409, "many\n", "text/x.tlog.size"), "/witness/add-checkpoint", "many")
+    refused(lambda *_: http(200, "not a signature line\n"), "/witness/add-checkpoint", "line")
 
     # Cosignatures with the right names and key IDs, but not by those keys; and none at all.
     time_now = int(time.time()).to_bytes(8, "big")
@@ -139,9 +148,9 @@ def upstream_answers(world):
         if path.endswith("/mirror/add-checkpoint"):
             return http(200)
         return http(200, forged["witness" if "witness" in path else "mirror"])
-    up.fake(forge, "receipt does not verify")
+    refused(forge, "receipt does not verify")
     stranger = note_line("stranger.example", "stranger.example+01020304+AAAA", time_now + os.urandom(64))
-    up.fake(lambda path, _: http(200, "" if path.endswith("/mirror/add-checkpoint") else stranger), "receipt",
+    refused(lambda path, _: http(200, "" if path.endswith("/mirror/add-checkpoint") else stranger), "receipt",
             "cosignature of the mirror")
 
     # Words that change at every try are told once each.
@@ -159,10 +168,10 @@ def upstream_answers(world):
         def answer(path, _body):
             if "add-entries" in path:
                 return http(status, f"1000000\n{next_entry}\n\n", "text/x.tlog.mirror-info")
-            return http(200, forged["witness"] if "witness" in path else "")
+            return http(200, stranger if "witness" in path else "")
         return answer
-    up.fake(info(999999, 202), "outside the segment")
-    up.fake(info(0, 409), "takes no entries")
+    refused(info(999999, 202), "outside the segment")
+    refused(info(0, 409), "takes no entries")
     up.recovers()
 
 

@@ -112,7 +112,7 @@ struct Line {  // from a recorder to the archive
     config.ask_first = held;
     forwarder = std::make_unique<Forwarder>(std::move(config), *g.ring, client, *g.queue);
     client.start();
-    connect_uplink(*forwarder, *g.recorder, *g.ring, g.store);
+    connect_uplink(forwarder.get(), *g.recorder, *g.ring, g.store, std::nullopt);
     g.thread = std::thread([this] { g.outcome = g.recorder->run(); });
     forwarder->start();
   }
