@@ -138,8 +138,14 @@ def witnessed_early(world):
     check_equal((status["segments"]["sealed"], status["segments"]["acknowledged"]), (0, 0), "segments")
     scene.gateway.stop()
     scene.collector.stop()
-    # The archive has nothing yet and says what is missing; a day later that is a finding.
-    check(scene.witnessed() > 50, "it is durable")
+    # The archive has nothing of it yet. That is shown, and, later than the auditor grants, a finding.
+    size = scene.witnessed()
+    for granted, finding in (("24h", False), ("0s", True)):
+        text, _, _ = world.run("sealring", "verify", scene.collector.archive, "--policy", world.path("policy"),
+                               "--anchor", world.path("anchor"), "--max-lag", granted, code=None)
+        words = " ".join(text.split())
+        check_equal("existed by then and are not here" in words, finding, f"--max-lag {granted}: {text}")
+        check(re.search(rf"witnessed size {size} at .* are not here yet", words), text)
 
 
 if __name__ == "__main__":
