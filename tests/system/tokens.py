@@ -127,6 +127,7 @@ def away(world):
     gateway.kill()
     gateway.start()  # ready without its token
     wait_sealed_unsigned(gateway, status["keys"]["unsigned"])
+    gateway.wait_status(lambda s: "is not there" in s["keys"]["identity_trouble"], "this run has tried to sign, too")
     token.bring_back()
     gateway.wait_said("notice: the identity key signs again")
     sent = load.stop()
