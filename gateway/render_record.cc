@@ -93,6 +93,7 @@ std::string kind_title(const Entry& entry) {
   if (std::holds_alternative<Event>(entry.body)) return "event";
   if (std::holds_alternative<Handover>(entry.body)) return "handover";
   if (std::holds_alternative<KeyBreak>(entry.body)) return "break";
+  if (std::holds_alternative<Rotation>(entry.body)) return "rotation";
   if (std::holds_alternative<Receipt>(entry.body)) return "receipt";
   return "unknown";
 }
@@ -113,6 +114,9 @@ std::string words(const Entry& entry) {
   if (const auto* lost = std::get_if<KeyBreak>(&entry.body))
     return "BREAK: the key of epoch " + std::to_string(lost->epoch) + " was lost; at size " +
            std::to_string(lost->size) + " a new one begins";
+  if (const auto* rotation = std::get_if<Rotation>(&entry.body))
+    return "ROTATION of the identity key, from " + base64(view(rotation->old_key)) + " to " +
+           base64(view(rotation->new_key));
   if (const auto* receipt = std::get_if<Receipt>(&entry.body)) {
     const std::size_t line = receipt->note.find('\n');
     const std::size_t end = line == ByteView::npos ? line : receipt->note.find('\n', line + 1);
@@ -250,6 +254,11 @@ void put_body(OrderedJson& json, const Record& record, const Entry& entry) {
     json["next_key"] = base64(view(lost->next_key));
     json["by_next"] = base64(view(lost->by_next));
     json["receipted"] = lost->receipted;
+  } else if (const auto* rotation = std::get_if<Rotation>(&entry.body)) {
+    json["old_key"] = base64(view(rotation->old_key));
+    json["new_key"] = base64(view(rotation->new_key));
+    json["by_old"] = base64(view(rotation->by_old));
+    json["by_new"] = base64(view(rotation->by_new));
   } else if (const auto* receipt = std::get_if<Receipt>(&entry.body)) {
     put_bytes(json, "note", receipt->note);
   } else {

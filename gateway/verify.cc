@@ -71,22 +71,19 @@ Trust PathVerifier::trust_for(const EvidenceSource& source, const Anchor* anchor
   trust.on_progress = options_.on_progress;
   if (!options_.policy) return trust;
   trust.policy = &*options_.policy;
-  if (anchor) {
-    // A log may have several keys in a policy; the anchor's own counts, or else the first one contradicts it.
-    for (const Policy::Log& log : trust.policy->logs) {
-      if (log.key.name != anchor->key.name) continue;
-      if (!trust.policy_key || log.key == anchor->key) trust.policy_key = &log.key;
-    }
-    return trust;
-  }
-  for (const Policy::Log& log : trust.policy->logs)
-    if (folder_of(log.key.name) == last_name(source.where())) trust.policy_key = &log.key;
-  // A copy under another name, or a store: its own line chooses among the keys that the auditor trusts, and no other.
-  if (!trust.policy_key && !is_log_folder_name(last_name(source.where()))) {
+  const std::vector<Policy::Log>& logs = trust.policy->logs;
+  std::string origin = anchor ? anchor->key.name : "";
+  for (const Policy::Log& log : logs)
+    if (!anchor && folder_of(log.key.name) == last_name(source.where())) origin = log.key.name;
+  // A copy under another name, or a store: its own line chooses among the logs that the auditor trusts, and no other.
+  if (origin.empty() && !is_log_folder_name(last_name(source.where()))) {
     const ByteView own = ByteView(source.own_anchor()).substr(0, source.own_anchor().find_first_of(" \n"));
-    for (const Policy::Log& log : trust.policy->logs)
-      if (log.key.encode() == own || trust.policy->logs.size() == 1) trust.policy_key = &log.key;
+    const auto is_first = [&](const Policy::Log& log) { return log.key.name == logs.front().key.name; };
+    for (const Policy::Log& log : logs)
+      if (log.key.encode() == own || std::all_of(logs.begin(), logs.end(), is_first)) origin = log.key.name;
   }
+  for (const Policy::Log& log : logs)
+    if (log.key.name == origin) trust.policy_keys.push_back(log.key);
   return trust;
 }
 
@@ -100,14 +97,7 @@ void PathVerifier::verify_source(const std::string& folder, Result<std::unique_p
     report_.logs.push_back(std::move(report));
     return;
   }
-  Trust trust = trust_for(**source, anchor);
-  const bool conflict = trust.anchor && trust.policy_key && !(trust.anchor->key == *trust.policy_key);
-  const std::string policy_key = conflict ? trust.policy_key->encode() : "";
-  if (conflict) trust.policy_key = nullptr;
-  LogReport report = verify_log(**source, trust);
-  if (conflict)
-    report.find(Verdict::tampered, "",
-                "anchor and policy name different identity keys: " + trust.anchor->key.encode() + " and " + policy_key);
+  LogReport report = verify_log(**source, trust_for(**source, anchor));
   const std::string name = last_name(folder);
   if (is_log_folder_name(name) && !report.origin.empty() && name != folder_of(report.origin))
     report.find(Verdict::tampered, "", "the folder's name is not the SHA-256 of " + quoted(report.origin, 255));

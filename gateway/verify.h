@@ -81,6 +81,12 @@ struct BreakSeen {
   std::string where;
 };
 
+// Checkpoints of a size above `index` need the signature of `to`.
+struct RotationSeen {
+  std::uint64_t index = 0;
+  VerifierKey from, to;
+};
+
 struct LogReport {
   std::string where;   // folder
   std::string origin;  // empty: not known
@@ -96,6 +102,7 @@ struct LogReport {
   std::uint64_t checkpoints = 0;  // sealed ones whose root and identity signature hold
   std::uint64_t handovers = 0;    // with both signatures, position and root
   std::vector<BreakSeen> breaks;
+  std::vector<RotationSeen> rotations;          // signed by both keys
   std::uint64_t epoch_signatures = 0;           // of frames; only a store has them
   std::map<std::string, std::uint64_t> kinds;   // "message", "event", "kind 77" -> how many
   std::map<std::string, std::uint64_t> events;  // "start", "heartbeat" -> how many

@@ -71,6 +71,7 @@ class ArchiveSource final : public EvidenceSource {
   const std::vector<SegmentRef>& segments() const override { return segments_; }
   const std::vector<NoteRef>& notes() const override { return notes_; }
   const std::vector<KeptBreak>& kept_breaks() const override { return kept_breaks_; }
+  const std::vector<RecordedRotation>& rotations() const override { return rotations_; }
   std::uint64_t staged() const override { return staged_; }
   Result<SegmentEvidence> segment(std::size_t i) const override;
   Result<Bytes> note(std::size_t i) const override { return read_file(folder_ + "/" + notes_[i].where, kMaxNoteBytes); }
@@ -89,6 +90,7 @@ class ArchiveSource final : public EvidenceSource {
   std::vector<SegmentRef> segments_;
   std::vector<NoteRef> notes_;
   std::vector<KeptBreak> kept_breaks_;
+  const std::vector<RecordedRotation> rotations_;  // none: an archive has the entries
   std::uint64_t staged_ = 0;
   std::vector<std::string> strangers_;
   std::vector<Finding> findings_;
@@ -125,7 +127,7 @@ bool ArchiveSource::take_break(const std::string& name) {
 
 Status ArchiveSource::open() {
   SEALRING_ASSIGN(const std::vector<std::string> names, list_directory(folder_));
-  static constexpr const char* kFolders[] = {"segments", "receipts", "pending", "staging", "evidence", "index"};
+  static constexpr const char* kFolders[] = {"segments", "receipts", "pending", "staging", "evidence", "index", "keys"};
   for (const std::string& name : names) {
     const bool folder = std::find(std::begin(kFolders), std::end(kFolders), name) != std::end(kFolders);
     if (!folder && name != "log" && name != "witness") strangers_.push_back(name);
@@ -142,6 +144,8 @@ Status ArchiveSource::open() {
   list("evidence", false, [&](const std::string& name) {
     return take_break(name) || take_note(NoteRef::Role::refused, "evidence/" + name, parse_evidence_name(name));
   });
+  list("keys", false,
+       [&](const std::string& name) { return take_note(NoteRef::Role::key, "keys/" + name, parse_note_name(name)); });
   list("staging", false, [&](const std::string& name) {
     staged_ += is_part_name(name);
     return is_part_name(name);

@@ -15,11 +15,10 @@ std::string kind_name(const Entry& entry) {
     std::string operator()(const Event&) { return "event"; }
     std::string operator()(const Handover&) { return "handover"; }
     std::string operator()(const KeyBreak&) { return "break"; }
+    std::string operator()(const Rotation&) { return "rotation"; }
     std::string operator()(const Receipt&) { return "receipt"; }
     std::string operator()(const Opaque& o) {
       switch (static_cast<EntryKind>(o.kind)) {
-        case EntryKind::rotation:
-          return "rotation";
         case EntryKind::succession:
           return "succession";
         case EntryKind::loss:
@@ -39,12 +38,22 @@ std::string event_label(EventCode code) {
 
 }  // namespace
 
+const VerifierKey& IdentityChain::at(std::uint64_t size) const {
+  auto link = links_.end() - 1;
+  while (link != links_.begin() && link->from_size > size) --link;
+  return link->key;
+}
+
+bool IdentityChain::has(const PublicKey& key) const {
+  return std::any_of(links_.begin(), links_.end(), [&](const Link& link) { return link.key.key == key; });
+}
+
 std::string EntryPlace::text() const {
   return file + ": entry " + std::to_string(index) + " (byte " + std::to_string(offset) + ")";
 }
 
 void EntryChecker::set_identity(const VerifierKey& key) {
-  identity_ = key;
+  identity_.begin(key);
   origin_ = key.name;
 }
 
@@ -107,6 +116,7 @@ void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const
   if (auto* event = std::get_if<Event>(&entry.body)) ++report_.events[event_label(event->code)];
   if (auto* handover = std::get_if<Handover>(&entry.body)) on(*handover, place, before);
   if (auto* lost = std::get_if<KeyBreak>(&entry.body)) on(*lost, place, before);
+  if (auto* rotation = std::get_if<Rotation>(&entry.body)) on(*rotation, place);
   if (auto* receipt = std::get_if<Receipt>(&entry.body))
     logged_notes_.push_back({place.index, place.text(), Bytes(receipt->note)});
   if (auto* opaque = std::get_if<Opaque>(&entry.body)) on(*opaque, place);
@@ -114,7 +124,7 @@ void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const
 
 void EntryChecker::use_key(const PublicKey& key, std::uint64_t epoch, const EntryPlace& place) {
   if (!is_ed25519_key(key)) bad(place, "takes what is no Ed25519 key for an epoch key");
-  if (identity_ && identity_->key == key) bad(place, "takes the identity key for an epoch key");
+  if (identity_.has(key)) bad(place, "takes the identity key for an epoch key");
   const auto [known, fresh] = keys_.emplace(key, epoch);
   if (!fresh) bad(place, "takes an epoch key that was in use before, for epoch " + std::to_string(known->second));
 }
@@ -131,12 +141,12 @@ std::string EntryChecker::other_signer(ByteView message, const Signature& signat
 void EntryChecker::on(const Genesis& genesis, const EntryPlace& place) {
   if (place.index != 0) return bad(place, "a genesis may only be entry 0");
   const VerifierKey key{std::string(genesis.origin), KeyType::ed25519, genesis.identity};
-  if (!identity_) set_identity(key);
+  if (!identity_.known()) set_identity(key);
   if (!is_ed25519_key(key.key)) bad(place, "names an identity that is no Ed25519 key");
   if (key.name != origin_)
     bad(place, "is the genesis of " + quoted(key.name, 255) + ", expected was " + quoted(origin_, 255));
-  if (key.key != identity_->key)
-    bad(place, "names another identity key: " + key.encode() + ", expected was " + identity_->encode());
+  if (key.key != identity_.first().key)
+    bad(place, "names another identity key: " + key.encode() + ", expected was " + identity_.first().encode());
   epoch_ = 0;
   epoch_key_ = genesis.epoch_key;
   use_key(genesis.epoch_key, 0, place);
@@ -225,11 +235,40 @@ void EntryChecker::on(const KeyBreak& lost, const EntryPlace& place, const TreeS
   report_.breaks.push_back({place.index, lost.epoch, Hash{}, 0, place.text()});
 }
 
+void EntryChecker::on(const Rotation& rotation, const EntryPlace& place) {
+  follow(rotation, place.index, place.text());
+}
+
+void EntryChecker::check_released(const RecordedRotation& released) {
+  if (identity_.known()) follow(released.statement.rotation, released.index, "a rotation that this store names");
+}
+
+// Only one that is right in all is followed: whoever has not the present key makes nobody the identity.
+bool EntryChecker::follow(const Rotation& rotation, std::uint64_t index, const std::string& where) {
+  const auto wrong = [&](Verdict verdict, std::string what) {
+    report_.find(verdict, where, "rotates the identity key, " + std::move(what));
+    return false;
+  };
+  if (!identity_.known()) return wrong(Verdict::unproven, "but no key is known from which");
+  const VerifierKey from{origin_, KeyType::ed25519, rotation.old_key}, to{origin_, KeyType::ed25519, rotation.new_key};
+  if (!(from == identity_.last()))
+    return wrong(Verdict::tampered, "but from " + from.encode() + ", which is not the identity here");
+  const Bytes message = rotation_message(origin_, rotation.old_key, rotation.new_key);
+  if (!ed25519_verify(rotation.old_key, message, rotation.by_old))
+    return wrong(Verdict::tampered, "but the signature of the key that ends does not hold");
+  if (!ed25519_verify(rotation.new_key, message, rotation.by_new))
+    return wrong(Verdict::tampered, "but the signature of the key that begins does not hold");
+  if (identity_.has(rotation.new_key)) return wrong(Verdict::tampered, "but to one that was the identity before");
+  if (keys_.count(rotation.new_key) != 0) return wrong(Verdict::tampered, "but to an epoch key");
+  identity_.rotate(index, to);
+  report_.rotations.push_back({index, from, to});
+  return true;
+}
+
 void EntryChecker::on(const Opaque& opaque, const EntryPlace& place) {
   switch (static_cast<EntryKind>(opaque.kind)) {
     case EntryKind::loss:
       return report_.find(Verdict::named, place.text(), "records a loss: entries that were dropped unsent");
-    case EntryKind::rotation:
     case EntryKind::succession:
       return report_.find(Verdict::unproven, place.text(),
                           "changes the identity of the log; this version of the verifier cannot check that");

@@ -30,7 +30,7 @@ std::optional<OwnLine> parse_own_line(ByteView line) {
 class LogPass {
  public:
   LogPass(const EvidenceSource& source, const Trust& trust)
-      : source_(source), trust_(trust), checker_(trust, report_) {}
+      : source_(source), trust_(trust), checker_(trust_, report_) {}
 
   LogReport run();
 
@@ -43,6 +43,7 @@ class LogPass {
   };
 
   void choose_identity();
+  void settle_policy();
   void read_segment(std::size_t i);
   bool place_segment(const SegmentRef& ref, const SegmentEvidence& segment);
   void resume_at(const SegmentRef& ref, const SegmentEvidence& segment);
@@ -58,7 +59,7 @@ class LogPass {
   void find(Verdict v, const std::string& where, std::string what) { report_.find(v, where, std::move(what)); }
 
   const EvidenceSource& source_;
-  const Trust& trust_;
+  Trust trust_;
   LogReport report_;
   EntryChecker checker_;
   TreeStack tree_;
@@ -75,17 +76,32 @@ void LogPass::choose_identity() {
   } else if (!source_.is_store()) {
     find(Verdict::named, "log", "is missing or empty; it should hold the anchor line");
   }
+  // Of several keys in a policy the evidence may say which was the first, and no more.
+  const std::vector<VerifierKey>& keys = trust_.policy_keys;
+  const bool known = own && std::find(keys.begin(), keys.end(), own->key) != keys.end();
   if (trust_.anchor)
     checker_.set_identity(trust_.anchor->key);
-  else if (trust_.policy_key)
-    checker_.set_identity(*trust_.policy_key);
+  else if (!keys.empty() && !known)
+    checker_.set_identity(keys.front());
   else if (own)
     checker_.set_identity(own->key);
   if (!own) return;
-  if (!(own->key == *checker_.identity()))
+  if (!(own->key == checker_.identity().first()))
     find(Verdict::tampered, "log",
-         "names another key, " + own->key.encode() + ", expected was " + checker_.identity()->encode());
+         "names another key, " + own->key.encode() + ", expected was " + checker_.identity().first().encode());
   own_genesis_ = own->genesis;
+}
+
+// Once all entries have said which keys are the log's.
+void LogPass::settle_policy() {
+  const std::vector<VerifierKey>& keys = trust_.policy_keys;
+  const IdentityChain& identity = checker_.identity();
+  const auto is_its = [&](const VerifierKey& key) { return identity.has(key.key); };
+  if (!identity.known() || keys.empty() || std::any_of(keys.begin(), keys.end(), is_its)) return;
+  find(
+      Verdict::tampered, "",
+      "anchor and policy name different identity keys: " + identity.first().encode() + " and " + keys.front().encode());
+  trust_.policy_keys.clear();
 }
 
 // A segment may stand only where the one before it ends.
@@ -99,6 +115,8 @@ bool LogPass::place_segment(const SegmentRef& ref, const SegmentEvidence& segmen
 }
 
 void LogPass::resume_at(const SegmentRef& ref, const SegmentEvidence& segment) {
+  for (const RecordedRotation& released : source_.rotations())
+    if (tree_.size() <= released.index && released.index < segment.start) checker_.check_released(released);
   if (!tree_.resume(segment.start, segment.range))
     find(Verdict::tampered, ref.where, "the hashes of what stands before it are not as many as its start demands");
   checker_.lose_track();
@@ -186,9 +204,9 @@ void LogPass::check_seal(const SegmentRef& ref, const SegmentEvidence& segment) 
   if (!segment.sealed) return;
   const std::string where = ref.where + ": checkpoint";
   if (segment.note.empty()) return find(Verdict::named, where, "the identity has not signed this segment yet");
-  if (!checker_.identity()) return;  // judge() says that no key is known
+  if (!checker_.identity().known()) return;  // judge() says that no key is known
   std::optional<Checkpoint> checkpoint =
-      check_sealed_note(segment.note, where, *checker_.identity(), !source_.is_store(), report_);
+      check_sealed_note(segment.note, where, checker_.identity(), !source_.is_store(), report_);
   if (!checkpoint) return;
   if (checkpoint->size != segment.end)
     return find(Verdict::tampered, where, "is of size " + number(checkpoint->size) + ", not " + number(segment.end));
@@ -276,14 +294,15 @@ void LogPass::judge() {
     find(Verdict::truncated, "",
          "has " + number(report_.size) + " entries, at least " + number(trust_.min_size) + " were demanded");
   if (report_.size == 0) find(Verdict::unproven, "", "there are no entries: nothing was checked");
-  if (!checker_.identity()) find(Verdict::unproven, "", "no identity key is known: no signature of it was checked");
+  if (!checker_.identity().known())
+    find(Verdict::unproven, "", "no identity key is known: no signature of it was checked");
   if (!trust_.anchor)
     find(Verdict::unproven, "",
          "no anchor was given: the log is self-consistent at best; the whole history may have been re-made by whoever "
          "has the identity key");
   else if (!report_.anchor_matched)
     find(Verdict::unproven, "", "entry 0 is not here to be compared with the anchor");
-  if (trust_.policy && !trust_.policy_key)
+  if (trust_.policy && trust_.policy_keys.empty())
     find(Verdict::unproven, "", "the policy does not name this log: no receipt was checked");
   else if (trust_.policy && report_.receipts_counted == 0)
     find(Verdict::unproven, "", "no receipt counts under the policy: the tail is not bounded");
@@ -333,9 +352,10 @@ LogReport LogPass::run() {
   report_.origin = checker_.origin();
   report_.size = tree_.size();
   report_.root = tree_.root();
-  if (checker_.identity()) {
-    std::vector<Claim> claims = check_notes(source_, trust_, *checker_.identity(), report_);
-    for (Claim& claim : check_logged_notes(checker_.logged_notes(), trust_, *checker_.identity(), report_))
+  settle_policy();
+  if (checker_.identity().known()) {
+    std::vector<Claim> claims = check_notes(source_, trust_, checker_.identity(), report_);
+    for (Claim& claim : check_logged_notes(checker_.logged_notes(), trust_, checker_.identity(), report_))
       claims.push_back(std::move(claim));
     check_claims(std::move(claims));
   }

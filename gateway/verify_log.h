@@ -3,8 +3,8 @@
 
 #include <set>
 
+#include "gateway/rotation.h"
 #include "gateway/verify_source.h"
-#include "storage/entry.h"
 
 namespace sealring {
 
@@ -12,12 +12,33 @@ namespace sealring {
 struct Trust {
   std::optional<Anchor> anchor;
   const Policy* policy = nullptr;
-  const VerifierKey* policy_key = nullptr;  // the policy's `log` line of this origin
+  std::vector<VerifierKey> policy_keys;  // of the policy's `log` lines of this origin, in its order
   std::uint64_t min_size = 0;
   std::set<std::uint64_t> accepted_breaks;
   std::optional<std::uint64_t> now_unix;  // see VerifyOptions
   std::uint64_t max_lag_s = VerifyOptions::kMaxLagSeconds;
   std::function<void(const std::string& where, std::uint64_t done, std::uint64_t of)> on_progress;
+};
+
+// The identity keys of a log in order: each counts from the size on that its rotation made it, and then alone.
+class IdentityChain {
+ public:
+  void begin(const VerifierKey& key) { links_ = {{0, key}}; }
+  void rotate(std::uint64_t index, const VerifierKey& to) { links_.push_back({index + 1, to}); }
+  bool known() const { return !links_.empty(); }
+  const VerifierKey& first() const { return links_.front().key; }
+  const VerifierKey& last() const { return links_.back().key; }
+  const VerifierKey& at(std::uint64_t size) const;  // whose line a checkpoint of that size must have
+  bool has(const PublicKey& key) const;
+
+  struct Link {
+    std::uint64_t from_size = 0;
+    VerifierKey key;
+  };
+  const std::vector<Link>& links() const { return links_; }
+
+ private:
+  std::vector<Link> links_;
 };
 
 // The Merkle tree by a stack of complete subtrees, written for reading beside RFC 9162 §2.1 and deliberately not the
@@ -67,8 +88,10 @@ class EntryChecker {
   void lose_track();
 
   const std::string& origin() const { return origin_; }  // empty: not known yet
-  const std::optional<VerifierKey>& identity() const { return identity_; }
-  void set_identity(const VerifierKey& key);  // and with it the origin
+  const IdentityChain& identity() const { return identity_; }
+  void set_identity(const VerifierKey& key);  // the first one, and with it the origin
+  // A rotation whose entry is not here, by what the store says of it: the two signatures make it one all the same.
+  void check_released(const RecordedRotation& released);
   // Whose signature the frame [first, end) of the segment under way must have. Of a break's own frame, which holds
   // nothing else, it is the key that begins. No key: not known, which is a finding already.
   struct FrameSigner {
@@ -91,7 +114,9 @@ class EntryChecker {
   bool take_step(const Step& step, const char* what, const Bytes& message, const EntryPlace& place,
                  const TreeStack& before);
   bool may_end_epoch(const char* what, const EntryPlace& place);
+  void on(const Rotation& rotation, const EntryPlace& place);
   void on(const Opaque& opaque, const EntryPlace& place);
+  bool follow(const Rotation& rotation, std::uint64_t index, const std::string& where);
   void use_key(const PublicKey& key, std::uint64_t epoch, const EntryPlace& place);
   void finish_parts(const EntryPlace& place);
   void bad(const EntryPlace& place, std::string what) {
@@ -101,7 +126,7 @@ class EntryChecker {
   const Trust& trust_;
   LogReport& report_;
   std::string origin_;
-  std::optional<VerifierKey> identity_;
+  IdentityChain identity_;
   std::optional<std::uint64_t> epoch_;
   std::optional<PublicKey> epoch_key_, next_key_;
   std::map<PublicKey, std::uint64_t> keys_;  // every epoch key so far, and its epoch
@@ -132,16 +157,16 @@ struct Claim {
   bool fresh = false;       // by the witness, so lately that the entries may be on their way
 };
 
-// The note of a sealed segment: a checkpoint of this log with the identity's line and, when `alone`, no other.
-// Anything else is a finding.
-std::optional<Checkpoint> check_sealed_note(ByteView bytes, const std::string& where, const VerifierKey& identity,
+// The note of a sealed segment: a checkpoint of this log with the line of the identity key of its size, perhaps those
+// of the keys before it, and, when `alone`, no other. Anything else is a finding.
+std::optional<Checkpoint> check_sealed_note(ByteView bytes, const std::string& where, const IdentityChain& identity,
                                             bool alone, LogReport& report);
 // The notes beside the entries (receipts, witness, pending, refused) and the receipts among them: signatures and
 // policy. What they claim about roots is returned.
-std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust, const VerifierKey& identity,
+std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust, const IdentityChain& identity,
                                LogReport& report);
 std::vector<Claim> check_logged_notes(const std::vector<EntryChecker::LoggedNote>& notes, const Trust& trust,
-                                      const VerifierKey& identity, LogReport& report);
+                                      const IdentityChain& identity, LogReport& report);
 
 LogReport verify_log(const EvidenceSource& source, const Trust& trust);
 

@@ -14,6 +14,8 @@ const char* role_name(NoteRef::Role role) {
       return "the witness' checkpoint";
     case NoteRef::Role::pending:
       return "pending checkpoint";
+    case NoteRef::Role::key:
+      return "the first checkpoint by another key";
     case NoteRef::Role::refused:
       return "refused checkpoint";
   }
@@ -25,8 +27,28 @@ struct SignedNote {
   Checkpoint checkpoint;
 };
 
+// What is wrong with the lines of the log's own keys; empty: nothing. Of a size that a rotation is in, the key before
+// it says nothing any more.
+std::string identity_fault(const Note& note, std::uint64_t size, const IdentityChain& identity) {
+  const VerifierKey& wanted = identity.at(size);
+  std::string other;
+  bool signed_by_it = false;
+  for (const IdentityChain::Link& link : identity.links()) {
+    const SignatureState state = check_note_signature(note, link.key);
+    if (state == SignatureState::absent) continue;
+    if (state == SignatureState::invalid)
+      return link.key == wanted ? "its signature by the identity key does not hold"
+                                : "its signature by " + link.key.encode() + " does not hold";
+    signed_by_it = signed_by_it || link.key == wanted;
+    other = link.key.encode();
+  }
+  if (signed_by_it) return "";
+  return "has no signature by the identity key " + wanted.encode() +
+         (other.empty() ? "" : ", only by " + other + ", which was not the identity at that size");
+}
+
 // Note, checkpoint, origin and the identity's line. Anything wrong is a finding.
-std::optional<SignedNote> check_signed_note(ByteView bytes, const std::string& where, const VerifierKey& identity,
+std::optional<SignedNote> check_signed_note(ByteView bytes, const std::string& where, const IdentityChain& identity,
                                             LogReport& report) {
   auto bad = [&](std::string what) {
     report.find(Verdict::tampered, where, std::move(what));
@@ -36,17 +58,11 @@ std::optional<SignedNote> check_signed_note(ByteView bytes, const std::string& w
   if (!note) return bad("is not a signed note: " + note.error().message);
   Result<Checkpoint> checkpoint = Checkpoint::parse(note->text);
   if (!checkpoint) return bad("is not a checkpoint: " + checkpoint.error().message);
-  if (checkpoint->origin != identity.name)
+  if (checkpoint->origin != identity.first().name)
     return bad("is a checkpoint of " + sealring::quoted(checkpoint->origin, 255) +
                ", not of this log: it was taken from another one");
-  switch (check_note_signature(*note, identity)) {
-    case SignatureState::absent:
-      return bad("has no signature by the identity key " + identity.encode());
-    case SignatureState::invalid:
-      return bad("its signature by the identity key does not hold");
-    case SignatureState::valid:
-      break;
-  }
+  if (std::string fault = identity_fault(*note, checkpoint->size, identity); !fault.empty())
+    return bad(std::move(fault));
   return SignedNote{std::move(*note), std::move(*checkpoint)};
 }
 
@@ -58,14 +74,17 @@ std::optional<Policy::Verdict> evaluate(const Note& note, const std::string& whe
     report.find(Verdict::tampered, where, "the policy rejects it: " + verdict.error().message);
     return std::nullopt;
   }
-  // The identity's line was found valid before, and a policy is only asked when it names that very key.
-  SEALRING_ASSERT(verdict->log_signed);
-  return std::move(*verdict);
+  if (verdict->log_signed) return std::move(*verdict);
+  // The identity's line was found valid before; a policy that names the log by other keys of it only says nothing here.
+  report.find(Verdict::named, where,
+              "does not count: none of the policy's keys of this log has signed it; the identity was rotated, name the "
+              "old and the new key");
+  return std::nullopt;
 }
 
 void check_receipt(const SignedNote& note, const std::string& where, const Trust& trust, LogReport& report) {
   ++report.receipts;
-  if (!trust.policy_key) return;
+  if (trust.policy_keys.empty()) return;
   std::optional<Policy::Verdict> verdict = evaluate(note.note, where, trust, report);
   if (!verdict) return;
   if (!verdict->quorum_met || verdict->cosigned_by.empty()) {
@@ -83,7 +102,7 @@ void check_receipt(const SignedNote& note, const std::string& where, const Trust
 // Whether it was cosigned lately.
 bool check_witness(const SignedNote& note, const std::string& where, const Trust& trust, LogReport& report) {
   report.witnessed = note.checkpoint.size;
-  if (!trust.policy_key) return false;
+  if (trust.policy_keys.empty()) return false;
   std::optional<Policy::Verdict> verdict = evaluate(note.note, where, trust, report);
   if (!verdict) return false;
   if (verdict->cosigned_by.empty()) report.find(Verdict::named, where, "nobody whom the policy names has cosigned it");
@@ -96,7 +115,7 @@ bool check_witness(const SignedNote& note, const std::string& where, const Trust
 
 }  // namespace
 
-std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust, const VerifierKey& identity,
+std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust, const IdentityChain& identity,
                                LogReport& report) {
   std::vector<Claim> claims;
   for (std::size_t i = 0; i < source.notes().size(); ++i) {
@@ -126,7 +145,7 @@ std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust,
 }
 
 std::vector<Claim> check_logged_notes(const std::vector<EntryChecker::LoggedNote>& notes, const Trust& trust,
-                                      const VerifierKey& identity, LogReport& report) {
+                                      const IdentityChain& identity, LogReport& report) {
   std::vector<Claim> claims;
   for (const EntryChecker::LoggedNote& logged : notes) {
     const std::string where = logged.where + ": receipt in it";
@@ -137,19 +156,22 @@ std::vector<Claim> check_logged_notes(const std::vector<EntryChecker::LoggedNote
                   "is of size " + decimal(note->checkpoint.size) + ", which is not below its own index");
       continue;
     }
-    if (trust.policy_key && !evaluate(note->note, where, trust, report)) continue;
+    if (!trust.policy_keys.empty() && !evaluate(note->note, where, trust, report)) continue;
     ++report.logged_receipts;
     claims.push_back({note->checkpoint.size, note->checkpoint.root, where, true, false, false});
   }
   return claims;
 }
 
-std::optional<Checkpoint> check_sealed_note(ByteView bytes, const std::string& where, const VerifierKey& identity,
+std::optional<Checkpoint> check_sealed_note(ByteView bytes, const std::string& where, const IdentityChain& identity,
                                             bool alone, LogReport& report) {
   std::optional<SignedNote> note = check_signed_note(bytes, where, identity, report);
   if (!note) return std::nullopt;
-  // One line, so that no byte of a segment is without a check: lines of other keys could be changed unnoticed.
-  if (alone && note->note.signatures.size() != 1) {
+  // No byte of a segment is without a check: lines of other keys could be changed unnoticed.
+  std::size_t own = 0;
+  for (const IdentityChain::Link& link : identity.links())
+    own += check_note_signature(note->note, link.key) == SignatureState::valid;
+  if (alone && note->note.signatures.size() != own) {
     report.find(Verdict::tampered, where, "carries other signatures beside the identity's");
     return std::nullopt;
   }

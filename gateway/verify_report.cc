@@ -102,6 +102,10 @@ void log_text(std::string& out, const LogReport& log) {
   report_row(out, "size", plural(log.size, "entry", "entries") + ", root " + base64(view(log.root)));
   if (!log.anchor.empty()) report_row(out, log.anchor_matched ? "anchor" : "begins with", log.anchor, kUnwrapped);
   report_row(out, "checked", checked(log));
+  for (const RotationSeen& seen : log.rotations)
+    report_row(out, "rotated",
+               "the identity key, at entry " + figure(seen.index) + ": from " + seen.from.encode() + " to " +
+                   seen.to.encode());
   if (!log.kinds.empty()) report_row(out, "entries", counts(log.kinds));
   if (!log.events.empty()) report_row(out, "events", counts(log.events));
   if (log.highest_receipt) report_row(out, "receipted", receipt_text(*log.highest_receipt));
@@ -145,6 +149,13 @@ ReportJson breaks_json(const LogReport& log) {
   return list;
 }
 
+ReportJson rotations_json(const LogReport& log) {
+  ReportJson list = ReportJson::array();
+  for (const RotationSeen& seen : log.rotations)
+    list.push_back({{"index", seen.index}, {"from", seen.from.encode()}, {"to", seen.to.encode()}});
+  return list;
+}
+
 ReportJson log_json(const LogReport& log) {
   ReportJson json = {{"verdict", verdict_name(log.verdict)},
                      {"exit_code", static_cast<int>(log.verdict)},
@@ -161,6 +172,7 @@ ReportJson log_json(const LogReport& log) {
                      {"sealed_checkpoints", log.checkpoints},
                      {"handovers", log.handovers},
                      {"breaks", breaks_json(log)},
+                     {"rotations", rotations_json(log)},
                      {"epoch_signatures", log.epoch_signatures},
                      {"receipts", receipts_json(log)},
                      {"witnessed", nullptr},

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 
+#include "gateway/rotation.h"
 #include "gateway/verify.h"
 #include "storage/frame.h"
 
@@ -32,6 +33,7 @@ struct NoteRef {
     receipt,  // cosigned by the mirror: the log must reach its size
     witness,  // the latest that the witness cosigned
     pending,  // registered at the mirror, entries to follow
+    key,      // the first that came with a later identity key
     refused,  // kept by the collector because it contradicts the log
   };
   Role role = Role::receipt;
@@ -58,6 +60,8 @@ class EvidenceSource {
     static const std::vector<KeptBreak> none;
     return none;
   }
+  // What a store says of rotations whose entries it may have released. As little to be trusted as the rest.
+  virtual const std::vector<RecordedRotation>& rotations() const = 0;
   virtual std::uint64_t staged() const = 0;  // files of uploads under way
   // missing, retry: could not be read; reject, fatal: not what it should be.
   virtual Result<SegmentEvidence> segment(std::size_t i) const = 0;

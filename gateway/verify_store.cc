@@ -11,6 +11,11 @@ class StoreSource final : public EvidenceSource {
  public:
   StoreSource(std::string folder, std::unique_ptr<StoreReader> reader)
       : folder_(std::move(folder)), reader_(std::move(reader)) {
+    auto rotations = recorded_rotations(folder_, reader_->state().origin);
+    if (rotations)
+      rotations_ = std::move(*rotations);
+    else
+      findings_.push_back({Verdict::tampered, "", rotations.error().message});
     for (const Segment& segment : reader_->segments()) add(segment, true);
     Segment open;
     open.number = reader_->state().segment;
@@ -24,6 +29,7 @@ class StoreSource final : public EvidenceSource {
   const Bytes& own_anchor() const override { return own_anchor_; }
   const std::vector<SegmentRef>& segments() const override { return refs_; }
   const std::vector<NoteRef>& notes() const override { return notes_; }
+  const std::vector<RecordedRotation>& rotations() const override { return rotations_; }
   std::uint64_t staged() const override { return 0; }
   Result<SegmentEvidence> segment(std::size_t i) const override;
   Result<Bytes> note(std::size_t i) const override { return receipts_[i]; }
@@ -39,6 +45,7 @@ class StoreSource final : public EvidenceSource {
   std::vector<std::pair<Segment, bool>> segments_;  // closed?
   std::vector<NoteRef> notes_;
   std::vector<Bytes> receipts_;
+  std::vector<RecordedRotation> rotations_;
   std::vector<Finding> findings_;
 };
 

@@ -146,6 +146,11 @@ Fault check(const EntryCommon&, const KeyBreak& b) {
   return {};
 }
 
+Fault check(const EntryCommon&, const Rotation& r) {
+  if (r.old_key == r.new_key) return {kNewKey, "the old key"};
+  return {};
+}
+
 Fault check(const EntryCommon&, const Receipt& r) {
   if (r.note.empty()) return {kNote, "empty"};
   return {};
@@ -170,6 +175,7 @@ std::size_t pairs(const Part&) { return 4; }
 std::size_t pairs(const Event& e) { return 1 + !e.details.empty(); }
 std::size_t pairs(const Handover&) { return 6; }
 std::size_t pairs(const KeyBreak&) { return 6; }
+std::size_t pairs(const Rotation&) { return 4; }
 std::size_t pairs(const Receipt&) { return 1; }
 std::size_t pairs(const Opaque&) { return 0; }
 
@@ -253,6 +259,13 @@ void put(CborWriter& w, const KeyBreak& b) {
   put_bytes(w, kNextKey, view(b.next_key));
   put_bytes(w, kByNext, view(b.by_next));
   put_uint(w, kReceipted, b.receipted);
+}
+
+void put(CborWriter& w, const Rotation& r) {
+  put_bytes(w, kOldKey, view(r.old_key));
+  put_bytes(w, kNewKey, view(r.new_key));
+  put_bytes(w, kRotatedByOld, view(r.by_old));
+  put_bytes(w, kRotatedByNew, view(r.by_new));
 }
 
 void put(CborWriter& w, const Receipt& r) { put_bytes(w, kNote, r.note); }
@@ -342,6 +355,13 @@ Bytes break_message(std::string_view origin, const KeyBreak& b) {
   text.append(base64(view(b.root))).append("\n");
   text.append(base64(view(b.next_key))).append("\n");
   return text.append(std::to_string(b.receipted)).append("\n");
+}
+
+Bytes rotation_message(std::string_view origin, const PublicKey& old_key, const PublicKey& new_key) {
+  Bytes text = "sealring/rotation/v1\n";
+  text.append(origin).append("\n");
+  text.append(base64(view(old_key))).append("\n");
+  return text.append(base64(view(new_key))).append("\n");
 }
 
 Status encode_entry(const Entry& entry, Bytes& out) {

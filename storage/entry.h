@@ -23,7 +23,7 @@ enum class EntryKind : std::uint64_t {
   event = 3,
   handover = 4,
   key_break = 5,
-  rotation = 6,    // reserved
+  rotation = 6,
   succession = 7,  // reserved
   receipt = 8,
   loss = 9,  // reserved
@@ -138,6 +138,16 @@ struct KeyBreak {
 // "sealring/break/v1\n" origin "\n" k "\n" c "\n" base64(root) "\n" base64(next key) "\n" receipted "\n"
 Bytes break_message(std::string_view origin, const KeyBreak& b);
 
+// Another key is the log's identity from the next entry on (docs/log.md §3): both say so, over rotation_message.
+struct Rotation {
+  PublicKey old_key{};
+  PublicKey new_key{};
+  Signature by_old{};
+  Signature by_new{};
+};
+// "sealring/rotation/v1\n" origin "\n" base64(old key) "\n" base64(new key) "\n"
+Bytes rotation_message(std::string_view origin, const PublicKey& old_key, const PublicKey& new_key);
+
 struct Receipt {
   ByteView note;  // the checkpoint with the log's and the cosigners' lines, verbatim
 };
@@ -148,7 +158,7 @@ struct Opaque {  // a kind this version does not know, or one reserved: verifies
 
 struct Entry {
   EntryCommon common;
-  std::variant<Genesis, Message, Part, Event, Handover, KeyBreak, Receipt, Opaque> body;
+  std::variant<Genesis, Message, Part, Event, Handover, KeyBreak, Rotation, Receipt, Opaque> body;
 };
 
 // Appends the canonical bytes to `out`. reject, `out` unchanged: longer than kMaxEntryBytes; a rule of FORMAT.md broken

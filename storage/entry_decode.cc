@@ -267,6 +267,13 @@ void get(EntryReader& r, KeyBreak& b) {
   b.receipted = r.need_uint(kReceipted);
 }
 
+void get(EntryReader& r, Rotation& rotation) {
+  rotation.old_key = r.need_array<32>(kOldKey);
+  rotation.new_key = r.need_array<32>(kNewKey);
+  rotation.by_old = r.need_array<64>(kRotatedByOld);
+  rotation.by_new = r.need_array<64>(kRotatedByNew);
+}
+
 void get(EntryReader& r, Receipt& receipt) { receipt.note = r.need_bytes(kNote); }
 
 EntryCommon get_common(EntryReader& r) {
@@ -337,6 +344,9 @@ Result<Entry> decode_entry(ByteView bytes) {
       break;
     case EntryKind::key_break:
       decode_body<KeyBreak>(r, entry);
+      break;
+    case EntryKind::rotation:
+      decode_body<Rotation>(r, entry);
       break;
     case EntryKind::receipt:
       decode_body<Receipt>(r, entry);

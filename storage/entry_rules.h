@@ -28,6 +28,9 @@ constexpr Key kEpoch{16, "epoch"}, kSize{17, "size"}, kRoot{18, "root"}, kNextKe
     kByOld{20, "signature by old"}, kByNext{21, "signature by next"};
 // break: as a handover, without the signature that nobody can make, and
 constexpr Key kReceipted{22, "receipted"};
+// rotation
+constexpr Key kOldKey{16, "old key"}, kNewKey{17, "new key"}, kRotatedByOld{18, "signature by old"},
+    kRotatedByNew{19, "signature by new"};
 // receipt
 constexpr Key kNote{16, "note"};
 
@@ -52,6 +55,7 @@ Fault check(const EntryCommon& common, const Part& p);
 Fault check(const EntryCommon& common, const Event& e);
 Fault check(const EntryCommon& common, const Handover& h);
 Fault check(const EntryCommon& common, const KeyBreak& b);
+Fault check(const EntryCommon& common, const Rotation& r);
 Fault check(const EntryCommon& common, const Receipt& r);
 Fault check(const EntryCommon& common, const Opaque& o);
 
@@ -66,6 +70,7 @@ inline EntryKind kind_of(const Part&) { return EntryKind::part; }
 inline EntryKind kind_of(const Event&) { return EntryKind::event; }
 inline EntryKind kind_of(const Handover&) { return EntryKind::handover; }
 inline EntryKind kind_of(const KeyBreak&) { return EntryKind::key_break; }
+inline EntryKind kind_of(const Rotation&) { return EntryKind::rotation; }
 inline EntryKind kind_of(const Receipt&) { return EntryKind::receipt; }
 inline EntryKind kind_of(const Opaque& o) { return static_cast<EntryKind>(o.kind); }
 

@@ -37,6 +37,9 @@ class LogBuilder {
  public:
   std::string origin = kOrigin;
   std::unique_ptr<SoftwareSigner> identity = test_key(1), witness = test_key(2), mirror = test_key(3);
+  // Once the identity was rotated: signs notes, and `identity`, which is always the first one, only in the overlap.
+  std::unique_ptr<SoftwareSigner> rotated;
+  bool overlap = true;
   std::uint64_t epoch = 0;
   std::unique_ptr<SoftwareSigner> epoch_key = test_key(100);
   std::uint64_t now_s = 1'700'000'000;
@@ -52,9 +55,16 @@ class LogBuilder {
   VerifierKey witness_vkey() const { return {"witness.example", KeyType::cosignature_v1, witness->public_key()}; }
   VerifierKey mirror_vkey() const { return {"mirror.example", KeyType::cosignature_v1, mirror->public_key()}; }
   Anchor anchor() const { return {vkey(), genesis_hash}; }
+  VerifierKey rotated_vkey() const { return {origin, KeyType::ed25519, rotated->public_key()}; }
+  // With both keys of the log, in their order, once it was rotated.
   Policy policy() const {
-    return std::move(Policy::parse("log " + vkey().encode() + "\nwitness w " + witness_vkey().encode() +
-                                   "\nwitness m " + mirror_vkey().encode() + "\nquorum m\n"))
+    return policy_naming(rotated ? std::vector<VerifierKey>{vkey(), rotated_vkey()} : std::vector{vkey()});
+  }
+  Policy policy_naming(const std::vector<VerifierKey>& keys) const {
+    std::string logs;
+    for (const VerifierKey& key : keys) logs += "log " + key.encode() + "\n";
+    return std::move(Policy::parse(logs + "witness w " + witness_vkey().encode() + "\nwitness m " +
+                                   mirror_vkey().encode() + "\nquorum m\n"))
         .value();
   }
 
@@ -142,8 +152,21 @@ class LogBuilder {
     return b;
   }
   void sign(KeyBreak& b) { b.by_next = *next_key->sign(break_message(origin, b)); }
+  Rotation rotation(SoftwareSigner& from, SoftwareSigner& to) const {
+    const Bytes text = rotation_message(origin, from.public_key(), to.public_key());
+    return {from.public_key(), to.public_key(), *from.sign(text), *to.sign(text)};
+  }
+  // Lawful.
+  std::uint64_t add_rotation(int key = 90) {
+    rotated = test_key(key);
+    return add({common(), rotation(*identity, *rotated)});
+  }
   Checkpoint checkpoint() const { return {origin, range.size(), range.root()}; }
-  Note note() { return *sign_checkpoint(checkpoint(), *identity); }
+  Note note() {
+    Note n = *sign_checkpoint(checkpoint(), rotated ? *rotated : *identity);
+    if (rotated && overlap) n.signatures.push_back(*sign_note_text(n.text, origin, *identity));
+    return n;
+  }
   Note receipt() {
     Note n = note();
     n.signatures.push_back(*cosign(n.text, now_s, "mirror.example", *mirror));

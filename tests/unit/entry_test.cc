@@ -44,6 +44,9 @@ static bool operator==(const Handover& a, const Handover& b) {
   return a.epoch == b.epoch && a.size == b.size && a.root == b.root && a.next_key == b.next_key &&
          a.by_old == b.by_old && a.by_next == b.by_next;
 }
+static bool operator==(const Rotation& a, const Rotation& b) {
+  return a.old_key == b.old_key && a.new_key == b.new_key && a.by_old == b.by_old && a.by_new == b.by_new;
+}
 static bool operator==(const Receipt& a, const Receipt& b) { return a.note == b.note; }
 static bool operator==(const Opaque& a, const Opaque& b) { return a.kind == b.kind; }
 
@@ -210,6 +213,21 @@ TEST_CASE("the break beside the example is signed by the key that begins") {
   CHECK(ed25519_verify(b.next_key, break_message(origin, b), b.by_next));
 }
 
+TEST_CASE("the rotation beside the example is signed by both keys") {
+  const Bytes bytes = entry_vector("rotation"), genesis_bytes = entry_vector("genesis");
+  const auto entry = decode_entry(bytes), genesis = decode_entry(genesis_bytes);
+  REQUIRE(entry.ok());
+  REQUIRE(genesis.ok());
+  const auto& r = std::get<Rotation>(entry->body);
+  const auto& g = std::get<Genesis>(genesis->body);
+  CHECK(r.old_key == g.identity);
+  const Bytes message = rotation_message(g.origin, r.old_key, r.new_key);
+  CHECK(message == "sealring/rotation/v1\nexample.com/site7/gw-0042\n" + base64(view(r.old_key)) + "\n" +
+                       base64(view(r.new_key)) + "\n");
+  CHECK(ed25519_verify(r.old_key, message, r.by_old));
+  CHECK(ed25519_verify(r.new_key, message, r.by_new));
+}
+
 TEST_CASE("every kind survives a round trip") {
   EntryCommon c;
   const Hash hash = to_array<32>(Bytes(32, '\x7f'));
@@ -228,6 +246,7 @@ TEST_CASE("every kind survives a round trip") {
     check_round_trip({c, Event{EventCode::alarm, {{"a", edge}, {"b", ByteView()}, {"c", hash}, {"aa", edge}}}});
     check_round_trip({c, Handover{edge, edge + (edge == 0), hash, hash, signature, signature}});
     check_round_trip({c, KeyBreak{edge, edge + (edge == 0), hash, hash, edge / 2, signature}});
+    check_round_trip({c, Rotation{hash, to_array<32>(Bytes(32, '\x7e')), signature, signature}});
     check_round_trip({c, Receipt{"anything"}});
     Message m = some_message();
     m.packet_id = static_cast<std::uint16_t>(edge);
@@ -355,6 +374,7 @@ TEST_CASE("the encoder refuses what breaks a rule, and leaves the output alone")
   check_refused({{}, Handover{}}, "key 17 (size)");
   check_refused({{}, KeyBreak{}}, "key 17 (size)");
   check_refused({{}, KeyBreak{1, 5, hash, hash, 6, {}}}, "key 22 (receipted)");
+  check_refused({{}, Rotation{hash, hash, {}, {}}}, "key 17 (new key)");
   check_refused({{}, Receipt{}}, "key 16 (note)");
   check_refused({{}, Opaque{99}}, "cannot be written");
   EntryCommon booted, connected;

@@ -32,6 +32,12 @@ TEST_CASE("the lines quoted in FORMAT.md are those of the example log") {
   const auto lost = decode_entry(break_bytes);
   REQUIRE(lost.ok());
   CHECK_THAT(page.str(), fenced(break_message(g.origin, std::get<KeyBreak>(lost->body))));
+  const Bytes rotation_bytes = entry_vector("rotation");
+  const auto rotation = decode_entry(rotation_bytes);
+  REQUIRE(rotation.ok());
+  const auto& r = std::get<Rotation>(rotation->body);
+  CHECK_THAT(page.str(), fenced(rotation_message(g.origin, r.old_key, r.new_key)));
+  CHECK_THAT(page.str(), fenced(file_vector("rotation.note")));
   CHECK_THAT(page.str(), fenced(Checkpoint{identity.name, 4, h.root}.text()));
   CHECK_THAT(page.str(), Catch::Contains("`" + hex(view(leaf_hash(entry_vector("message")))) + "`"));
 
@@ -61,6 +67,7 @@ TEST_CASE("the hexdumps in FORMAT.md are the vectors") {
   REQUIRE(dumps.count("message") == 1);
   REQUIRE(dumps.count("frame") == 1);
   REQUIRE(dumps.count("segment-5") == 1);
+  REQUIRE(dumps.count("rotation") == 1);
   REQUIRE(dumps.count("evidence") == 1);
   for (const auto& [name, bytes] : dumps) {
     INFO(name);

@@ -19,6 +19,7 @@ class FakeSource final : public EvidenceSource {
   std::vector<NoteRef> note_refs;
   std::vector<Bytes> note_list;
   std::vector<Finding> finding_list;
+  std::vector<RecordedRotation> rotation_list;
   std::optional<Error> segment_error;
   mutable int reads = 0;
   int changed_at_read = -1;  // the n-th read gives another entry
@@ -29,6 +30,7 @@ class FakeSource final : public EvidenceSource {
   const Bytes& own_anchor() const override { return anchor; }
   const std::vector<SegmentRef>& segments() const override { return refs; }
   const std::vector<NoteRef>& notes() const override { return note_refs; }
+  const std::vector<RecordedRotation>& rotations() const override { return rotation_list; }
   std::uint64_t staged() const override { return 0; }
   Result<SegmentEvidence> segment(std::size_t i) const override {
     if (segment_error) return *segment_error;
@@ -94,7 +96,7 @@ struct Fixture {
     Trust trust;
     trust.anchor = log.anchor();
     trust.policy = &policy;
-    trust.policy_key = &policy.logs[0].key;
+    for (const Policy::Log& one : policy.logs) trust.policy_keys.push_back(one.key);
     return verify_log(source, trust);
   }
 };
@@ -412,5 +414,37 @@ TEST_CASE("a real store verifies, running or not", "[verify]") {
     s.ring.reset();
     fs::remove(s.dir / "store/journal");
     CHECK(s.check().verdict != Verdict::fine);
+  }
+}
+
+TEST_CASE("a store that has released the entry of a rotation still knows of it", "[verify]") {
+  Fixture f;
+  f.log.overlap = false;
+  f.log.add_genesis();
+  const std::uint64_t index = f.log.add_rotation();
+  f.seal();
+  f.log.add_message("two");
+  f.seal();
+  f.source.refs.erase(f.source.refs.begin());
+  f.source.list.erase(f.source.list.begin());
+  f.source.note_refs.erase(f.source.note_refs.begin());
+  f.source.note_list.erase(f.source.note_list.begin());
+  RotationStatement statement{kOrigin, f.log.rotation(*f.log.identity, *f.log.rotated)};
+  SECTION("by what it kept") {
+    f.source.rotation_list = {{index, statement}};
+    const LogReport report = f.check();
+    CHECK(report.verdict == Verdict::unproven);
+    CHECK(report.rotations.size() == 1);
+    CHECK(report.checkpoints == 0);  // entry 0 is not here
+    CHECK(report.receipts_counted == 1);
+  }
+  SECTION("and believes nobody who has not the old key") {
+    statement.rotation.by_old = statement.rotation.by_new;
+    f.source.rotation_list = {{index, statement}};
+    CHECK(tampered(f.check(), "a rotation that this store names: rotates the identity key, but the signature"));
+  }
+  SECTION("nor one that it says is elsewhere") {
+    f.source.rotation_list = {{f.log.range.size(), statement}};
+    CHECK(tampered(f.check(), "has no signature by the identity key"));
   }
 }

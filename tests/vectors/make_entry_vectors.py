@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Writes entry-*.hex: entries, a frame, a segment and a proof's evidence of one small log, by an implementation of
 storage/FORMAT.md that shares nothing with the C++ one. Annotated hex: what follows a '#' is for people. The proof as a
-whole is text: message.tlog-proof. Needs python3-cryptography.
+whole is text: message.tlog-proof; so is the statement of a rotation: rotation.note. Needs python3-cryptography.
 
 Usage: make_entry_vectors.py [FOLDER]    (default: the folder of this file)
 """
@@ -88,10 +88,14 @@ def checkpoint(entries):
     return f"{ORIGIN}\n{len(entries)}\n{b64(root_of([leaf(e) for e in entries]))}\n"
 
 
+def note_line(text, signer):
+    key_id = hashlib.sha256(ORIGIN.encode() + b"\n\x01" + public(signer)).digest()[:4]
+    return f"\u2014 {ORIGIN} {b64(key_id + signer.sign(text.encode()))}\n"
+
+
 def note(entries, signer):
     text = checkpoint(entries)
-    key_id = hashlib.sha256(ORIGIN.encode() + b"\n\x01" + public(signer)).digest()[:4]
-    return f"{text}\n\u2014 {ORIGIN} {b64(key_id + signer.sign(text.encode()))}\n".encode()
+    return f"{text}\n{note_line(text, signer)}".encode()
 
 
 # --- annotated hex ---
@@ -135,6 +139,7 @@ NAMES = {
     3: {16: "code", 17: "details"},
     4: {16: "epoch", 17: "size", 18: "root", 19: "next key", 20: "signature by old", 21: "signature by next"},
     5: {16: "epoch", 17: "size", 18: "root", 19: "next key", 21: "signature by next", 22: "receipted"},
+    6: {16: "old key", 17: "new key", 18: "signature by old", 19: "signature by new"},
     8: {16: "note"},
 }
 
@@ -146,6 +151,18 @@ def common(kind, seconds, connection=0, received=0, boot=1):
     if received:
         m[7] = received
     return m
+
+
+def statement(old, new):
+    """Of a rotation: the note, as it lies in the store and in a proof."""
+    text = f"sealring/rotation/v1\n{ORIGIN}\n{b64(public(old))}\n{b64(public(new))}\n"
+    return (text + "\n" + "".join(note_line(text, k) for k in (old, new))).encode()
+
+
+def rotation(old, new):
+    """What stands in a log, beside the example, where another key becomes its identity."""
+    text = f"sealring/rotation/v1\n{ORIGIN}\n{b64(public(old))}\n{b64(public(new))}\n".encode()
+    return {**common(6, 4), 16: public(old), 17: public(new), 18: old.sign(text), 19: new.sign(text)}
 
 
 def write_proof(folder, write, log, index, signed):
@@ -219,6 +236,10 @@ def main(folder):
     # Beside the log: what would stand in the place of the handover if the key of epoch 0 were lost.
     lost = f"sealring/break/v1\n{ORIGIN}\n0\n4\n{b64(root)}\n{b64(public(epoch1))}\n0\n".encode()
     write_entry("break", {**common(5, 4), 16: 0, 17: 4, 18: root, 19: public(epoch1), 21: epoch1.sign(lost), 22: 0})
+
+    write_entry("rotation", rotation(identity, key(4)))
+    with open(os.path.join(folder, "rotation.note"), "wb") as f:
+        f.write(statement(identity, key(4)))
 
     # Every optional key, extremes, and a kind that version 1 does not know.
     write_entry("full", {0: 1, 1: 1, 2: -2**63, 3: 0, 4: 2**64 - 1, 5: 2**64 - 1, 6: 2**64 - 1, 7: 2**64 - 1,
