@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kIndexDigits = 20;
 constexpr std::size_t kMaxSegmentFileBytes = kMaxSegmentBytes + (1u << 20);  // with header and note
 constexpr char kSegments[] = "segments", kReceipts[] = "receipts", kPending[] = "pending", kStaging[] = "staging",
-               kEvidence[] = "evidence", kIndex[] = "index";
+               kEvidence[] = "evidence", kIndex[] = "index", kKeys[] = "keys";
 constexpr char kSegmentSuffix[] = ".seg", kNoteSuffix[] = ".note", kPartSuffix[] = ".part", kIndexSuffix[] = ".idx",
                kBreakSuffix[] = ".break";
 
@@ -151,7 +151,7 @@ std::string LogArchive::path(const char* folder, const std::string& name) const 
 }
 
 Status LogArchive::prepare() {
-  for (const char* folder : {kSegments, kReceipts, kPending, kStaging, kEvidence, kIndex})
+  for (const char* folder : {kSegments, kReceipts, kPending, kStaging, kEvidence, kIndex, kKeys})
     SEALRING_TRY(make_directories(path(folder, "")));
   SEALRING_TRY(clean(kSegments, {kSegmentSuffix}));
   SEALRING_TRY(clean(kReceipts, {kNoteSuffix}));
@@ -159,13 +159,14 @@ Status LogArchive::prepare() {
   SEALRING_TRY(clean(kStaging, {kPartSuffix}));
   SEALRING_TRY(clean(kEvidence, {kNoteSuffix, kBreakSuffix}));
   SEALRING_TRY(clean(kIndex, {kIndexSuffix}));
+  SEALRING_TRY(clean(kKeys, {kNoteSuffix}));
   Result<std::vector<std::string>> names = list_directory(directory_);
   if (!names.ok()) return std::move(names).error();
   for (const std::string& name : *names)
     if (is_temporary(name)) remove_leftover(directory_ + "/" + name);
   // What an earlier run renamed may not be on disk yet: it may have died, or failed, before the folder was synced. From
   // here on it is taken for durable, and receipts are signed on it.
-  for (const char* folder : {kSegments, kReceipts, kPending, kStaging, kEvidence, kIndex})
+  for (const char* folder : {kSegments, kReceipts, kPending, kStaging, kEvidence, kIndex, kKeys})
     SEALRING_TRY(sync_directory(path(folder, "")));
   return sync_directory(directory_);
 }
@@ -252,6 +253,14 @@ Result<Bytes> LogArchive::receipt(std::uint64_t size) const {
 }
 Status LogArchive::put_receipt(std::uint64_t size, ByteView note) {
   return create_once(path(kReceipts, ""), path(kReceipts, receipt_file_name(size)), note);
+}
+
+Result<std::vector<std::uint64_t>> LogArchive::key_notes() const { return list_sizes(path(kKeys, "")); }
+Result<Bytes> LogArchive::key_note(std::uint64_t size) const {
+  return read_file(path(kKeys, receipt_file_name(size)), kMaxNoteBytes);
+}
+Status LogArchive::put_key_note(std::uint64_t size, ByteView note) {
+  return create_once(path(kKeys, ""), path(kKeys, receipt_file_name(size)), note);
 }
 
 Result<Bytes> LogArchive::witness() const { return read_file(directory_ + "/witness", kMaxNoteBytes); }

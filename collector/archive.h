@@ -11,6 +11,7 @@
 //         staging/<start>-<end>.part       sha256(entries) || entries; removed when a segment covers it
 //         evidence/<size>-<16 hex>.note    checkpoints that contradict each other
 //         evidence/<index>.break           the break entry of that index, byte by byte
+//         keys/<size>.note                 0444: the first checkpoint by each identity key after the first
 //         index/<start>-<end>.idx          made from the segment, see segment_index.h
 //
 // A file is written under a temporary name and renamed, so a file with a proper name is whole. What a kill leaves under
@@ -79,6 +80,10 @@ class LogArchive {
   Result<Bytes> pending(std::uint64_t size) const;
   Status put_pending(std::uint64_t size, ByteView note);
   void remove_pending(std::uint64_t size);  // what stays behind is removed at the next start
+
+  Result<std::vector<std::uint64_t>> key_notes() const;  // sizes, ascending
+  Result<Bytes> key_note(std::uint64_t size) const;
+  Status put_key_note(std::uint64_t size, ByteView note);
 
   Result<std::vector<EntryRange>> parts() const;  // by start
   // Bundle-encoded entries. reject: the bytes are not those that were written.

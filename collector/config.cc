@@ -103,13 +103,19 @@ Result<std::vector<LogIdentity>> trusted_logs(const CollectorConfig& config, con
     if (log.key.type != KeyType::ed25519)
       return reject_error("the key of log " + log.key.name + " is not of type ed25519");
     SEALRING_TRY(check_origin(log.key.name));
-    logs.push_back({log.key, std::nullopt, ""});
+    const auto known =
+        std::find_if(logs.begin(), logs.end(), [&](const LogIdentity& one) { return one.key.name == log.key.name; });
+    if (known != logs.end())
+      known->later.push_back(log.key);
+    else
+      logs.push_back({log.key, std::nullopt, ""});
   }
   for (const CollectorConfig::Gateway& gateway : config.gateways) {
     auto log =
         std::find_if(logs.begin(), logs.end(), [&](const LogIdentity& one) { return one.key == gateway.anchor.key; });
     if (log == logs.end())
-      return reject_error("the [[gateway]] with anchor " + gateway.anchor.key.encode() + " is not a log of the policy");
+      return reject_error("the [[gateway]] with anchor " + gateway.anchor.key.encode() +
+                          " is not a log of the policy, by its first `log` line of that origin");
     log->genesis = gateway.anchor.genesis;
     log->tls_uri = gateway.tls_uri;
   }

@@ -25,7 +25,8 @@ const std::vector<ConfigKey>& collector_config_keys() {
       {"", "archive", "folder", Value::required, "\"/var/lib/sealring-collector/archive\"", "", kRestart,
        "the segments, receipts and all state; made when it is not there"},
       {"", "policy", "file", Value::required, "\"policy\"", "", kRestart,
-       "which logs are trusted: a C2SP tlog-policy, of which only the `log` lines count"},
+       "which logs are trusted: a C2SP tlog-policy, of which only the `log` lines count; several of one origin are its "
+       "identity keys in the order of their rotations"},
       {"", "witness_key", "file", Value::required, "\"witness.key\"", "", kRestart,
        "signs \"the log extends what I have seen\"; mode 0600, from `sealring key generate FILE NAME --cosigner`"},
       {"", "mirror_key", "file", Value::required, "\"mirror.key\"", "", kRestart,

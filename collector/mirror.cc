@@ -96,7 +96,7 @@ Status Mirror::load_receipt() {
                        ", but the segments end at " + std::to_string(archived()));
   if (archived() == 0) return {};
   if (sizes.empty() || sizes.back() != archived()) {
-    diag(DiagLevel::notice, log_.name + ": making the receipt for size " + std::to_string(archived()) +
+    diag(DiagLevel::notice, log_.front().name + ": making the receipt for size " + std::to_string(archived()) +
                                 ", which an earlier run did not come to");
     return make_receipt();
   }
@@ -147,7 +147,7 @@ Status Mirror::load_parts() {
     Status split =
         !bytes.ok() ? Status(bytes.error()) : for_each_entry(*bytes, useful ? range : EntryRange{}, [](auto...) {});
     if (!useful || !split.ok()) {
-      diag(DiagLevel::notice, log_.name + ": removing staged entries " + words(range) +
+      diag(DiagLevel::notice, log_.front().name + ": removing staged entries " + words(range) +
                                   (split.ok() ? ": not needed" : ": " + split.error().message));
       archive_.remove_part(range);
       continue;
@@ -175,6 +175,11 @@ Status Mirror::pin_genesis(const Hash& genesis) {
 const SignedCheckpoint* Mirror::latest() const {
   if (!pending_.empty()) return &pending_.rbegin()->second;
   return archived() == 0 ? nullptr : &head_;
+}
+
+void Mirror::for_each_known(const std::function<void(const SignedCheckpoint&)>& visit) const {
+  if (archived() > 0) visit(head_);
+  for (const auto& [size, checkpoint] : pending_) visit(checkpoint);
 }
 
 Result<std::optional<SignedCheckpoint>> Mirror::find(std::uint64_t size) const {
@@ -274,13 +279,13 @@ std::optional<HttpResponse> Mirror::take_package(const EntryPackage& package, st
   for (ByteView entry : package.entries) leaves.push_back(leaf_hash(entry));
   if (range.start == 0 && genesis_ && leaves.front() != *genesis_) {
     refusals_.report(DiagLevel::warning,
-                     log_.name + ": refused an upload whose entry 0 is not the one that was pinned");
+                     log_.front().name + ": refused an upload whose entry 0 is not the one that was pinned");
     return sentence(422, "Entry 0 has the hash " + hex(view(leaves.front())) + ", but the anchor pinned here says " +
                              hex(view(*genesis_)) + ": this is another history.");
   }
   Status proven = verify_subtree(range.aligned, range.end, end.size, package.proof, root_of(leaves), end.root);
   if (!proven.ok()) {
-    refusals_.report(DiagLevel::warning, log_.name + ": refused entries " + words({range.start, range.end}) +
+    refusals_.report(DiagLevel::warning, log_.front().name + ": refused entries " + words({range.start, range.end}) +
                                              ", which are not in the pending checkpoint of size " +
                                              std::to_string(end.size));
     return sentence(422, "The entries " + words({range.start, range.end}) +
@@ -363,7 +368,7 @@ Status Mirror::look_for_break(const EntryRange& range, ByteView last_entry) {
   const Result<bool> fresh = archive_.put_break(range.end - 1, last_entry);
   if (!fresh && fresh.error().kind != ErrorKind::full) return retry_error(fresh.error().message);
   if (fresh && !*fresh) return {};
-  diag(DiagLevel::warning, log_.name + ": BREAK: entry " + std::to_string(range.end - 1) +
+  diag(DiagLevel::warning, log_.front().name + ": BREAK: entry " + std::to_string(range.end - 1) +
                                " says that the key of epoch " + std::to_string(lost->epoch) + " was lost; entries " +
                                words({range.start, range.end - 1}) + " rest on the identity key alone, for ever; " +
                                (fresh ? "it is kept in " + archive_.directory() + "/evidence" : fresh.error().message));
@@ -450,7 +455,8 @@ Result<std::vector<Hash>> Mirror::stored_leaves(std::uint64_t start, std::uint64
 }
 
 void Mirror::drop_staging(const std::string& why) {
-  diag(DiagLevel::error, log_.name + ": dropping the staged entries " + words({archived(), next_}) + ": " + why);
+  diag(DiagLevel::error,
+       log_.front().name + ": dropping the staged entries " + words({archived(), next_}) + ": " + why);
   for (const Part& part : parts_) archive_.remove_part(part.range);
   parts_.clear();
   next_ = archived();

@@ -26,6 +26,7 @@
 // One thread at a time (OriginLog locks).
 #pragma once
 
+#include <functional>
 #include <map>
 
 #include "collector/answer.h"
@@ -39,7 +40,7 @@ namespace sealring {
 class Mirror {
  public:
   // All four must outlive the mirror. `witness`: whose lines receipts carry besides.
-  Mirror(LogArchive& archive, const VerifierKey& log, const Cosigner& witness, Cosigner& cosigner)
+  Mirror(LogArchive& archive, const LogKeys& log, const Cosigner& witness, Cosigner& cosigner)
       : archive_(archive), log_(log), witness_(witness), cosigner_(cosigner), tiles_(archive) {}
   // fatal: the directory contradicts itself, in words that name the file.
   Status load();
@@ -56,6 +57,8 @@ class Mirror {
 
   // The checkpoint that a new one must extend: the highest pending one, else the archived one; nullptr: size 0.
   const SignedCheckpoint* latest() const;
+  // The archived one and the pending ones.
+  void for_each_known(const std::function<void(const SignedCheckpoint&)>& visit) const;
   // A checkpoint of exactly `size` that was ever accepted and is still known.
   Result<std::optional<SignedCheckpoint>> find(std::uint64_t size) const;
   // `checkpoint` extends latest(), or is it. `witness`: the witness' line of it, verified, if there is one. Durable
@@ -98,7 +101,7 @@ class Mirror {
   void drop_staging(const std::string& why);
 
   LogArchive& archive_;
-  const VerifierKey& log_;
+  const LogKeys& log_;
   const Cosigner& witness_;
   Cosigner& cosigner_;
   std::optional<Hash> genesis_;

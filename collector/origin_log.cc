@@ -1,12 +1,22 @@
 #include "collector/origin_log.h"
 
+#include <algorithm>
+
 namespace sealring {
+
+LogKeys LogIdentity::keys() const {
+  LogKeys out = {key};
+  out.insert(out.end(), later.begin(), later.end());
+  return out;
+}
 
 OriginLog::OriginLog(const std::string& archive, LogIdentity identity, Cosigner& witness, Cosigner& mirror)
     : identity_(std::move(identity)),
+      keys_(identity_.keys()),
+      key_since_(keys_.size(), UINT64_MAX),
       archive_(archive, identity_.key.name),
       witness_(witness),
-      mirror_(archive_, identity_.key, witness, mirror) {}
+      mirror_(archive_, keys_, witness, mirror) {}
 
 Result<std::unique_ptr<OriginLog>> OriginLog::open(const std::string& archive, LogIdentity identity, Cosigner& witness,
                                                    Cosigner& mirror) {
@@ -21,6 +31,7 @@ Status OriginLog::load() {
   SEALRING_TRY(mirror_.load());
   SEALRING_TRY(load_anchor());
   SEALRING_TRY(load_witness());
+  SEALRING_TRY(load_keys());
   return mirror_.load_receipt();  // may have to sign one: only once the anchor was compared
 }
 
@@ -47,7 +58,7 @@ Status OriginLog::load_witness() {
   if (!stored.ok() && stored.error().kind == ErrorKind::missing) return {};
   if (!stored.ok()) return std::move(stored).error();
   std::string context = archive_.directory() + "/witness";
-  Result<SignedCheckpoint> checkpoint = read_checkpoint(*stored, identity_.key);
+  Result<SignedCheckpoint> checkpoint = read_checkpoint(*stored, keys_);
   if (!checkpoint.ok()) return std::move(checkpoint).error().in(context);
   Result<NoteSignature> line = witness_.find_line(*Note::parse(*stored));
   if (!line.ok()) return std::move(line).error().in(context);
@@ -57,11 +68,54 @@ Status OriginLog::load_witness() {
   return {};
 }
 
+// What this or an earlier policy let in: all that is still here may show a later key.
+Status OriginLog::load_keys() {
+  SEALRING_ASSIGN(const std::vector<std::uint64_t> sizes, archive_.key_notes());
+  for (std::uint64_t size : sizes) {
+    std::string context = archive_.directory() + ": first checkpoint by a later key, of size " + std::to_string(size);
+    SEALRING_ASSIGN(const Bytes bytes, archive_.key_note(size));
+    Result<SignedCheckpoint> checkpoint = read_checkpoint(bytes, keys_);
+    if (!checkpoint.ok()) return std::move(checkpoint).error().in(context);
+    if (checkpoint->checkpoint.size != size) return fatal_error(context + " is of another size");
+    take_key(*checkpoint);
+  }
+  if (witnessed_) take_key(*witnessed_);
+  mirror_.for_each_known([this](const SignedCheckpoint& known) { take_key(known); });
+  return {};
+}
+
+void OriginLog::take_key(const SignedCheckpoint& checkpoint) {
+  for (std::size_t i = 0; i <= checkpoint.key; ++i) key_since_[i] = std::min(key_since_[i], checkpoint.checkpoint.size);
+}
+
+// Durable before the checkpoint is answered.
+Status OriginLog::keep_key(const SignedCheckpoint& checkpoint) {
+  if (checkpoint.key > 0 && checkpoint.checkpoint.size < key_since_[checkpoint.key])
+    SEALRING_TRY(archive_.put_key_note(checkpoint.checkpoint.size, checkpoint.note.encode()));
+  take_key(checkpoint);
+  return {};
+}
+
+std::optional<HttpResponse> OriginLog::refuse_former_key(const SignedCheckpoint& checkpoint) {
+  const std::uint64_t size = checkpoint.checkpoint.size;
+  for (std::size_t later = keys_.size(); --later > checkpoint.key;) {
+    if (key_since_[later] >= size) continue;
+    const std::string words = "size " + std::to_string(size) + " is signed by the key " +
+                              keys_[checkpoint.key].encode() + ", but from size " + std::to_string(key_since_[later]) +
+                              " on the log has another one, " + keys_[later].encode();
+    former_.report(DiagLevel::warning, identity_.key.name + ": refused a checkpoint: " + words);
+    return sentence(403, "The checkpoint of " + words + ".");
+  }
+  return std::nullopt;
+}
+
 Result<HttpResponse> OriginLog::witness_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint) {
   std::lock_guard<std::mutex> lock(mutex_);
+  if (auto former = refuse_former_key(checkpoint)) return *former;
   SEALRING_ASSIGN(std::optional<HttpResponse> refusal,
                   refuse(request, checkpoint, witnessed_ ? &*witnessed_ : nullptr));
   if (refusal) return *refusal;
+  SEALRING_TRY(keep_key(checkpoint));
   SEALRING_ASSIGN(NoteSignature line, witness_.sign(checkpoint.note));
   Note note = checkpoint.note;
   note.signatures.push_back(line);
@@ -76,8 +130,10 @@ Result<HttpResponse> OriginLog::witness_checkpoint(const AddCheckpoint& request,
 
 Result<HttpResponse> OriginLog::mirror_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint) {
   std::lock_guard<std::mutex> lock(mutex_);
+  if (auto former = refuse_former_key(checkpoint)) return *former;
   SEALRING_ASSIGN(std::optional<HttpResponse> refusal, refuse(request, checkpoint, mirror_.latest()));
   if (refusal) return *refusal;
+  SEALRING_TRY(keep_key(checkpoint));
   // What the witness has cosigned already, in the client's words: it may be further ahead by now.
   std::optional<NoteSignature> line;
   if (Result<Note> note = Note::parse(request.checkpoint); note.ok())

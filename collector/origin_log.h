@@ -7,6 +7,10 @@
 // with another root, or no proof that it extends the latest one. It is refused, and both sides are kept in evidence/.
 // Witness and mirror have each their own latest checkpoint; equal sizes are compared across the two.
 //
+// A log's identity key can be rotated. Which key it has from which size on, the log says by signing: once a checkpoint
+// of some size came with a later key, a larger one without that key, or a later one still, is refused. The first
+// checkpoint of each later key is kept in keys/, before the answer goes out.
+//
 // Any thread.
 #pragma once
 
@@ -16,9 +20,12 @@ namespace sealring {
 
 // What the operator says about a log.
 struct LogIdentity {
-  VerifierKey key;              // its name is the origin
+  VerifierKey key;              // its name is the origin; the one that the anchor has
   std::optional<Hash> genesis;  // the anchor's second half
   std::string tls_uri;          // SAN URI that the client's certificate must have; empty: any certificate
+  LogKeys later = {};           // those that it was or may be rotated to, in order
+
+  LogKeys keys() const;
 };
 
 class OriginLog {
@@ -45,6 +52,10 @@ class OriginLog {
   Status load();
   Status load_anchor();
   Status load_witness();
+  Status load_keys();
+  void take_key(const SignedCheckpoint& checkpoint);
+  Status keep_key(const SignedCheckpoint& checkpoint);
+  std::optional<HttpResponse> refuse_former_key(const SignedCheckpoint& checkpoint);
   Result<std::optional<HttpResponse>> refuse(const AddCheckpoint& request, const SignedCheckpoint& checkpoint,
                                              const SignedCheckpoint* latest);
   Result<std::optional<SignedCheckpoint>> find_fork(const SignedCheckpoint& checkpoint) const;
@@ -55,12 +66,15 @@ class OriginLog {
 
   std::mutex mutex_;
   LogIdentity identity_;
+  const LogKeys keys_;
+  std::vector<std::uint64_t>
+      key_since_;  // of each key: the smallest size that it, or a later one, is known to have signed
   LogArchive archive_;
   Cosigner& witness_;
   Mirror mirror_;
   std::optional<SignedCheckpoint> witnessed_;
   Bytes witness_note_;
-  LimitedDiag forks_, evidence_;
+  LimitedDiag forks_, evidence_, former_;
 
   mutable std::mutex published_mutex_;
   Bytes published_witness_, published_mirror_;

@@ -1,5 +1,7 @@
 #include "collector/signed_checkpoint.h"
 
+#include <algorithm>
+
 namespace sealring {
 
 namespace {
@@ -14,25 +16,34 @@ const NoteSignature* line_of(const Note& note, const VerifierKey& key) {
 
 }  // namespace
 
-Result<SignedCheckpoint> accept_checkpoint(const Note& note, const Checkpoint& checkpoint, const VerifierKey& log) {
-  switch (check_note_signature(note, log)) {
-    case SignatureState::absent:
-      return reject_error("the checkpoint has no signature of " + log.encode());
-    case SignatureState::invalid:
-      return reject_error("the checkpoint's signature of " + log.encode() + " is wrong");
-    case SignatureState::valid:
-      break;
+Result<SignedCheckpoint> accept_checkpoint(const Note& note, const Checkpoint& checkpoint, const LogKeys& log) {
+  SignedCheckpoint out{checkpoint, Note{note.text, {}}, 0};
+  for (std::size_t i = 0; i < log.size(); ++i) {
+    const SignatureState state = check_note_signature(note, log[i]);
+    if (state == SignatureState::invalid)
+      return reject_error("the checkpoint's signature of " + log[i].encode() + " is wrong");
+    if (state == SignatureState::absent) continue;
+    out.note.signatures.push_back(*line_of(note, log[i]));
+    out.key = i;
   }
-  return SignedCheckpoint{checkpoint, Note{note.text, {*line_of(note, log)}}};
+  if (out.note.signatures.empty())
+    return reject_error("the checkpoint has no signature of " + log.front().encode() +
+                        (log.size() > 1 ? " nor of a key that it was rotated to" : ""));
+  const auto unknown = std::find_if(note.signatures.begin(), note.signatures.end(), [&](const NoteSignature& line) {
+    const auto is_its = [&](const VerifierKey& key) { return key.id() == line.key_id; };
+    return line.name == log.front().name && line.signature.size() == 64 && std::none_of(log.begin(), log.end(), is_its);
+  });
+  if (unknown != note.signatures.end()) out.note.signatures.push_back(*unknown);
+  return out;
 }
 
-Result<SignedCheckpoint> read_checkpoint(ByteView bytes, const VerifierKey& log) {
+Result<SignedCheckpoint> read_checkpoint(ByteView bytes, const LogKeys& log) {
   Result<Note> note = Note::parse(bytes);
   if (!note.ok()) return as_fatal(note.error());
   Result<Checkpoint> checkpoint = Checkpoint::parse(note->text);
   if (!checkpoint.ok()) return as_fatal(checkpoint.error());
-  if (checkpoint->origin != log.name)
-    return fatal_error("a checkpoint of " + quoted(checkpoint->origin) + " instead of " + quoted(log.name));
+  if (checkpoint->origin != log.front().name)
+    return fatal_error("a checkpoint of " + quoted(checkpoint->origin) + " instead of " + quoted(log.front().name));
   Result<SignedCheckpoint> accepted = accept_checkpoint(*note, *checkpoint, log);
   if (!accepted.ok()) return as_fatal(accepted.error());
   return accepted;

@@ -10,17 +10,22 @@
 
 namespace sealring {
 
-// A checkpoint whose log line was verified. The note holds that line and no other: what a stranger appended is not
-// carried on.
+// The identity keys of one log, under one name: the first one, and those that it was or may be rotated to, in order.
+using LogKeys = std::vector<VerifierKey>;
+
+// A checkpoint of which a line by one of the log's keys was verified. The note holds the lines under the log's own name
+// and no other: what a stranger appended is not carried on. A line of a key that is not ours to verify is, one at most:
+// in the overlap of a rotation whoever has the new key needs it.
 struct SignedCheckpoint {
   Checkpoint checkpoint;
   Note note;
+  std::size_t key = 0;  // the last of the log's keys that signed
 };
 
-// `note` must have a valid line of `log`. Otherwise reject.
-Result<SignedCheckpoint> accept_checkpoint(const Note& note, const Checkpoint& checkpoint, const VerifierKey& log);
+// `note` must have a valid line of one of the keys, and none that is invalid. Otherwise reject.
+Result<SignedCheckpoint> accept_checkpoint(const Note& note, const Checkpoint& checkpoint, const LogKeys& log);
 // The same from bytes that this collector has written: what is wrong with them is damage, so errors are fatal.
-Result<SignedCheckpoint> read_checkpoint(ByteView bytes, const VerifierKey& log);
+Result<SignedCheckpoint> read_checkpoint(ByteView bytes, const LogKeys& log);
 
 // A cosigning key with its name. Any thread.
 class Cosigner {

@@ -61,9 +61,10 @@ inline std::unique_ptr<SoftwareSigner> signer(char fill) {
 class FakeLog {
  public:
   explicit FakeLog(std::string origin = "example.com/gw-1", char seed = 'i')
-      : origin_(std::move(origin)), signer_(signer(seed)) {}
+      : by(1, seed), origin_(std::move(origin)), signer_(signer(seed)) {}
 
-  VerifierKey key() const { return {origin_, KeyType::ed25519, signer_->public_key()}; }
+  VerifierKey key() const { return {origin_, KeyType::ed25519, signer_->public_key()}; }  // the first
+  VerifierKey key_of(char seed) const { return {origin_, KeyType::ed25519, signer(seed)->public_key()}; }
   void grow(std::uint64_t size, const std::string& word = "entry ") {
     while (entries.size() < size) {
       entries.push_back(word + std::to_string(entries.size()) + std::string(entries.size() % 7, '.'));
@@ -77,9 +78,13 @@ class FakeLog {
   }
   Bytes checkpoint(std::uint64_t size) const { return sign({origin_, size, root(size)}); }
   Bytes sign(const Checkpoint& checkpoint) const {
-    Result<Note> note = sign_checkpoint(checkpoint, *signer_);
-    REQUIRE(note.ok());
-    return note->encode();
+    Note note{checkpoint.text(), {}};
+    for (const char seed : by) {
+      const auto line = sign_note_text(note.text, origin_, *signer(seed));
+      REQUIRE(line.ok());
+      note.signatures.push_back(*line);
+    }
+    return note.encode();
   }
   // Any text under the log's own name.
   Bytes sign_text(const std::string& text) const {
@@ -123,6 +128,7 @@ class FakeLog {
     return body;
   }
 
+  std::string by;  // seeds of the keys that sign checkpoints; those of its identity before and after a rotation, say
   std::vector<Bytes> entries;
   std::vector<Hash> leaves;
 

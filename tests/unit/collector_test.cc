@@ -119,6 +119,15 @@ TEST_CASE("config: the policy says which logs, the gateways what else is known o
   CHECK((*logs)[1].tls_uri == "sealring:b");
   CHECK((*logs)[1].genesis.has_value());
   CHECK_FALSE(trusted_logs(*parse(std::string(kConfig) + gateway(anchor_of(c))), *policy).ok());
+  policy = Policy::parse("log " + a.key().encode() + "\nlog " + b.key().encode() + "\nlog " + a.key_of('2').encode() +
+                         "\nquorum none\n");
+  logs = trusted_logs(config, *policy);
+  REQUIRE(logs.ok());
+  REQUIRE(logs->size() == 2);
+  CHECK((*logs)[0].keys() == LogKeys{a.key(), a.key_of('2')});
+  CHECK((*logs)[1].keys() == LogKeys{b.key()});
+  FakeLog second("example.com/a", '2');  // the anchor of a log is that of its first key
+  CHECK_FALSE(trusted_logs(*parse(std::string(kConfig) + gateway(anchor_of(second))), *policy).ok());
   FakeLog impostor("example.com/b", 'x');  // the origin is there, under another key
   CHECK_FALSE(trusted_logs(*parse(std::string(kConfig) + gateway(anchor_of(impostor))), *policy).ok());
 }
