@@ -76,12 +76,18 @@ class Check {
   }
 
   void check_identity_key() {
-    auto key = try_identity(config_, credentials_);
-    if (!key) return error("identity key", key.error().message);
-    identity_ = *key;
-    ok("identity key",
-       config_.identity_key + " is " + VerifierKey{config_.origin, KeyType::ed25519, *identity_}.encode());
+    identity_ = try_key("identity key", config_.identity_key);
+    if (!config_.previous_identity_key.empty())
+      previous_ = try_key("previous identity key", config_.previous_identity_key);
   }
+
+  std::optional<PublicKey> try_key(const std::string& subject, const std::string& place) {
+    auto key = try_identity(place, config_.origin, credentials_);
+    if (!key) return error(subject, key.error().message), std::nullopt;
+    ok(subject, place + " is " + vkey(*key));
+    return *key;
+  }
+  std::string vkey(const PublicKey& key) const { return VerifierKey{config_.origin, KeyType::ed25519, key}.encode(); }
 
   void check_broker(const GatewayConfig::Broker& broker) {
     const std::string subject = "broker " + broker.name;
@@ -107,7 +113,9 @@ class Check {
   void check_upstream(const GatewayConfig::Upstream& up) {
     check_tls("upstream", up.ca, up.cert, up.key);
     if (!identity_) return error("policy", "cannot be judged without the identity key");
-    auto policy = load_policy(config_, *identity_);
+    std::vector<PublicKey> keys = {*identity_};
+    if (previous_) keys.push_back(*previous_);
+    auto policy = load_policy(config_, keys);
     if (!policy) return error("policy", policy.error().message);
     ok("policy", up.policy + " has this log, and the mirror " + sealring::quoted(up.mirror));
     ok("upstream", up.url + ", server name " + up.server_name);
@@ -201,7 +209,7 @@ class Check {
       return error("store", config_.store + " is of " + sealring::quoted(state.origin) +
                                 ", the configuration says origin " + sealring::quoted(config_.origin));
     if (Status s = config_.check_ring((*store)->map_bytes()); !s) error("store", s.error().message);
-    check_genesis(**store);
+    check_identity(**store);
     check_tree(**store);
     check_epoch_files((*store)->frames().empty() ? state.last.epoch : (*store)->frames().back().frame.header.epoch);
     ok("store", config_.store + ": " + std::to_string((*store)->size()) + " entries, from " +
@@ -209,14 +217,24 @@ class Check {
                     " large; no daemon answers. `sealring verify` checks every byte");
   }
 
-  void check_genesis(const StoreReader& store) {
-    auto bytes = store.entries(0, 1);
-    if (!bytes || !identity_) return;  // released long ago: the key was checked at every start before
-    auto entry = decode_entry(ByteView(*bytes).substr(2));
-    const auto* genesis = entry ? std::get_if<Genesis>(&entry->body) : nullptr;
-    if (genesis == nullptr) return error("store", config_.store + ": entry 0 is not a genesis entry");
-    if (genesis->identity != *identity_)
-      error("identity key", config_.identity_key + " is not the key that entry 0 of the log names");
+  void check_identity(const StoreReader& store) {
+    const auto log =
+        store_identity(config_.store, config_.origin, [&](std::uint64_t i) { return store.entries(i, 1); });
+    if (!log) return error("store", log.error().message);
+    if (!identity_) return;
+    const bool due = log->pending && log->pending->rotation.new_key == *identity_;
+    if (due)
+      ok("identity key", "the daemon will record the rotation to it at its next start");
+    else if (log->key && *log->key != *identity_)
+      error("identity key", not_the_identity(config_.identity_key, config_.origin, *log).message);
+    else if (log->pending)
+      ok("identity key", "a rotation to " + vkey(log->pending->rotation.new_key) +
+                             " is prepared: it will be recorded when identity_key names that key");
+    const auto before = due                   ? std::optional(log->pending->rotation.old_key)
+                        : log->former.empty() ? std::nullopt
+                                              : std::optional(log->former.back());
+    if (previous_ && before != previous_)
+      error("previous identity key", not_the_previous(config_.previous_identity_key, config_.origin, before).message);
   }
 
   // The tree over what is stored, against the root that the last frame was signed with.
@@ -260,7 +278,7 @@ class Check {
   const std::string credentials_;
   const Clock& clock_;
   GatewayConfig config_;
-  std::optional<PublicKey> identity_;
+  std::optional<PublicKey> identity_, previous_;
   CheckReport report_;
 };
 
@@ -307,15 +325,18 @@ std::string check_json(const CheckReport& report) {
   return json.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-Result<Policy> load_policy(const GatewayConfig& config, const PublicKey& identity) {
+Result<Policy> load_policy(const GatewayConfig& config, const std::vector<PublicKey>& identities) {
   const GatewayConfig::Upstream& up = *config.upstream;
   SEALRING_ASSIGN(const Bytes text, read_file(up.policy));
   auto policy = Policy::parse(text);
   if (!policy) return std::move(policy).error().in(up.policy);
-  const Policy::Log* own = policy->find_log(config.origin);
-  if (own == nullptr || own->key.key != identity)
+  const auto is_own = [&](const Policy::Log& log) {
+    return log.key.name == config.origin &&
+           std::find(identities.begin(), identities.end(), log.key.key) != identities.end();
+  };
+  if (std::none_of(policy->logs.begin(), policy->logs.end(), is_own))
     return reject_error(up.policy + ": has no `log` line with this gateway's own vkey " +
-                        VerifierKey{config.origin, KeyType::ed25519, identity}.encode());
+                        VerifierKey{config.origin, KeyType::ed25519, identities.front()}.encode());
   if (policy->find_witness(up.mirror) == nullptr)
     return reject_error(up.policy + ": has no `witness` line named " + sealring::quoted(up.mirror) +
                         ", which the config names as mirror");

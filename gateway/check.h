@@ -34,7 +34,7 @@ std::string check_json(const CheckReport& report);
 
 // The policy that [upstream] names: with this log's own line and with the mirror. Otherwise reject, with what is
 // missing.
-Result<Policy> load_policy(const GatewayConfig& config, const PublicKey& identity);
+Result<Policy> load_policy(const GatewayConfig& config, const std::vector<PublicKey>& identities);
 
 // The group that socket_group names, by default `sealring` where there is one. None: there is not. reject: no such
 // group.

@@ -228,6 +228,7 @@ void add_key(CLI::App& app, int& code) {
   generate->callback([arguments, &code] { code = run_generate(*arguments); });
   add_key_show(*sub, code);
   add_key_list(*sub, code);
+  add_key_rotate(*sub, code);
 }
 
 }  // namespace sealring

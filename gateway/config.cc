@@ -209,14 +209,13 @@ std::map<std::string, std::string> named_settings(const TomlTable& root,
 }
 
 // A file, a credential, or a key on a token; whether that is there is not asked here.
-std::string read_identity_key(TomlTable& root, const std::string& fallback) {
-  std::string text = root.string("identity_key", fallback);
-  if (!is_pkcs11_uri(text)) text = secret_source(root, "identity_key", fallback);
-  if (text.empty()) root.fail("identity_key", "must not be empty");
+std::string read_identity_key(TomlTable& root, const char* key, const std::string& fallback) {
+  std::string text = root.string(key, fallback);
+  if (!is_pkcs11_uri(text)) text = secret_source(root, key, fallback);
   if (!is_pkcs11_uri(text)) return text;
   const Result<Pkcs11Uri> uri = Pkcs11Uri::parse(text);
   const Status usable = uri ? uri->check_names_key() : Status(uri.error());
-  if (!usable) root.fail("identity_key", usable.error().message);
+  if (!usable) root.fail(key, usable.error().message);
   return text;
 }
 
@@ -227,7 +226,9 @@ Result<GatewayConfig> read(TomlTable root) {
     if (Status status = check_origin(config.origin); !status) root.fail("origin", status.error().message);
   config.store = root.path("store", config.store);
   if (config.store.empty()) root.fail("store", "must not be empty");
-  config.identity_key = read_identity_key(root, config.identity_key);
+  config.identity_key = read_identity_key(root, "identity_key", config.identity_key);
+  if (config.identity_key.empty()) root.fail("identity_key", "must not be empty");
+  config.previous_identity_key = read_identity_key(root, "previous_identity_key", "");
   config.socket = root.path("socket", config.socket);
   config.socket_group = root.string("socket_group", "");
   config.diag_level = diag_level(root.choice("diag_level", "info", {"error", "warning", "notice", "info", "debug"}));

@@ -16,6 +16,7 @@ struct GatewayConfig {
   std::string origin;
   std::string store = "/var/lib/sealring/store";
   std::string identity_key = "/var/lib/sealring/identity.key";
+  std::string previous_identity_key;          // empty: none
   std::string socket = "/run/sealring/sock";  // empty: none
   std::string socket_group;                   // empty: `sealring` where that group exists
   DiagLevel diag_level = DiagLevel::info;

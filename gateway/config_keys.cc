@@ -35,6 +35,8 @@ constexpr ConfigKey kKeys[] = {
     {"", "identity_key", "file", Value::fallback, "\"/var/lib/sealring/identity.key\"", "", kRestart,
      "signs sealed segments; whoever has it can speak for this gateway; or \"credential:NAME\" of the service "
      "manager, or \"pkcs11:...\", a key on a token"},
+    {"", "previous_identity_key", "file", Value::optional, "\"identity-1.key\"", "", kRestart,
+     "after a rotation: the key before it, which signs beside identity_key as long as it is named here"},
     {"", "socket", "file", Value::fallback, "\"/run/sealring/sock\"", "", kRestart,
      "where the commands ask the daemon; \"\": nowhere"},
     {"", "socket_group", "string", Value::fallback, "\"\"", "", kRestart,

@@ -46,7 +46,7 @@ Result<std::unique_ptr<SocketServer>> listen(const GatewayConfig& config, const 
 
 // The store, and the key that it is signed with; or why not, said.
 std::optional<DaemonExit> open_store(const GatewayConfig& config, const std::string& credentials,
-                                     std::unique_ptr<Ring>& ring, std::unique_ptr<Signer>& identity) {
+                                     std::unique_ptr<Ring>& ring, GatewayIdentity& identity) {
   auto opened = Ring::open({config.store});
   if (!opened) return refuse_store(opened.error());
   ring = std::move(opened).value();
@@ -54,6 +54,9 @@ std::optional<DaemonExit> open_store(const GatewayConfig& config, const std::str
     return refuse(DaemonExit::config, reject_error("config says origin " + quoted(config.origin) + ", the store in " +
                                                    config.store + " is of " + quoted(ring->origin())));
   if (Status s = config.check_ring(ring->usage().map_bytes); !s.ok()) return refuse(DaemonExit::config, s.error());
+  const auto entry = [&ring](std::uint64_t index) { return ring->entries(index, 1); };
+  if (Status s = finish_rotation(config.store, config.origin, ring->size(), entry); !s.ok())
+    return refuse(DaemonExit::system, s.error());
   auto key = load_identity(config, credentials, *ring);
   if (!key) return refuse(key.error().kind == ErrorKind::fatal ? DaemonExit::damaged : DaemonExit::config, key.error());
   identity = std::move(key).value();
@@ -79,6 +82,26 @@ SocketServer::Services reading_services(const LogView& log, const RecordIndex& i
   services.index = &index;
   services.bell = &bell;
   return services;
+}
+
+IdentitySigners signers_of(const GatewayIdentity& identity) {
+  IdentitySigners signers(*identity.current);
+  signers.previous = identity.previous.get();
+  signers.since = identity.rotation ? IdentitySigners::kNotYet : identity.since;
+  return signers;
+}
+
+void set_rotation(Recorder& recorder, const GatewayConfig& config, const RotationStatement& statement) {
+  recorder.set_rotation(statement.rotation, [&config, &statement](std::uint64_t index) -> Status {
+    SEALRING_TRY(put_recorded_rotation(config.store, index, statement));
+    diag(DiagLevel::notice, "the identity key was rotated at entry " + std::to_string(index) + ", to " +
+                                VerifierKey{config.origin, KeyType::ed25519, statement.rotation.new_key}.encode());
+    return {};
+  });
+}
+
+std::string vkey_of(const GatewayConfig& config, const Signer* key) {
+  return key == nullptr ? "" : VerifierKey{config.origin, KeyType::ed25519, key->public_key()}.encode();
 }
 
 void after_commit(CommitBell& bell, DayCount& day, std::int64_t wall_ns, const Ring& ring) {
@@ -110,17 +133,17 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   set_diag_level(config.diag_level);
   SystemClock clock;
   std::unique_ptr<Ring> ring;
-  std::unique_ptr<Signer> identity;
+  GatewayIdentity identity;
   if (const auto refused = open_store(config, environment.credentials, ring, identity)) return *refused;
 
   RecordQueue queue(config.recorder.queue_bytes);
   EpochKeys epochs(config.store);
-  Recorder recorder(recorder_config(config), *ring, *identity, epochs, clock, queue, broker_names(config));
-  const VerifierKey vkey{config.origin, KeyType::ed25519, identity->public_key()};
-  const auto rollback = environment.assume_current ? std::nullopt : known_rollback(config.store, vkey, *ring);
+  Recorder recorder(recorder_config(config), *ring, signers_of(identity), epochs, clock, queue, broker_names(config));
+  if (identity.rotation) set_rotation(recorder, config, *identity.rotation);
+  const auto rollback = environment.assume_current ? std::nullopt : known_rollback(config, identity, *ring);
   recorder.hold_signatures(rollback || (config.upstream && !environment.assume_current));
   if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
-  auto uplink = make_uplink(config, identity->public_key(), environment.assume_current, *ring, queue);
+  auto uplink = make_uplink(config, identity, environment.assume_current, *ring, queue);
   if (!uplink) return refuse(DaemonExit::config, uplink.error());
   auto sources = Sources::create(config, queue);
   if (!sources) return refuse(DaemonExit::config, sources.error());
@@ -130,8 +153,9 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   queue.set_on_room([&] { (*sources)->wake(); });
   Forwarder* const forwarder = uplink->forwarder.get();
   connect_uplink(forwarder, recorder, *ring, config.store, rollback);
-  const std::unique_ptr<LogView> log = view_of(*ring);
+  const std::unique_ptr<LogView> log = view_of(*ring, config.store);
   RecordIndex index(*log);
+  const std::string vkey = vkey_of(config, identity.current.get()), former = vkey_of(config, identity.previous.get());
   CommitBell bell;
   DayCount day(clock.now().wall_ns);
   recorder.set_on_commit([&](std::int64_t wall_ns) { after_commit(bell, day, wall_ns, *ring); });
@@ -140,7 +164,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
     SocketServer::Services services = reading_services(*log, index, bell);
     services.status = [&](unsigned clients) {
       return status_json({*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients,
-                          vkey.encode(), day});
+                          vkey, former, day});
     };
     auto listening = listen(config, environment.runtime, std::move(services));
     if (!listening) return refuse(DaemonExit::config, listening.error());

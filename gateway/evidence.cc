@@ -30,19 +30,27 @@ class Reader {
 
 Bytes Evidence::encode() const {
   SEALRING_ASSERT(entry.size() <= kMaxEntryBytes && genesis.size() <= kMaxEntryBytes && genesis_path.size() <= 63);
-  Bytes out(kEvidenceMagic);
+  SEALRING_ASSERT(rotations.size() <= kMaxProofRotations);
+  Bytes out(rotations.empty() ? kEvidenceMagic : kEvidenceMagic2);
   put_u16(out, static_cast<std::uint16_t>(entry.size()));
   out += entry;
   put_u16(out, static_cast<std::uint16_t>(genesis.size()));
   out += genesis;
   out += static_cast<char>(genesis_path.size());
   for (const Hash& hash : genesis_path) out += view(hash);
+  if (rotations.empty()) return out;
+  out += static_cast<char>(rotations.size());
+  for (const Bytes& rotation : rotations) {
+    put_u16(out, static_cast<std::uint16_t>(rotation.size()));
+    out += rotation;
+  }
   return out;
 }
 
 Result<Evidence> Evidence::decode(ByteView bytes) {
-  if (bytes.substr(0, kEvidenceMagic.size()) != kEvidenceMagic)
-    return reject_error("evidence: does not begin with " + quoted("sealring/evidence/v1"));
+  const ByteView magic = bytes.substr(0, kEvidenceMagic.size());
+  if (magic != kEvidenceMagic && magic != kEvidenceMagic2)
+    return reject_error("evidence: does not begin with " + quoted("sealring/evidence/v1") + " or v2");
   Reader reader(bytes.substr(kEvidenceMagic.size()));
   Evidence out;
   SEALRING_ASSIGN(out.entry, reader.sized("the entry"));
@@ -54,6 +62,15 @@ Result<Evidence> Evidence::decode(ByteView bytes) {
   for (unsigned i = 0; i < n; ++i) {
     SEALRING_ASSIGN(const ByteView hash, reader.take(sizeof(Hash), "the path of entry 0"));
     out.genesis_path.push_back(to_array<sizeof(Hash)>(hash));
+  }
+  if (magic == kEvidenceMagic2) {
+    SEALRING_ASSIGN(const ByteView rotations, reader.take(1, "the number of rotations"));
+    const auto r = static_cast<unsigned char>(rotations[0]);
+    if (r == 0) return reject_error("evidence: version 2 without a rotation");
+    for (unsigned i = 0; i < r; ++i) {
+      SEALRING_ASSIGN(Bytes rotation, reader.sized("a rotation"));
+      out.rotations.push_back(std::move(rotation));
+    }
   }
   if (!reader.at_end()) return reject_error("evidence: more bytes than it should have");
   return out;

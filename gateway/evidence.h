@@ -5,6 +5,8 @@
 // found to be in the signed tree.
 #pragma once
 
+#include <vector>
+
 #include "crypto/merkle.h"
 
 namespace sealring {
@@ -13,10 +15,14 @@ struct Evidence {
   Bytes entry;
   Bytes genesis;       // entry 0; empty: not there
   Proof genesis_path;  // its inclusion in the tree of the proof's checkpoint
+  // Statements (rotation.h) of all rotations of the log's identity below the checkpoint's size, in order.
+  std::vector<Bytes> rotations;
 
   Bytes encode() const;
   static Result<Evidence> decode(ByteView bytes);  // strict; reject says at which offset
 };
-constexpr std::string_view kEvidenceMagic = "sealring/evidence/v1\n";
+// The second where there are rotations.
+constexpr std::string_view kEvidenceMagic = "sealring/evidence/v1\n", kEvidenceMagic2 = "sealring/evidence/v2\n";
+constexpr std::size_t kMaxProofRotations = 255;
 
 }  // namespace sealring

@@ -1,18 +1,20 @@
 #include "gateway/head_check.h"
 
+#include <algorithm>
+
 #include "crypto/merkle.h"
 
 namespace sealring {
 
-Result<Head> check_head(ByteView bytes, const VerifierKey& identity, const Ring& ring) {
+Result<Head> check_head(ByteView bytes, const std::vector<VerifierKey>& identity, const Ring& ring) {
   const Result<Note> note = Note::parse(bytes);
   if (!note) return retry_error("is not a signed note: " + note.error().message);
   Result<Checkpoint> checkpoint = Checkpoint::parse(note->text);
   if (!checkpoint) return retry_error("is not a checkpoint: " + checkpoint.error().message);
-  if (checkpoint->origin != identity.name)
+  if (checkpoint->origin != identity.front().name)
     return retry_error("is of the log " + quoted(checkpoint->origin, 255) + ", not of ours");
-  if (check_note_signature(*note, identity) != SignatureState::valid)
-    return retry_error("is not signed by our identity key");
+  const auto by = [&note](const VerifierKey& key) { return check_note_signature(*note, key) == SignatureState::valid; };
+  if (std::none_of(identity.begin(), identity.end(), by)) return retry_error("is not signed by our identity key");
   Head head{std::move(checkpoint).value(), Bytes(bytes), true, false};
   const std::uint64_t size = head.checkpoint.size;
   if (size > ring.size()) {

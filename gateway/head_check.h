@@ -4,7 +4,7 @@
 // signature of our own identity proves that: everything else anybody can say, to make a gateway give up its log.
 #pragma once
 
-#include <optional>
+#include <vector>
 
 #include "crypto/checkpoint.h"
 #include "storage/ring.h"
@@ -18,8 +18,9 @@ struct Head {
   bool contradicts = false;  // our store cannot extend it: beyond our size, or another root
 };
 
-// retry: `bytes` is not a checkpoint of this log by `identity`, and so says nothing; or the store cannot be read.
-Result<Head> check_head(ByteView bytes, const VerifierKey& identity, const Ring& ring);
+// `identity`: the keys of the log, of one name. retry: `bytes` is not a checkpoint of this log by one of them, and so
+// says nothing; or the store cannot be read.
+Result<Head> check_head(ByteView bytes, const std::vector<VerifierKey>& identity, const Ring& ring);
 
 // "size 5000, and this store has 4000 entries": why it contradicts.
 std::string contradiction_words(const Head& head, std::uint64_t size);

@@ -11,16 +11,6 @@
 namespace sealring {
 namespace {
 
-// None: released long ago.
-Result<std::optional<PublicKey>> key_of_genesis(const Ring& ring) {
-  const auto bytes = ring.entries(0, 1);
-  if (!bytes) return std::optional<PublicKey>();
-  SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(*bytes).substr(2)));
-  const auto* genesis = std::get_if<Genesis>(&entry.body);
-  if (genesis == nullptr) return fatal_error("entry 0 of the store is not a genesis entry");
-  return std::optional<PublicKey>(genesis->identity);
-}
-
 // An entry is released only for a receipt, and there is no receipt without a policy.
 std::optional<PublicKey> key_of_policy(const GatewayConfig& config) {
   if (!config.upstream) return std::nullopt;
@@ -31,11 +21,11 @@ std::optional<PublicKey> key_of_policy(const GatewayConfig& config) {
   return own == nullptr ? std::nullopt : std::optional<PublicKey>(own->key.key);
 }
 
-Result<std::unique_ptr<Signer>> load_file(const GatewayConfig& config, const std::string& credentials) {
-  SEALRING_ASSIGN(NamedKey key, load_key_file(config.identity_key, credentials));
-  if (key.name == config.origin) return std::unique_ptr<Signer>(std::move(key.signer));
-  return reject_error(config.identity_key + ": is the key of " + quoted(key.name) + ", the store's origin is " +
-                      quoted(config.origin));
+Result<std::unique_ptr<Signer>> load_file(const std::string& path, const std::string& origin,
+                                          const std::string& credentials) {
+  SEALRING_ASSIGN(NamedKey key, load_key_file(path, credentials));
+  if (key.name == origin) return std::unique_ptr<Signer>(std::move(key.signer));
+  return reject_error(path + ": is the key of " + quoted(key.name) + ", the store's origin is " + quoted(origin));
 }
 
 Result<Pkcs11Uri> key_uri(const std::string& text) {
@@ -44,27 +34,108 @@ Result<Pkcs11Uri> key_uri(const std::string& text) {
   return uri;
 }
 
+std::string vkey(const std::string& origin, const PublicKey& key) {
+  return VerifierKey{origin, KeyType::ed25519, key}.encode();
+}
+
+Result<std::unique_ptr<Signer>> token_signer(const std::string& uri, const PublicKey& key,
+                                             const std::string& credentials) {
+  SEALRING_ASSIGN(Pkcs11Uri parsed, key_uri(uri));
+  return std::unique_ptr<Signer>(std::make_unique<Pkcs11Signer>(Pkcs11Signer::Config{parsed, key, credentials}));
+}
+
+// Which key the token must have. With a statement in the store it may be either of two, and the token says which; when
+// it is away, whoever names a key before it has made the step.
+Result<PublicKey> key_of_token(const GatewayConfig& config, const std::string& credentials, const StoreIdentity& log) {
+  const std::optional<PublicKey> known = log.key ? log.key : key_of_policy(config);
+  if (known && !log.pending) return *known;
+  auto found = token_public_key(config.identity_key, credentials);
+  if (found) return found;
+  if (log.pending && !config.previous_identity_key.empty()) return log.pending->rotation.new_key;
+  if (known) return *known;
+  return std::move(found).error().in(
+      "entry 0 was released and no policy names the log's key, so the token must be there at the start");
+}
+
+Result<std::unique_ptr<Signer>> load_current(const GatewayConfig& config, const std::string& credentials,
+                                             const StoreIdentity& log) {
+  if (!is_pkcs11_uri(config.identity_key)) return load_file(config.identity_key, config.origin, credentials);
+  SEALRING_ASSIGN(const PublicKey key, key_of_token(config, credentials, log));
+  return token_signer(config.identity_key, key, credentials);
+}
+
+// `wanted`: the key before the log's identity; none: there was none.
+Result<std::unique_ptr<Signer>> load_previous(const GatewayConfig& config, const std::string& credentials,
+                                              const std::optional<PublicKey>& wanted) {
+  const std::string& place = config.previous_identity_key;
+  if (place.empty()) return std::unique_ptr<Signer>();
+  if (!wanted) return not_the_previous(place, config.origin, wanted);
+  if (is_pkcs11_uri(place)) return token_signer(place, *wanted, credentials);
+  SEALRING_ASSIGN(auto key, load_file(place, config.origin, credentials));
+  if (key->public_key() != *wanted) return not_the_previous(place, config.origin, wanted);
+  return key;
+}
+
+// What is sealed and not signed must be signed by the key of its size: one that is not named any more would be missing
+// for ever.
+Status check_unsigned(const GatewayIdentity& identity, const StoreIdentity& log, const Ring& ring) {
+  const std::uint64_t covered = identity.rotation && identity.previous ? log.since
+                                : identity.rotation                    ? UINT64_MAX
+                                : identity.previous || log.since == 0  ? 0
+                                                                       : log.since;
+  std::uint64_t count = 0;
+  for (const Segment& segment : ring.segments())
+    count += segment.state == SegmentState::sealed && segment.note.empty() && segment.end <= covered;
+  if (count == 0) return {};
+  if (identity.rotation && identity.previous)
+    return reject_error(std::to_string(count) +
+                        " sealed segments wait for a key two rotations ago: go on with the old "
+                        "identity_key until `sealring status --json` says keys.unsigned 0, then rotate");
+  return reject_error(std::to_string(count) +
+                      " sealed segments wait for the signature of the key before the rotation: set "
+                      "previous_identity_key to it");
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Signer>> load_identity(const GatewayConfig& config, const std::string& credentials,
-                                              const Ring& ring) {
-  SEALRING_ASSIGN(std::optional<PublicKey> wanted, key_of_genesis(ring));
-  if (!is_pkcs11_uri(config.identity_key)) {
-    SEALRING_ASSIGN(std::unique_ptr<Signer> key, load_file(config, credentials));
-    if (wanted && *wanted != key->public_key())
-      return reject_error(config.identity_key + ": is not the key that entry 0 of the log names");
-    return key;
+Error not_the_identity(const std::string& place, const std::string& origin, const StoreIdentity& log) {
+  return reject_error(place + ": is not the identity key of the log, which is " + vkey(origin, *log.key) + " " +
+                      log.words() + "; to go on with another one, prepare it with `sealring key rotate`");
+}
+
+Error not_the_previous(const std::string& place, const std::string& origin, const std::optional<PublicKey>& wanted) {
+  if (!wanted)
+    return reject_error("previous_identity_key = " + place +
+                        ": the log's identity was not rotated, so there is no key before it");
+  return reject_error("previous_identity_key = " + place + ": is not the key before the rotation, " +
+                      vkey(origin, *wanted));
+}
+
+Result<GatewayIdentity> load_identity(const GatewayConfig& config, const std::string& credentials, const Ring& ring) {
+  SEALRING_ASSIGN(const StoreIdentity log, store_identity(config.store, config.origin,
+                                                          [&](std::uint64_t index) { return ring.entries(index, 1); }));
+  GatewayIdentity out;
+  SEALRING_ASSIGN(out.current, load_current(config, credentials, log));
+  const PublicKey& key = out.current->public_key();
+  if (log.pending && log.pending->rotation.new_key == key) {
+    out.rotation = log.pending;
+  } else {
+    if (log.key && *log.key != key) return not_the_identity(config.identity_key, config.origin, log);
+    out.since = log.since;
   }
-  SEALRING_ASSIGN(Pkcs11Uri uri, key_uri(config.identity_key));
-  if (!wanted) wanted = key_of_policy(config);
-  if (!wanted) {
-    auto found = pkcs11_public_key({uri, credentials});
-    if (!found)
-      return std::move(found).error().in(
-          "entry 0 was released and no policy names the log's key, so the token must be there at the start");
-    wanted = *found;
-  }
-  return std::unique_ptr<Signer>(std::make_unique<Pkcs11Signer>(Pkcs11Signer::Config{uri, *wanted, credentials}));
+  const auto before = out.rotation         ? std::optional(out.rotation->rotation.old_key)
+                      : log.former.empty() ? std::nullopt
+                                           : std::optional(log.former.back());
+  SEALRING_ASSIGN(out.previous, load_previous(config, credentials, before));
+  SEALRING_TRY(check_unsigned(out, log, ring));
+  return out;
+}
+
+Result<std::unique_ptr<Signer>> open_key(const std::string& place, const std::string& origin,
+                                         const std::string& credentials) {
+  if (!is_pkcs11_uri(place)) return load_file(place, origin, credentials);
+  SEALRING_ASSIGN(const PublicKey key, token_public_key(place, credentials));
+  return token_signer(place, key, credentials);
 }
 
 Result<PublicKey> token_public_key(const std::string& uri, const std::string& credentials) {
@@ -72,12 +143,12 @@ Result<PublicKey> token_public_key(const std::string& uri, const std::string& cr
   return pkcs11_public_key({parsed, credentials});
 }
 
-Result<PublicKey> try_identity(const GatewayConfig& config, const std::string& credentials) {
-  if (!is_pkcs11_uri(config.identity_key)) {
-    SEALRING_ASSIGN(const auto key, load_file(config, credentials));
+Result<PublicKey> try_identity(const std::string& place, const std::string& origin, const std::string& credentials) {
+  if (!is_pkcs11_uri(place)) {
+    SEALRING_ASSIGN(const auto key, load_file(place, origin, credentials));
     return key->public_key();
   }
-  SEALRING_ASSIGN(const Pkcs11Uri uri, key_uri(config.identity_key));
+  SEALRING_ASSIGN(const Pkcs11Uri uri, key_uri(place));
   SEALRING_ASSIGN(const PublicKey key, pkcs11_public_key({uri, credentials}));
   SEALRING_TRY(Pkcs11Signer({uri, key, credentials}).open());
   return key;

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <fstream>
+#include <set>
 #include <unordered_map>
 
 #include "drivers/file.h"
+#include "gateway/rotation.h"
 #include "gateway/verify_source.h"
 #include "storage/segment_file.h"
 #include "storage/store_reader.h"
@@ -17,7 +19,8 @@ namespace {
 
 class StoreView final : public LogView {
  public:
-  explicit StoreView(std::unique_ptr<StoreReader> reader) : reader_(std::move(reader)) {}
+  StoreView(std::string path, std::unique_ptr<StoreReader> reader)
+      : path_(std::move(path)), reader_(std::move(reader)) {}
   std::string origin() const override { return reader_->state().origin; }
   std::uint64_t first_index() const override { return reader_->first_index(); }
   std::uint64_t size() const override { return reader_->size(); }
@@ -35,8 +38,12 @@ class StoreView final : public LogView {
     if (open.start < open.end) out.push_back(open);
     return out;
   }
+  Result<std::vector<Bytes>> rotations(std::uint64_t size) const override {
+    return rotations_below(path_, origin(), size);
+  }
 
  private:
+  const std::string path_;
   std::unique_ptr<StoreReader> reader_;
 };
 
@@ -54,6 +61,7 @@ class ArchiveView final : public LogView {
   Result<Bytes> entries(std::uint64_t first, std::size_t count) const override;
   Result<Hash> node(int level, std::uint64_t start) const override;
   std::vector<Segment> segments() const override;
+  Result<std::vector<Bytes>> rotations(std::uint64_t size) const override;
 
  private:
   struct Loaded {
@@ -63,6 +71,7 @@ class ArchiveView final : public LogView {
   };
   Error absent(std::uint64_t index) const;
   Status load(std::uint64_t index) const;
+  Result<std::optional<Rotation>> rotation_in(std::uint64_t start, std::uint64_t end, const PublicKey& from) const;
   Result<Hash> small_node(int level, std::uint64_t start) const;
   // From the header of a segment that begins where this subtree is part of its compact range. missing: there is none.
   Result<Hash> node_of_a_header(int level, std::uint64_t start) const;
@@ -209,6 +218,49 @@ std::vector<Segment> ArchiveView::segments() const {
   return out;
 }
 
+Result<std::optional<Rotation>> ArchiveView::rotation_in(std::uint64_t start, std::uint64_t end,
+                                                         const PublicKey& from) const {
+  for (std::uint64_t index = start; index < end; ++index) {
+    SEALRING_ASSIGN(const Bytes bytes, entries(index, 1));
+    const Result<Entry> entry = decode_entry(ByteView(bytes).substr(2));
+    const auto* rotation = entry ? std::get_if<Rotation>(&entry->body) : nullptr;
+    if (rotation != nullptr && rotation->old_key == from) return std::optional(*rotation);
+  }
+  return std::optional<Rotation>();
+}
+
+// A segment that has a rotation in it is the first whose checkpoint has a line of the log's by another key, so only
+// that one is read.
+Result<std::vector<Bytes>> ArchiveView::rotations(std::uint64_t size) const {
+  std::vector<Bytes> out;
+  if (first_index() != 0) return out;
+  SEALRING_ASSIGN(const Bytes bytes, entries(0, 1));
+  SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(bytes).substr(2)));
+  const auto* genesis = std::get_if<Genesis>(&entry.body);
+  if (genesis == nullptr) return out;
+  PublicKey key = genesis->identity;
+  std::set<std::uint32_t> known;
+  for (const Segment& segment : segments()) {
+    if (segment.start >= size) break;
+    known.insert(VerifierKey{origin_, KeyType::ed25519, key}.id());
+    const Result<Note> note = Note::parse(segment.note);
+    if (!note) continue;  // `verify` says why
+    const auto is_new = [&](const NoteSignature& line) {
+      return line.name == origin_ && known.count(line.key_id) == 0;
+    };
+    if (std::none_of(note->signatures.begin(), note->signatures.end(), is_new)) continue;
+    const std::uint64_t end = std::min(segment.end, size);
+    for (std::uint64_t from = segment.start; from < end;) {
+      SEALRING_ASSIGN(const std::optional<Rotation> rotation, rotation_in(from, end, key));
+      if (!rotation) break;
+      out.push_back(RotationStatement{origin_, *rotation}.encode());
+      key = rotation->new_key;
+      known.insert(VerifierKey{origin_, KeyType::ed25519, key}.id());
+    }
+  }
+  return out;
+}
+
 Result<std::unique_ptr<LogView>> open_archive_log(const std::string& folder) {
   SEALRING_ASSIGN(auto source, open_archive_source(folder));
   auto view = std::make_unique<ArchiveView>(std::move(source));
@@ -238,7 +290,7 @@ Result<std::unique_ptr<LogView>> open_log_view(const std::string& path) {
   switch (kind) {
     case PathKind::store: {
       SEALRING_ASSIGN(auto reader, StoreReader::open(path));
-      return std::unique_ptr<LogView>(std::make_unique<StoreView>(std::move(reader)));
+      return std::unique_ptr<LogView>(std::make_unique<StoreView>(path, std::move(reader)));
     }
     case PathKind::archive_log:
       return open_archive_log(path);

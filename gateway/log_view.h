@@ -23,11 +23,13 @@ class LogView {
   // Closed segments that are known, ascending, each with its best note: with the cosigners' lines where there are any.
   // The open one comes last where there is one.
   virtual std::vector<Segment> segments() const = 0;
+  // Statements (rotation.h) of the rotations of the identity whose entries are below `size`, in order.
+  virtual Result<std::vector<Bytes>> rotations(std::uint64_t) const { return std::vector<Bytes>(); }
 };
 
-// A running daemon's; any thread, as Ring's own reading functions. `ring` must outlive it. (log_view_ring.cc, with the
-// recorder's parts.)
-std::unique_ptr<LogView> view_of(const Ring& ring);
+// A running daemon's; any thread, as Ring's own reading functions. `ring`, of the folder `store`, must outlive it.
+// (log_view_ring.cc, with the recorder's parts.)
+std::unique_ptr<LogView> view_of(const Ring& ring, std::string store);
 
 // `path`: a store, an archive with one log, or one log's folder in an archive. One thread at a time; a snapshot of the
 // moment it was opened. missing: nothing of the kind is there; reject: an archive with several logs (they are named),

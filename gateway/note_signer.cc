@@ -11,7 +11,7 @@ constexpr std::size_t kMaxTold = 32;  // reasons of one outage
 
 }  // namespace
 
-NoteSigner::NoteSigner(Signer& identity, std::function<void()> on_news, std::chrono::milliseconds retry_min,
+NoteSigner::NoteSigner(IdentitySigners identity, std::function<void()> on_news, std::chrono::milliseconds retry_min,
                        std::chrono::milliseconds retry_max)
     : identity_(identity), on_news_(std::move(on_news)), retry_min_(retry_min), retry_max_(retry_max), thread_([this] {
         loop();
@@ -22,9 +22,15 @@ NoteSigner::~NoteSigner() {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
   }
-  identity_.stop();
+  identity_.current->stop();
+  if (identity_.previous != nullptr) identity_.previous->stop();
   changed_.notify_all();
   thread_.join();
+}
+
+void NoteSigner::rotated_at(std::uint64_t index) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  identity_.since = index;
 }
 
 void NoteSigner::put(Request request) {
@@ -51,7 +57,22 @@ void NoteSigner::wait(std::chrono::steady_clock::time_point deadline) {
 
 NoteSigner::Stats NoteSigner::stats() const {
   std::lock_guard<std::mutex> lock(mutex_);
-  return {requests_.size(), trouble_, held_};
+  return {requests_.size(), trouble_, held_, identity_.since};
+}
+
+Result<Note> NoteSigner::sign(const Checkpoint& checkpoint, std::uint64_t since) const {
+  Signer* const previous = identity_.previous;
+  if (since != 0 && checkpoint.size <= since) {
+    if (previous != nullptr) return sign_checkpoint(checkpoint, *previous);
+    return retry_error("size " + std::to_string(checkpoint.size) +
+                       " is of before the rotation and needs the key before it: set previous_identity_key to it");
+  }
+  SEALRING_ASSIGN(Note note, sign_checkpoint(checkpoint, *identity_.current));
+  if (previous == nullptr) return note;
+  Result<NoteSignature> line = sign_note_text(note.text, checkpoint.origin, *previous);
+  if (!line) return std::move(line).error().in("previous_identity_key");
+  note.signatures.push_back(std::move(*line));
+  return note;
 }
 
 void NoteSigner::loop() {
@@ -61,8 +82,9 @@ void NoteSigner::loop() {
     changed_.wait(lock, [this] { return stopping_ || (!requests_.empty() && !held_); });
     if (stopping_) return;
     const Request request = requests_.front();
+    const std::uint64_t since = identity_.since;
     lock.unlock();
-    const auto note = sign_checkpoint(request.checkpoint, identity_);
+    const auto note = sign(request.checkpoint, since);
     lock.lock();
     if (stopping_ && !note) return;
     if (held_) continue;

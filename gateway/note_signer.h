@@ -21,6 +21,17 @@
 
 namespace sealring {
 
+// Who signs for the log: its identity and, in the overlap after a rotation, the key before it as well (docs/log.md §3).
+// They must outlive whoever is given them, who alone uses them meanwhile.
+struct IdentitySigners {
+  IdentitySigners(Signer& only) : current(&only) {}  // NOLINT: implicit by design
+  Signer* current;
+  Signer* previous = nullptr;
+  // Index of the entry that made `current` the identity: checkpoints of sizes up to it are signed by `previous` alone.
+  std::uint64_t since = 0;
+  static constexpr std::uint64_t kNotYet = UINT64_MAX;  // it is still to be recorded
+};
+
 class NoteSigner {
  public:
   struct Request {
@@ -32,13 +43,14 @@ class NoteSigner {
     std::uint64_t size = 0;
     Bytes note;
   };
-  // `on_news` is called from the thread when take() has something new. `identity` must outlive this, and is used by
-  // nobody else meanwhile.
-  NoteSigner(Signer& identity, std::function<void()> on_news, std::chrono::milliseconds retry_min = kRetryMin,
+  // `on_news` is called from the thread when take() has something new.
+  NoteSigner(IdentitySigners identity, std::function<void()> on_news, std::chrono::milliseconds retry_min = kRetryMin,
              std::chrono::milliseconds retry_max = kRetryMax);
-  ~NoteSigner();  // waits for no signature: stops the signer
+  ~NoteSigner();  // waits for no signature: stops the signers
   static constexpr std::chrono::milliseconds kRetryMin{1000}, kRetryMax{60000};
 
+  // The entry that makes `current` the identity is in the log now. Any thread.
+  void rotated_at(std::uint64_t index);
   void put(Request request);  // any thread, in ascending order
   // Any thread. A signature under way when it is held is thrown away.
   void hold(bool held);
@@ -55,14 +67,16 @@ class NoteSigner {
     std::uint64_t waiting = 0;  // not signed yet
     std::string trouble;        // why not; empty: it goes well
     bool held = false;
+    std::uint64_t since = 0;  // as in IdentitySigners
   };
   Stats stats() const;  // any thread
 
  private:
   void loop();
+  Result<Note> sign(const Checkpoint& checkpoint, std::uint64_t since) const;
   void report(const Error& error, const Request& request);
 
-  Signer& identity_;
+  IdentitySigners identity_;  // `since`: mutex_
   const std::function<void()> on_news_;
   const std::chrono::milliseconds retry_min_, retry_max_;
   mutable std::mutex mutex_;

@@ -77,6 +77,9 @@ Result<MadeProof> make_proof(const LogView& log, std::uint64_t asked) {
   } else if (first.error().kind != ErrorKind::missing) {
     return std::move(first).error();
   }
+  SEALRING_ASSIGN(evidence.rotations, log.rotations(made.size));
+  if (evidence.rotations.size() > kMaxProofRotations)
+    return reject_error("the log has more rotations than a proof can hold, " + std::to_string(kMaxProofRotations));
   made.proof.extra = evidence.encode();
   return made;
 }

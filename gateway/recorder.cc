@@ -19,7 +19,7 @@ constexpr std::chrono::seconds kLastSignatures{2};  // how long a stop waits for
 
 }  // namespace
 
-Recorder::Recorder(Config config, Ring& ring, Signer& identity, EpochKeys& epochs, const Clock& clock,
+Recorder::Recorder(Config config, Ring& ring, IdentitySigners identity, EpochKeys& epochs, const Clock& clock,
                    RecordQueue& queue, const std::vector<std::string>& brokers)
     : config_(config), ring_(ring), epochs_(epochs), clock_(clock), queue_(queue), notes_(identity, [&queue] {
         queue.poke();
@@ -343,6 +343,21 @@ Status Recorder::record_break() {
   return add_event(EventCode::alarm, {{"alarm", ByteView("key-lost")}, {"epoch", lost.epoch}, {"break", lost.size}});
 }
 
+void Recorder::set_rotation(const Rotation& rotation, std::function<Status(std::uint64_t)> recorded) {
+  rotation_ = rotation;
+  on_rotated_ = std::move(recorded);
+}
+
+// In one frame with the event of the start, so that after a kill it is the last entry, or not there.
+Status Recorder::record_rotation() {
+  const std::uint64_t index = next_index();
+  SEALRING_TRY(add_entry(*rotation_));
+  SEALRING_TRY(commit());
+  SEALRING_TRY(on_rotated_(index));
+  notes_.rotated_at(index);
+  return {};
+}
+
 // --- the loop ---
 
 steady_clock::time_point Recorder::next_deadline() const {
@@ -423,6 +438,7 @@ Status Recorder::run() {
   std::vector<Detail> start = {{"software", ByteView("sealring " SEALRING_VERSION)}};
   if (config_.file_sha256) start.push_back({"config-sha256", *config_.file_sha256});
   SEALRING_TRY(add_event(EventCode::start, std::move(start)));
+  if (rotation_) SEALRING_TRY(record_rotation());
   SEALRING_TRY(commit());
   while (!closed_) {
     RecordQueue::Batch batch = queue_.take(next_deadline());

@@ -43,8 +43,8 @@ class Recorder {
   };
   // All referenced objects must outlive the recorder. `brokers`: the names of the sources, in the order of
   // SourceItem::source; an empty name is left out of the events.
-  Recorder(Config config, Ring& ring, Signer& identity, EpochKeys& epochs, const Clock& clock, RecordQueue& queue,
-           const std::vector<std::string>& brokers = {""});
+  Recorder(Config config, Ring& ring, IdentitySigners identity, EpochKeys& epochs, const Clock& clock,
+           RecordQueue& queue, const std::vector<std::string>& brokers = {""});
   ~Recorder();
 
   // Makes the recorder ready to go on where the log ends: finishes a seal that was cut short, has signed what is closed
@@ -64,6 +64,9 @@ class Recorder {
   // Where acknowledgements go. Before run().
   using Release = std::function<void(std::uint32_t source, std::uint64_t connection, std::uint64_t tag)>;
   void set_release(Release release) { release_ = std::move(release); }
+  // A rotation to `current` of the signers: recorded by run(), after the event of the start. `recorded` is called with
+  // the index of its entry once that is durable, and before anything else is recorded. Before run().
+  void set_rotation(const Rotation& rotation, std::function<Status(std::uint64_t index)> recorded);
   // Called on the recorder's thread when a segment was sealed and signed, or acknowledged.
   void set_on_segments(std::function<void()> on_segments) { on_segments_ = std::move(on_segments); }
   // Called on the recorder's thread after each frame: must cost next to nothing. Before run().
@@ -169,6 +172,7 @@ class Recorder {
   Status seal();
   Status close_and_sign();
   Status record_break();
+  Status record_rotation();
   bool seal_is_due() const;
   Status tick();
   Status check_clock();
@@ -184,6 +188,8 @@ class Recorder {
   std::function<void()> on_segments_;
   std::function<void(std::int64_t)> on_commit_;
   Early early_;
+  std::optional<Rotation> rotation_;
+  std::function<Status(std::uint64_t)> on_rotated_;
 
   std::string origin_;
   CompactRange range_;

@@ -5,6 +5,7 @@
 
 #include "gateway/record_reader.h"
 #include "gateway/render.h"
+#include "gateway/rotation.h"
 #include "storage/store_reader.h"
 
 namespace sealring {
@@ -113,6 +114,13 @@ void more_rows(std::string& out, const Json& json) {
     row(out, "keys",
         "epoch " + plain(at(json, "keys", "epoch")) + ", " + span(at(json, "keys", "epoch_age_s")) + " old; identity " +
             plain(at(json, "keys", "identity")));
+  else if (!at(json, "keys", "identity").is_null())
+    row(out, "keys", "identity " + plain(at(json, "keys", "identity")));
+  const Json since = at(json, "keys", "identity_since"), previous = at(json, "keys", "previous_identity");
+  if (since.is_number_unsigned() && since != 0u)
+    row(out, "",
+        "which was rotated at entry " + plain(since) +
+            (previous.is_string() && previous != "" ? "; beside it signs " + plain(previous) : ""));
   const Json trouble = at(json, "keys", "identity_trouble");
   if (trouble.is_string() && trouble != "")
     row(out, "identity",
@@ -201,6 +209,12 @@ Result<std::string> offline_status_json(const std::string& store_directory) {
   json["size"] = store->size();
   json["segments"] = {{"open_from", store->state().segment_start}, {"sealed", sealed}, {"acknowledged", acknowledged}};
   json["ring"] = {{"map_bytes", store->map_bytes()}, {"first_index", store->first_index()}};
+  const std::string& origin = store->state().origin;
+  const auto read = [&](std::uint64_t index) { return store->entries(index, 1); };
+  SEALRING_ASSIGN(const StoreIdentity identity, store_identity(store_directory, origin, read));
+  if (identity.key)
+    json["keys"] = {{"identity", VerifierKey{origin, KeyType::ed25519, *identity.key}.encode()},
+                    {"identity_since", identity.since}};
   return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 

@@ -81,12 +81,13 @@ std::string upstream_json(const Forwarder* forwarder, const Recorder::Stats& r) 
 std::uint64_t written_bytes(const Ring::Usage& usage) { return usage.journal_bytes + usage.ring_bytes; }
 
 std::string status_json(const StatusParts& parts) {
-  const auto& [ring, recorder, queue, sources, forwarder, clock, index, clients, identity, day] = parts;
+  const auto& [ring, recorder, queue, sources, forwarder, clock, index, clients, identity, previous, day] = parts;
   const Ring::Usage usage = ring.usage();
   const std::vector<Segment> segments = ring.segments();
   const Recorder::Stats r = recorder.stats();
   const ClockReading now = clock.now();
   const DayCount::Today today = day.look(now.wall_ns, [&] { return written_bytes(ring.usage()); });
+  const std::uint64_t since = r.identity.since;
   JsonText json;
   json.put("origin", ring.origin()).put("running", true).put("size", usage.size);
   json.put("segments", segments_json(segments));
@@ -106,6 +107,8 @@ std::string status_json(const StatusParts& parts) {
   json.put_raw("unforwarded", unforwarded_json(ring, segments, now));
   json.put("keys", JsonText()
                        .put("identity", identity)
+                       .put_raw("identity_since", since == IdentitySigners::kNotYet ? "null" : std::to_string(since))
+                       .put("previous_identity", previous)
                        .put("epoch", segments.back().number)
                        .put_raw("epoch_age_s", age_of(ring, segments.back().start, now))
                        .put("unsigned", r.identity.waiting)

@@ -26,8 +26,10 @@ namespace sealring {
 //            not, or since the start when that was later; bytes: since the start
 //   clock: {unix_ns, synchronised}
 //   unforwarded: null, or {index, age_s} of the oldest entry without a receipt
-//   keys: {identity (vkey), epoch, epoch_age_s, unsigned, identity_trouble}   an age is null while the entry it begins
-//         with is not there; how many sealed segments wait for the identity's signature, and why ("": it signs)
+//   keys: {identity (vkey), identity_since, previous_identity, epoch, epoch_age_s, unsigned, identity_trouble}
+//         index of the rotation that made it the identity, 0: none did, null: still to be recorded; the vkey that signs
+//         beside it, or ""; an age is null while the entry it begins with is not there; how many sealed segments wait
+//         for the identity's signature, and why ("": it signs)
 //   index: {bundles, of, memory_bytes}   of the index by topic and time: how far it is
 //   socket: {clients}   who asks now, this one included
 struct NamedSource {
@@ -43,7 +45,7 @@ struct StatusParts {
   const Clock& clock;
   RecordIndex::Progress index;
   unsigned clients;
-  std::string identity;  // vkey
+  std::string identity, previous_identity;  // vkeys; the second is empty outside the overlap of a rotation
   DayCount& day;
 };
 std::string status_json(const StatusParts& parts);

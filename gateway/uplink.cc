@@ -25,7 +25,7 @@ void on_contradiction(Recorder& recorder, const std::string& store, const Head& 
 
 }  // namespace
 
-Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identity, bool assume_current,
+Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& identity, bool assume_current,
                            const Ring& ring, RecordQueue& queue) {
   Uplink out;
   if (!config.upstream) return out;
@@ -39,11 +39,16 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identit
   http.timeout = up.timeout;
   SEALRING_ASSIGN(out.client, HttpClient::create(http));
   Forwarder::Config forward;
-  forward.identity = {config.origin, KeyType::ed25519, identity};
   forward.ask_first = !assume_current;
   forward.path = url.path;
   forward.mirror = up.mirror;
-  SEALRING_ASSIGN(forward.policy, load_policy(config, identity));
+  std::vector<PublicKey> keys = {identity.current->public_key()};
+  if (identity.previous) keys.push_back(identity.previous->public_key());
+  SEALRING_ASSIGN(forward.policy, load_policy(config, keys));
+  forward.identity.push_back({config.origin, KeyType::ed25519, keys.front()});
+  // What the collector has may be of before a rotation.
+  for (const Policy::Log& log : forward.policy.logs)
+    if (log.key.name == config.origin) forward.identity.push_back(log.key);
   forward.retry_min = up.retry_min;
   forward.retry_max = up.retry_max;
   out.forwarder = std::make_unique<Forwarder>(std::move(forward), ring, *out.client, queue);
@@ -70,10 +75,13 @@ void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const s
   forwarder.set_events(std::move(events));
 }
 
-std::optional<Head> known_rollback(const std::string& store, const VerifierKey& identity, const Ring& ring) {
-  const auto note = read_file(store + "/" + kRollbackFile, kMaxNoteBytes);
+std::optional<Head> known_rollback(const GatewayConfig& config, const GatewayIdentity& identity, const Ring& ring) {
+  const auto note = read_file(config.store + "/" + kRollbackFile, kMaxNoteBytes);
   if (!note) return std::nullopt;
-  auto head = check_head(*note, identity, ring);
+  std::vector<VerifierKey> keys;
+  for (const Signer* signer : {identity.current.get(), identity.previous.get()})
+    if (signer != nullptr) keys.push_back({config.origin, KeyType::ed25519, signer->public_key()});
+  auto head = check_head(*note, keys, ring);
   if (!head || !head->contradicts) return std::nullopt;
   return std::move(head).value();
 }

@@ -3,6 +3,7 @@
 
 #include "gateway/config.h"
 #include "gateway/forwarder.h"
+#include "gateway/identity_key.h"
 #include "gateway/recorder.h"
 
 namespace sealring {
@@ -12,11 +13,11 @@ struct Uplink {  // both empty where no upstream is configured
   std::unique_ptr<Forwarder> forwarder;
 };
 // All given must outlive it. reject: the url, the policy or the certificates.
-Result<Uplink> make_uplink(const GatewayConfig& config, const PublicKey& identity, bool assume_current,
+Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& identity, bool assume_current,
                            const Ring& ring, RecordQueue& queue);
 
 // What an earlier run has found, if it still holds: nothing in that store is to be signed any more.
-std::optional<Head> known_rollback(const std::string& store, const VerifierKey& identity, const Ring& ring);
+std::optional<Head> known_rollback(const GatewayConfig& config, const GatewayIdentity& identity, const Ring& ring);
 
 // Before either runs; without a forwarder there is little to do. From then on sealed segments wake it, early
 // checkpoints go to it, and what the collector has of this log decides whether the identity signs (docs/log.md §7):

@@ -1,10 +1,12 @@
 #include "gateway/verify_proof.h"
 
+#include <algorithm>
+
 #include "crypto/checkpoint.h"
 #include "crypto/sha256.h"
 #include "crypto/tlog_proof.h"
 #include "gateway/evidence.h"
-#include "storage/entry.h"
+#include "gateway/rotation.h"
 
 namespace sealring {
 namespace {
@@ -55,7 +57,7 @@ class ProofCheck {
     if (!evidence) return tampered(evidence.error().message);
     evidence_ = std::move(evidence).value();
     report_.entry = evidence_.entry;
-    return true;
+    return read_rotations();
   }
 
   bool check_tree() {
@@ -76,12 +78,37 @@ class ProofCheck {
     return true;
   }
 
-  // By every key that is known for the log: entry 0's and the anchor's here, one of the policy's with the quorum.
-  void check_key(const PublicKey& key, const std::string& whose) {
-    const SignatureState state = check_note_signature(note_, {checkpoint_.origin, KeyType::ed25519, key});
+  // By every key that is known for the log: entry 0's and the anchor's here, each as the rotations in the file go on
+  // from it, one of the policy's with the quorum.
+  void check_key(const PublicKey& first, const std::string& whose) {
+    if (!rotations_.empty() && rotations_.front().old_key != first) {
+      tampered("the rotations in it do not begin with the key of " + whose);
+      return;
+    }
+    const PublicKey& key = rotations_.empty() ? first : rotations_.back().new_key;
+    const SignatureState state = check_note_signature(note_, vkey(key));
     if (state != SignatureState::valid)
       tampered("the checkpoint is not signed by the key of " + whose +
+               (rotations_.empty() ? "" : ", nor by the one that it was rotated to") +
                (state == SignatureState::absent ? "" : ": its line does not verify"));
+  }
+
+  VerifierKey vkey(const PublicKey& key) const { return {checkpoint_.origin, KeyType::ed25519, key}; }
+
+  // Signed by both keys each, which is all that makes a rotation one: where its entry lies, the log's own verifier
+  // asks.
+  bool read_rotations() {
+    for (const Bytes& note : evidence_.rotations) {
+      const Result<RotationStatement> statement = RotationStatement::parse(note);
+      if (!statement) return tampered("a rotation in it: " + statement.error().message);
+      const Rotation& rotation = statement->rotation;
+      if (statement->origin != checkpoint_.origin) return tampered("a rotation in it is of another log");
+      if (!rotations_.empty() && rotations_.back().new_key != rotation.old_key)
+        return tampered("a rotation in it does not begin with the key that the one before it ends with");
+      rotations_.push_back(rotation);
+      report_.rotations.emplace_back(vkey(rotation.old_key), vkey(rotation.new_key));
+    }
+    return true;
   }
 
   const Anchor* own_anchor() const {
@@ -121,6 +148,15 @@ class ProofCheck {
     const Result<Policy::Verdict> verdict = options_.policy->evaluate(note_);
     if (!verdict) {
       tampered("by the policy: " + verdict.error().message);
+      return;
+    }
+    const std::vector<Policy::Log>& logs = options_.policy->logs;
+    const auto names = [&](const Rotation& rotation) {
+      return std::any_of(logs.begin(), logs.end(),
+                         [&](const Policy::Log& log) { return log.key == vkey(rotation.old_key); });
+    };
+    if (!verdict->log_signed && std::any_of(rotations_.begin(), rotations_.end(), names)) {
+      report_.open.push_back("by the policy: it names the log's key before a rotation only, name the new one as well");
       return;
     }
     if (!verdict->log_signed) {
@@ -185,6 +221,7 @@ class ProofCheck {
   Evidence evidence_;
   std::optional<Hash> genesis_leaf_;
   std::optional<PublicKey> identity_;
+  std::vector<Rotation> rotations_;
 };
 
 }  // namespace

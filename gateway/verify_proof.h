@@ -19,8 +19,9 @@ struct ProofReport {
   std::string origin;
   std::uint64_t index = 0, size = 0;
   Hash root{}, leaf{};
-  Bytes entry;                                       // empty: the file has none that could be read
-  std::map<std::string, std::uint64_t> cosigned_by;  // by the policy's names -> POSIX time
+  Bytes entry;                                                 // empty: the file has none that could be read
+  std::vector<std::pair<VerifierKey, VerifierKey>> rotations;  // of the identity, from key to key, as the file has them
+  std::map<std::string, std::uint64_t> cosigned_by;            // by the policy's names -> POSIX time
   bool quorum_met = false;
   bool anchor_matched = false;  // key and entry 0
   bool payload_matched = false;

@@ -37,6 +37,8 @@ std::string proof_report_text(const ProofReport& report) {
   if (!report.origin.empty()) row(out, "log", report.origin);
   if (report.size > 0)
     row(out, "checkpoint", "size " + std::to_string(report.size) + ", root " + base64(view(report.root)));
+  for (const auto& [from, to] : report.rotations)
+    row(out, "rotated", "the identity key from " + from.encode() + " to " + to.encode());
   for (const auto& [name, time] : report.cosigned_by) row(out, "cosigned", "by " + name + " at " + time_of(time));
   for (const std::string& sentence : report.proven) row(out, "proven", sentence);
   for (const std::string& sentence : report.open) row(out, "not proven", sentence);
@@ -47,7 +49,8 @@ std::string proof_report_text(const ProofReport& report) {
 
 std::string proof_report_json(const ProofReport& report) {
   using Json = nlohmann::ordered_json;
-  Json findings = Json::array(), cosigned = Json::object();
+  Json findings = Json::array(), cosigned = Json::object(), rotations = Json::array();
+  for (const auto& [from, to] : report.rotations) rotations.push_back({{"from", from.encode()}, {"to", to.encode()}});
   for (const Finding& finding : report.findings)
     findings.push_back({{"verdict", verdict_name(finding.verdict)}, {"what", finding.what}});
   for (const auto& [name, time] : report.cosigned_by) cosigned[name] = time;
@@ -63,6 +66,7 @@ std::string proof_report_json(const ProofReport& report) {
                {"anchor_matched", report.anchor_matched},
                {"quorum_met", report.quorum_met},
                {"cosigned_by", cosigned},
+               {"rotations", rotations},
                {"record", nullptr},
                {"proven", report.proven},
                {"not_proven", report.open},

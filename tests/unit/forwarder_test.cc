@@ -104,7 +104,7 @@ struct Line {  // from a recorder to the archive
     g.recorder->hold_signatures(held);
     REQUIRE(g.recorder->open().ok());
     Forwarder::Config config;
-    config.identity = identity();
+    config.identity = {identity()};
     config.mirror = "mirror";
     config.policy = policy();
     config.retry_min = kSoon;

@@ -5,6 +5,7 @@
 #include "crypto/tlog_proof.h"
 #include "gateway/evidence.h"
 #include "gateway/prove.h"
+#include "gateway/rotation.h"
 #include "gateway/verify_proof.h"
 #include "storage/entry.h"
 #include "tests/unit/archive_fixture.h"
@@ -295,6 +296,130 @@ TEST_CASE("a proof of a tree that nobody has signed", "[proof]") {
       Checkpoint{origin, 2, node_hash(genesis, forged)}.text() + "\n\u2014 x " + base64(Bytes(68, 'x')) + "\n";
   options.file = proof.encode();
   CHECK(verify_proof(options).verdict == Verdict::tampered);
+}
+
+namespace {
+
+struct RotatedProof {
+  TempDir dir;
+  std::string root = dir / "archive";
+  LogBuilder log{root};
+  std::unique_ptr<LogView> view;
+  TlogProof proof;
+  Evidence evidence;
+
+  explicit RotatedProof(bool overlap) {
+    log.overlap = overlap;
+    log.add_genesis();
+    log.add_message("before");
+    log.seal();
+    log.add_message("still before");
+    log.add_rotation();
+    log.add_message("after");
+    log.seal();
+    log.write_log_line();
+    auto opened = open_log_view(root);
+    if (!opened) FAIL(opened.error().message);
+    view = std::move(opened).value();
+    proof = make_proof(*view, 5)->proof;
+    evidence = *Evidence::decode(*proof.extra);
+  }
+  ProofReport report(bool by_anchor, const std::optional<Policy>& policy) {
+    proof.extra = evidence.encode();
+    ProofOptions options;
+    options.file = proof.encode();
+    options.policy = policy;
+    if (by_anchor) options.anchors = {log.anchor()};
+    return verify_proof(options);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a proof from a log whose identity was rotated", "[proof]") {
+  const bool overlap = GENERATE(true, false);
+  RotatedProof p(overlap);
+  REQUIRE(p.evidence.rotations.size() == 1);
+  SECTION("stands by the anchor of the first day, by a policy, or by both") {
+    for (const auto& policy : {std::optional<Policy>(), std::optional(p.log.policy())})
+      for (const bool anchor : {false, true}) {
+        const ProofReport report = p.report(anchor, policy);
+        INFO(proof_report_text(report));
+        CHECK(report.verdict == (anchor || policy ? Verdict::fine : Verdict::unproven));
+        REQUIRE(report.rotations.size() == 1);
+        CHECK(report.rotations[0].second == p.log.rotated_vkey());
+        CHECK_THAT(proof_report_text(report), Catch::Contains("rotated"));
+      }
+  }
+  SECTION("of before the rotation has none in it") {
+    CHECK(Evidence::decode(*make_proof(*p.view, 1)->proof.extra)->rotations.empty());
+  }
+  SECTION("and a policy that names the first key only") {
+    const ProofReport report = p.report(true, p.log.policy_naming({p.log.vkey()}));
+    CHECK(report.verdict == (overlap ? Verdict::fine : Verdict::unproven));
+    if (!overlap) CHECK(open_says(report, "name the new one as well"));
+  }
+  SECTION("without its entry 0, by the anchor's key") {
+    p.evidence.genesis.clear();
+    p.evidence.genesis_path.clear();
+    CHECK(p.report(true, p.log.policy()).verdict == Verdict::unproven);
+    CHECK(p.report(false, p.log.policy()).verdict == Verdict::fine);
+  }
+}
+
+TEST_CASE("a proof whose rotations are not the log's", "[proof]") {
+  RotatedProof p(false);
+  const auto statement = [&](SoftwareSigner& from, SoftwareSigner& to, const std::string& origin = kOrigin) {
+    return RotationStatement::make(origin, from, to)->encode();
+  };
+  const auto other = test_key(91);
+  std::string words;
+  SECTION("none") {
+    p.evidence.rotations.clear();
+    words = "is not signed by the key of the log's own entry 0";
+  }
+  SECTION("to another key") {
+    p.evidence.rotations = {statement(*p.log.identity, *other)};
+    words = "nor by the one that it was rotated to";
+  }
+  SECTION("from another key") {
+    p.evidence.rotations = {statement(*other, *p.log.rotated)};
+    words = "do not begin with the key of the log's own entry 0";
+  }
+  SECTION("with a gap") {
+    p.evidence.rotations = {statement(*p.log.identity, *other), statement(*test_key(92), *p.log.rotated)};
+    words = "does not begin with the key that the one before it ends with";
+  }
+  SECTION("of another log") {
+    p.evidence.rotations = {statement(*p.log.identity, *p.log.rotated, "example.com/other")};
+    words = "is of another log";
+  }
+  SECTION("without the old key's signature") {
+    RotationStatement forged = *RotationStatement::parse(p.evidence.rotations[0]);
+    forged.rotation.by_old = forged.rotation.by_new;
+    p.evidence.rotations = {forged.encode()};
+    words = "does not hold";
+  }
+  for (const auto& policy : {std::optional<Policy>(), std::optional(p.log.policy())}) {
+    const ProofReport report = p.report(true, policy);
+    CHECK(report.verdict == Verdict::tampered);
+    CHECK(open_says(report, words));
+  }
+}
+
+TEST_CASE("evidence with rotations has one form only", "[proof]") {
+  const RotatedProof p(false);
+  const Bytes bytes = p.evidence.encode();
+  CHECK_THAT(bytes, Catch::StartsWith("sealring/evidence/v2\n"));
+  CHECK(Evidence::decode(bytes)->encode() == bytes);
+  for (std::size_t length = 0; length < bytes.size(); ++length) CHECK_FALSE(Evidence::decode(bytes.substr(0, length)));
+  CHECK_FALSE(Evidence::decode(bytes + "x"));
+  Evidence none = p.evidence;
+  none.rotations.clear();
+  Bytes empty = none.encode();
+  empty[empty.find("v1") + 1] = '2';
+  CHECK_FALSE(Evidence::decode(empty));
+  CHECK_FALSE(Evidence::decode(empty + Bytes(1, '\0')));
 }
 
 TEST_CASE("which checkpoint a record is proven with", "[proof]") {

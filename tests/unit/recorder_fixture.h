@@ -72,6 +72,9 @@ struct Gateway {
   Recorder::Config config;
   std::uint64_t map_bytes = 64u << 20;
 
+  std::optional<IdentitySigners> signers;  // other than `token`
+  std::function<void()> before_run;        // once the recorder is open
+
   std::unique_ptr<Ring> ring;
   std::unique_ptr<EpochKeys> epochs;
   std::unique_ptr<RecordQueue> queue;
@@ -105,7 +108,8 @@ struct Gateway {
     ring = std::move(opened).value();
     epochs = std::make_unique<EpochKeys>(store);
     queue = std::make_unique<RecordQueue>(4u << 20);
-    recorder = std::make_unique<Recorder>(config, *ring, token, *epochs, clock, *queue);
+    recorder =
+        std::make_unique<Recorder>(config, *ring, signers ? *signers : IdentitySigners(token), *epochs, clock, *queue);
     recorder->set_release([this](std::uint32_t, std::uint64_t, std::uint64_t up_to) {
       releases.emplace_back(up_to, ring->size());
       released = up_to;
@@ -114,6 +118,7 @@ struct Gateway {
     const Status status = recorder->open();
     if (!status.ok()) FAIL(status.error().message);
     released = 0;
+    if (before_run) before_run();
     thread = std::thread([this] { outcome = recorder->run(); });
   }
   void stop() {

@@ -1,0 +1,172 @@
+// The recorder across a rotation of the identity key.
+#include "gateway/rotation.h"
+#include "tests/unit/recorder_fixture.h"
+
+using namespace sealring;
+using namespace sealring::test;
+
+namespace {
+
+using Mode = TokenSigner::Mode;
+
+struct RotatingGateway : Gateway {
+  std::unique_ptr<SoftwareSigner> next = std::move(SoftwareSigner::generate()).value();
+  TokenSigner next_token{*next};
+  std::uint64_t index = 0;  // of the rotation, once recorded
+
+  RotatingGateway() { config.segment_entries = 20; }
+  void start_rotating(bool overlap) {
+    const RotationStatement statement = *RotationStatement::make(kOrigin, *identity, *next);
+    signers = IdentitySigners(next_token);
+    if (overlap) signers->previous = &token;
+    signers->since = IdentitySigners::kNotYet;
+    before_run = [this, statement] {
+      recorder->set_rotation(statement.rotation, [this](std::uint64_t at) {
+        index = at;
+        return Status();
+      });
+    };
+    start();
+    before_run = {};
+    connect(false);
+  }
+  void start_rotated(bool overlap) {
+    signers = IdentitySigners(next_token);
+    if (overlap) signers->previous = &token;
+    signers->since = index;
+    start();
+    connect(false);
+  }
+  void messages(std::uint16_t count) {
+    const std::uint64_t from = tag;
+    for (std::uint16_t i = 0; i < count; ++i) {
+      message("t", "payload", static_cast<std::uint16_t>(tag % 60000 + 1));
+      if (i % 25 == 24) wait_released(from + i + 1u);
+    }
+    wait_released(tag);
+  }
+  std::vector<std::size_t> lines() const {
+    std::vector<std::size_t> out;
+    for (const Segment& segment : ring->segments())
+      if (!segment.note.empty()) out.push_back(Note::parse(segment.note)->signatures.size());
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("recorder: a rotation is the entry after the start, and what follows has the new key's line") {
+  const bool overlap = GENERATE(true, false);
+  RotatingGateway g;
+  g.start();
+  g.connect(false);
+  g.messages(50);
+  g.wait_signed();
+  g.stop();
+  g.start_rotating(overlap);
+  g.messages(50);
+  g.wait_signed();
+  CHECK(g.lines().front() == 1);
+  CHECK(g.lines().back() == (overlap ? 2 : 1));
+  CHECK(g.recorder->stats().identity.since == g.index);
+  g.stop();
+  const Decoded d(g.raw());
+  REQUIRE(g.index > 0);
+  const auto* rotation = std::get_if<Rotation>(&d.entries.at(g.index).body);
+  REQUIRE(rotation != nullptr);
+  CHECK(rotation->new_key == g.next->public_key());
+  const auto* before = std::get_if<Event>(&d.entries[g.index - 1].body);
+  REQUIRE(before != nullptr);
+  CHECK(before->code == EventCode::start);
+  CHECK(d.entries[g.index].common.boot == d.entries[g.index - 1].common.boot);
+  VerifyReport report = g.verified();
+  INFO(report_text(report));
+  CHECK(report.verdict == Verdict::fine);
+  CHECK(report.logs.at(0).rotations.size() == 1);
+  // The next start has nothing to record, and no old key.
+  g.start_rotated(false);
+  g.messages(30);
+  g.wait_signed();
+  g.stop();
+  report = g.verified();
+  CHECK(report.verdict == Verdict::fine);
+  CHECK(report.logs.at(0).kinds.at("rotation") == 1);
+}
+
+TEST_CASE("recorder: what was sealed before the rotation is signed by the old key, and waits for it") {
+  RotatingGateway g;
+  g.token.set(Mode::away);
+  g.start();
+  g.connect(false);
+  g.messages(75);
+  const std::size_t waiting = g.sealed(false);
+  CHECK(waiting >= 2);
+  g.stop();
+  g.token.set(Mode::away);
+  SECTION("in the overlap") {
+    g.start_rotating(true);
+    g.messages(50);
+    CHECK(g.sealed(true) == 0);
+    g.token.set(Mode::there);
+    g.wait_signed();
+    CHECK(g.lines().front() == 1);
+    CHECK(g.lines().back() == 2);
+    g.stop();
+    CHECK(g.verified().verdict == Verdict::fine);
+  }
+  SECTION("without it nobody signs for it, and the words say who must") {
+    g.start_rotating(false);
+    g.messages(50);
+    g.wait_for(
+        [&] { return g.recorder->stats().identity.trouble.find("set previous_identity_key") != std::string::npos; });
+    CHECK(g.sealed(true) == 0);
+    g.stop();
+    g.token.set(Mode::there);
+    g.start_rotated(true);
+    g.wait_signed();
+    g.stop();
+    CHECK(g.verified().verdict == Verdict::fine);
+  }
+}
+
+TEST_CASE("recorder: with one of two keys away signatures wait, and nothing else") {
+  const bool new_one = GENERATE(true, false);
+  RotatingGateway g;
+  g.start_rotating(true);
+  TokenSigner& away = new_one ? g.next_token : g.token;
+  away.set(Mode::away);
+  g.messages(75);
+  g.wait_for([&] {
+    const std::string trouble = g.recorder->stats().identity.trouble;
+    return trouble.find("the token is gone") != std::string::npos &&
+           (trouble.find("previous_identity_key") == std::string::npos) == new_one;
+  });
+  CHECK(g.sealed(false) >= 2);
+  CHECK(g.sealed(true) == 0);
+  away.set(Mode::there);
+  g.wait_signed();
+  g.stop();
+  CHECK(g.verified().verdict == Verdict::fine);
+}
+
+TEST_CASE("recorder: a rotation that cannot be kept ends the run, and is there all the same") {
+  RotatingGateway g;
+  g.start_rotating(true);
+  g.stop();
+  const std::uint64_t size = g.raw().size();
+  RotatingGateway other;
+  const RotationStatement statement = *RotationStatement::make(kOrigin, *other.identity, *other.next);
+  other.signers = IdentitySigners(other.next_token);
+  other.signers->since = IdentitySigners::kNotYet;
+  other.before_run = [&] {
+    other.recorder->set_rotation(statement.rotation, [](std::uint64_t) { return Status(retry_error("no room")); });
+  };
+  other.start();
+  other.thread.join();
+  CHECK(other.outcome.error().message == "no room");
+  other.recorder.reset();
+  other.ring.reset();
+  const Decoded d(other.raw());
+  CHECK(d.raw.size() < size);
+  CHECK(std::holds_alternative<Rotation>(d.entries.back().body));
+}
