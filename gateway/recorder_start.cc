@@ -1,8 +1,83 @@
 // The recorder's start: what the log's end says.
+#include "crypto/checkpoint.h"
+#include "drivers/diag.h"
 #include "gateway/recorder.h"
 #include "gateway/tail_scan.h"
 
 namespace sealring {
+
+Status Recorder::open() {
+  const Ring::Contents& contents = ring_.contents();
+  origin_ = contents.origin;
+  range_ = contents.range;
+  epoch_ = contents.epoch;
+  now_ = clock_.now();
+  if (contents.replayed > 0)
+    diag(DiagLevel::notice, "went on after an unclean stop: " + std::to_string(contents.replayed) +
+                                " frames that only the journal had were moved into the ring");
+  SEALRING_TRY(rebuild_tail());
+  SEALRING_ASSIGN(const std::optional<PublicKey> named, named_epoch_key());
+  SEALRING_TRY(check_last_frame(named));
+  SEALRING_TRY(finish_cut_short_seal());
+  SEALRING_TRY(load_epoch_key());
+  SEALRING_TRY(epochs_.erase_before(epoch_));  // a kill may have come between handover and erasing
+  SEALRING_TRY(ask_for_signatures());
+  segment_began_ = last_record_ = steady_clock::now();
+  segment_has_records_ = range_.size() > ring_.contents().segment_start;
+  return {};
+}
+
+// The key of the open segment's epoch, as the entry before it names it. None: that entry was released.
+Result<std::optional<PublicKey>> Recorder::named_epoch_key() const {
+  const std::uint64_t namer = epoch_ == 0 ? 0 : ring_.contents().segment_start - 1;
+  const Result<Bytes> bytes = ring_.entries(namer, 1);
+  if (!bytes && bytes.error().kind == ErrorKind::missing) return std::optional<PublicKey>();
+  if (!bytes) return bytes.error();
+  SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(*bytes).substr(2)));
+  if (const auto* genesis = std::get_if<Genesis>(&entry.body)) return std::optional(genesis->epoch_key);
+  if (const auto* handover = std::get_if<Handover>(&entry.body)) return std::optional(handover->next_key);
+  if (const auto* lost = std::get_if<KeyBreak>(&entry.body)) return std::optional(lost->next_key);
+  return fatal_error("entry " + std::to_string(namer) + " of the log should name the key of epoch " +
+                     std::to_string(epoch_) + ", and does not");
+}
+
+// Where a kill came before the segment of a break could be closed, the last frame is of the epoch after it.
+Status Recorder::check_last_frame(const std::optional<PublicKey>& named) const {
+  const FrameHeader& last = ring_.contents().last;
+  if (!named || last.epoch != epoch_) return {};
+  const Bytes text = Checkpoint{origin_, last.end(), last.root}.text();
+  if (!ed25519_verify(*named, text, last.signature))
+    return fatal_error("the signature of the last frame, of size " + std::to_string(last.end()) +
+                       ", is not by the key of epoch " + std::to_string(epoch_));
+  return {};
+}
+
+// Killed between a durable handover, or break, and the end of the seal: the rest of the seal, by the same code.
+Status Recorder::finish_cut_short_seal() {
+  if (range_.size() == ring_.contents().segment_start) return {};
+  SEALRING_ASSIGN(const Bytes bytes, ring_.entries(range_.size() - 1, 1));
+  SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(bytes).substr(2)));
+  if (!std::holds_alternative<Handover>(entry.body) && !std::holds_alternative<KeyBreak>(entry.body)) return {};
+  return close_and_sign();
+}
+
+Status Recorder::load_epoch_key() {
+  SEALRING_ASSIGN(const std::optional<PublicKey> named, named_epoch_key());
+  auto key = epochs_.load(epoch_);
+  if (!key && key.error().kind != ErrorKind::missing)
+    return std::move(key).error().in("epoch " + std::to_string(epoch_));
+  if (!key) {
+    diag(DiagLevel::error, "alarm: " + key.error().message +
+                               ": recording goes on with a new key, and the log says that here its chain is broken");
+    return {};
+  }
+  if (named && *named != (*key)->public_key())
+    return fatal_error("the epoch key file of epoch " + std::to_string(epoch_) +
+                       " holds another key than the log names: bring the right one back, or, if it is lost, remove "
+                       "both files, and the log goes on with a break");
+  epoch_key_ = std::move(key).value();
+  return {};
+}
 
 // The messages that each broker may send again, the count of starts, the size of the open segment.
 Status Recorder::rebuild_tail() {
