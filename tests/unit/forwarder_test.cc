@@ -383,6 +383,23 @@ TEST_CASE("forwarder: a collector that has lost its archive is told from one tha
   line.g.wait_for([&] { return line.forwarder->stats().asked; });
 }
 
+TEST_CASE("forwarder: what the collector has of before a rotation is ours as well") {
+  Line line;
+  line.start();
+  line.seal_some(1);
+  line.wait_receipted();
+  const VerifierKey later{kOrigin, KeyType::ed25519, std::move(SoftwareSigner::generate()).value()->public_key()};
+  const Bytes head = *read_file(line.folder() + "/witness");
+  const auto ours = check_head(head, {later, line.identity()}, *line.g.ring);
+  REQUIRE(ours.ok());
+  CHECK(ours->compared);
+  CHECK_FALSE(ours->contradicts);
+  CHECK_FALSE(check_head(head, {later}, *line.g.ring).ok());
+  const auto beyond = check_head(line.signed_by_us(5000, sha256("x")), {later, line.identity()}, *line.g.ring);
+  REQUIRE(beyond.ok());
+  CHECK(beyond->contradicts);
+}
+
 TEST_CASE("forwarder: a witness hears of the open segment, and receipts have both lines all the same") {
   Line line;
   line.g.config.heartbeat = kSoon;
