@@ -307,8 +307,14 @@ TEST_CASE("forwarder: a copy that is behind ours is noticed when the witness ref
   line.seal_some(1);
   line.g.wait_for([&] { return line.forwarder->stats().contradicted; });
   CHECK(line.g.recorder->stats().identity.held);
-  CHECK(known_rollback(line.g.store, line.identity(), *line.g.ring));
-  CHECK_FALSE(known_rollback(line.g.store, {"example.com/another", KeyType::ed25519, {}}, *line.g.ring));
+  GatewayConfig config;
+  config.store = line.g.store;
+  config.origin = kOrigin;
+  GatewayIdentity identity;
+  identity.current = std::move(SoftwareSigner::from_seed(line.g.identity->seed())).value();
+  CHECK(known_rollback(config, identity, *line.g.ring));
+  config.origin = "example.com/another";
+  CHECK_FALSE(known_rollback(config, identity, *line.g.ring));
 }
 
 TEST_CASE("forwarder: no answer of the witness is kept that is not its cosignature, or proven") {
