@@ -104,6 +104,13 @@ std::string vkey_of(const GatewayConfig& config, const Signer* key) {
   return key == nullptr ? "" : VerifierKey{config.origin, KeyType::ed25519, key->public_key()}.encode();
 }
 
+void connect_sources(Sources& sources, Recorder& recorder, RecordQueue& queue) {
+  recorder.set_release([&sources](std::uint32_t source, std::uint64_t connection, std::uint64_t tag) {
+    sources.release(source, connection, tag);
+  });
+  queue.set_on_room([&sources] { sources.wake(); });
+}
+
 void after_commit(CommitBell& bell, DayCount& day, std::int64_t wall_ns, const Ring& ring) {
   bell.ring();
   day.turn(wall_ns, [&] { return written_bytes(ring.usage()); });
@@ -147,10 +154,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   if (!uplink) return refuse(DaemonExit::config, uplink.error());
   auto sources = Sources::create(config, queue);
   if (!sources) return refuse(DaemonExit::config, sources.error());
-  recorder.set_release([&](std::uint32_t source, std::uint64_t connection, std::uint64_t tag) {
-    (*sources)->release(source, connection, tag);
-  });
-  queue.set_on_room([&] { (*sources)->wake(); });
+  connect_sources(**sources, recorder, queue);
   Forwarder* const forwarder = uplink->forwarder.get();
   connect_uplink(forwarder, recorder, *ring, config.store, rollback);
   const std::unique_ptr<LogView> log = view_of(*ring, config.store);
