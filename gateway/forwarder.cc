@@ -226,7 +226,7 @@ Status Forwarder::ask() {
 Result<std::optional<Head>> Forwarder::head_of(const std::string& role) {
   HttpClient::Request call;
   call.method = "GET";
-  call.target = config_.path + "/" + role + "/" + hex(view(sha256(config_.identity.front().name))) + "/checkpoint";
+  call.target = config_.path + "/" + role + "/" + hex(view(sha256(config_.identity.front().key.name))) + "/checkpoint";
   SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
   const std::string endpoint = "/" + role + "/.../checkpoint";
   if (response.status == 404 && (receipted_size() == 0 || !config_.ask_first)) return std::optional<Head>();
@@ -407,7 +407,7 @@ Status Forwarder::register_at_mirror(const Segment& segment) {
 
 Result<Bytes> Forwarder::upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket,
                                      std::uint64_t& to) const {
-  Bytes body = encode_add_entries({config_.identity.front().name, from, segment.end, ticket});
+  Bytes body = encode_add_entries({config_.identity.front().key.name, from, segment.end, ticket});
   const std::uint64_t count = package_count(from, segment.end);
   to = from;
   for (std::uint64_t i = 0; i < std::min<std::uint64_t>(count, kMaxPackagesPerRequest); ++i) {

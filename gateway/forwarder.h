@@ -38,9 +38,9 @@ namespace sealring {
 class Forwarder {
  public:
   struct Config {
-    std::vector<VerifierKey> identity;  // of the log, the present one first; their name is the origin
-    std::string path;                   // of the collector's URL; endpoints are below path/witness and path/mirror
-    std::string mirror;                 // name in the policy
+    std::vector<LogKey> identity;  // of the log, the present one first; their name is the origin
+    std::string path;              // of the collector's URL; endpoints are below path/witness and path/mirror
+    std::string mirror;            // name in the policy
     Policy policy;
     std::chrono::milliseconds retry_min{500}, retry_max{60000};  // set_retry() changes them
     bool ask_first =

@@ -5,18 +5,33 @@
 #include "crypto/merkle.h"
 
 namespace sealring {
+namespace {
 
-Result<Head> check_head(ByteView bytes, const std::vector<VerifierKey>& identity, const Ring& ring) {
+Status check_signed(const Note& note, std::uint64_t size, const std::vector<LogKey>& identity) {
+  const LogKey* former = nullptr;
+  for (const LogKey& one : identity) {
+    if (check_note_signature(note, one.key) != SignatureState::valid) continue;
+    if (size <= one.until) return {};
+    former = &one;
+  }
+  if (former == nullptr) return retry_error("is not signed by our identity key");
+  return retry_error("is of size " + std::to_string(size) + " and signed by " + former->key.encode() +
+                     " alone, which was our identity key up to size " + std::to_string(former->until) +
+                     ": somebody may have that key");
+}
+
+}  // namespace
+
+Result<Head> check_head(ByteView bytes, const std::vector<LogKey>& identity, const Ring& ring) {
   const Result<Note> note = Note::parse(bytes);
   if (!note) return retry_error("is not a signed note: " + note.error().message);
   Result<Checkpoint> checkpoint = Checkpoint::parse(note->text);
   if (!checkpoint) return retry_error("is not a checkpoint: " + checkpoint.error().message);
-  if (checkpoint->origin != identity.front().name)
+  if (checkpoint->origin != identity.front().key.name)
     return retry_error("is of the log " + quoted(checkpoint->origin, 255) + ", not of ours");
-  const auto by = [&note](const VerifierKey& key) { return check_note_signature(*note, key) == SignatureState::valid; };
-  if (std::none_of(identity.begin(), identity.end(), by)) return retry_error("is not signed by our identity key");
+  const std::uint64_t size = checkpoint->size;
+  SEALRING_TRY(check_signed(*note, size, identity));
   Head head{std::move(checkpoint).value(), Bytes(bytes), true, false};
-  const std::uint64_t size = head.checkpoint.size;
   if (size > ring.size()) {
     head.contradicts = true;
     return head;

@@ -1,5 +1,7 @@
 #include "gateway/uplink.h"
 
+#include <algorithm>
+
 #include "drivers/diag.h"
 #include "drivers/file.h"
 #include "gateway/check.h"
@@ -25,6 +27,25 @@ void on_contradiction(Recorder& recorder, const std::string& store, const Head& 
 
 }  // namespace
 
+Result<std::vector<LogKey>> keys_of_log(const GatewayConfig& config, const GatewayIdentity& identity,
+                                        const Policy& policy) {
+  std::vector<LogKey> keys;
+  const auto add = [&](const PublicKey& key, std::uint64_t until) {
+    const auto same = [&key](const LogKey& one) { return one.key.key == key; };
+    if (std::any_of(keys.begin(), keys.end(), same)) return;
+    keys.push_back({{config.origin, KeyType::ed25519, key}, until});
+  };
+  add(identity.current->public_key(), UINT64_MAX);
+  // Until the rotation is recorded, the key before it is the log's.
+  if (identity.rotation) add(identity.rotation->rotation.old_key, UINT64_MAX);
+  SEALRING_ASSIGN(const auto recorded, recorded_rotations(config.store, config.origin));
+  for (const RecordedRotation& one : recorded) add(one.statement.rotation.old_key, one.index);
+  // This store may be a copy from before a rotation that the policy knows of.
+  for (const Policy::Log& log : policy.logs)
+    if (log.key.name == config.origin) add(log.key.key, UINT64_MAX);
+  return keys;
+}
+
 Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& identity, bool assume_current,
                            const Ring& ring, RecordQueue& queue) {
   Uplink out;
@@ -45,10 +66,7 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& i
   std::vector<PublicKey> keys = {identity.current->public_key()};
   if (identity.previous) keys.push_back(identity.previous->public_key());
   SEALRING_ASSIGN(forward.policy, load_policy(config, keys));
-  forward.identity.push_back({config.origin, KeyType::ed25519, keys.front()});
-  // What the collector has may be of before a rotation.
-  for (const Policy::Log& log : forward.policy.logs)
-    if (log.key.name == config.origin) forward.identity.push_back(log.key);
+  SEALRING_ASSIGN(forward.identity, keys_of_log(config, identity, forward.policy));
   forward.retry_min = up.retry_min;
   forward.retry_max = up.retry_max;
   out.forwarder = std::make_unique<Forwarder>(std::move(forward), ring, *out.client, queue);
@@ -78,10 +96,9 @@ void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const s
 std::optional<Head> known_rollback(const GatewayConfig& config, const GatewayIdentity& identity, const Ring& ring) {
   const auto note = read_file(config.store + "/" + kRollbackFile, kMaxNoteBytes);
   if (!note) return std::nullopt;
-  std::vector<VerifierKey> keys;
-  for (const Signer* signer : {identity.current.get(), identity.previous.get()})
-    if (signer != nullptr) keys.push_back({config.origin, KeyType::ed25519, signer->public_key()});
-  auto head = check_head(*note, keys, ring);
+  const auto keys = keys_of_log(config, identity, {});
+  if (!keys) return std::nullopt;  // whoever makes the uplink says so
+  auto head = check_head(*note, *keys, ring);
   if (!head || !head->contradicts) return std::nullopt;
   return std::move(head).value();
 }

@@ -16,6 +16,11 @@ struct Uplink {  // both empty where no upstream is configured
 Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& identity, bool assume_current,
                            const Ring& ring, RecordQueue& queue);
 
+// That checkpoints of this log are signed by, the present one first: of the identity, the store and the policy. Errors
+// of the store's files.
+Result<std::vector<LogKey>> keys_of_log(const GatewayConfig& config, const GatewayIdentity& identity,
+                                        const Policy& policy);
+
 // What an earlier run has found, if it still holds: nothing in that store is to be signed any more.
 std::optional<Head> known_rollback(const GatewayConfig& config, const GatewayIdentity& identity, const Ring& ring);
 

@@ -104,7 +104,7 @@ struct Line {  // from a recorder to the archive
     g.recorder->hold_signatures(held);
     REQUIRE(g.recorder->open().ok());
     Forwarder::Config config;
-    config.identity = {identity()};
+    config.identity = {{identity()}};
     config.mirror = "mirror";
     config.policy = policy();
     config.retry_min = kSoon;
@@ -389,21 +389,68 @@ TEST_CASE("forwarder: a collector that has lost its archive is told from one tha
   line.g.wait_for([&] { return line.forwarder->stats().asked; });
 }
 
-TEST_CASE("forwarder: what the collector has of before a rotation is ours as well") {
+TEST_CASE("forwarder: what the collector has of before a rotation is ours as well, and nothing by that key after it") {
   Line line;
   line.start();
   line.seal_some(1);
   line.wait_receipted();
-  const VerifierKey later{kOrigin, KeyType::ed25519, std::move(SoftwareSigner::generate()).value()->public_key()};
+  const auto next = std::move(SoftwareSigner::generate()).value();
+  const VerifierKey later{kOrigin, KeyType::ed25519, next->public_key()};
   const Bytes head = *read_file(line.folder() + "/witness");
-  const auto ours = check_head(head, {later, line.identity()}, *line.g.ring);
-  REQUIRE(ours.ok());
-  CHECK(ours->compared);
-  CHECK_FALSE(ours->contradicts);
-  CHECK_FALSE(check_head(head, {later}, *line.g.ring).ok());
-  const auto beyond = check_head(line.signed_by_us(5000, sha256("x")), {later, line.identity()}, *line.g.ring);
+  const std::uint64_t size = Checkpoint::parse(Note::parse(head)->text)->size;
+  for (const std::uint64_t until : {size, UINT64_MAX}) {
+    const auto ours = check_head(head, {{later}, {line.identity(), until}}, *line.g.ring);
+    REQUIRE(ours.ok());
+    CHECK(ours->compared);
+    CHECK_FALSE(ours->contradicts);
+  }
+  CHECK_FALSE(check_head(head, {{later}}, *line.g.ring).ok());
+  const std::vector<LogKey> rotated = {{later}, {line.identity(), size}};
+  const Bytes forged = line.signed_by_us(5000, sha256("x"));
+  CHECK_THAT(check_head(forged, rotated, *line.g.ring).error().message,
+             Catch::Contains("is of size 5000 and signed by " + line.identity().encode() + " alone"));
+  CHECK_FALSE(check_head(line.signed_by_us(size + 1, sha256("x")), rotated, *line.g.ring).ok());
+  CHECK(check_head(line.signed_by_us(size, sha256("x")), rotated, *line.g.ring)->contradicts);
+  Note both = *Note::parse(forged);
+  both.signatures.push_back(*sign_note_text(both.text, kOrigin, *next));
+  const auto beyond = check_head(both.encode(), rotated, *line.g.ring);
   REQUIRE(beyond.ok());
   CHECK(beyond->contradicts);
+}
+
+TEST_CASE("forwarder: the keys of the log are the store's and the policy's, each as far as it signs") {
+  Line line;
+  std::vector<std::unique_ptr<SoftwareSigner>> keys;
+  for (int i = 0; i < 4; ++i) keys.push_back(std::move(SoftwareSigner::generate()).value());
+  const auto step = [&](std::size_t from) { return *RotationStatement::make(kOrigin, *keys[from], *keys[from + 1]); };
+  TempDir store;
+  GatewayConfig config;
+  config.origin = kOrigin;
+  config.store = store.path();
+  REQUIRE(put_recorded_rotation(config.store, 7, step(0)).ok());
+  REQUIRE(put_recorded_rotation(config.store, 70, step(1)).ok());
+  const auto now = [&](std::size_t current, std::optional<RotationStatement> due) {
+    GatewayIdentity identity;
+    identity.current = std::make_unique<TokenSigner>(*keys[current]);
+    identity.rotation = due;
+    std::map<PublicKey, std::uint64_t> out;
+    const auto found = keys_of_log(config, identity, line.policy());
+    REQUIRE(found.ok());
+    CHECK(found->front().key.key == keys[current]->public_key());
+    for (const LogKey& one : *found) {
+      CHECK(one.key.name == kOrigin);
+      out[one.key.key] = one.until;
+    }
+    CHECK(out.size() == found->size());
+    return out;
+  };
+  std::map<PublicKey, std::uint64_t> wanted = {{keys[0]->public_key(), 7},
+                                               {keys[1]->public_key(), 70},
+                                               {keys[2]->public_key(), UINT64_MAX},
+                                               {line.g.identity->public_key(), UINT64_MAX}};  // of the policy only
+  CHECK(now(2, std::nullopt) == wanted);
+  wanted[keys[3]->public_key()] = UINT64_MAX;
+  CHECK(now(3, step(2)) == wanted);
 }
 
 TEST_CASE("forwarder: a witness hears of the open segment, and receipts have both lines all the same") {

@@ -257,7 +257,7 @@ TEST_CASE("each allocation of a status fails once, and the next one is whole", "
   gateway.thread.join();  // what it allocates is none of the status'
   Unreachable nobody;
   Forwarder::Config config;
-  config.identity = {{kOrigin, KeyType::ed25519, gateway.identity->public_key()}};
+  config.identity = {{{kOrigin, KeyType::ed25519, gateway.identity->public_key()}}};
   const Forwarder forwarder(config, *gateway.ring, nobody, *gateway.queue);
   const bool forwards = GENERATE(true, false);
   DayCount day(gateway.clock.wall_ns);
