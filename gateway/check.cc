@@ -218,8 +218,7 @@ class Check {
   }
 
   void check_identity(const StoreReader& store) {
-    const auto log =
-        store_identity(config_.store, config_.origin, [&](std::uint64_t i) { return store.entries(i, 1); });
+    const auto log = store_identity(config_.store, config_.origin, entries_of(store));
     if (!log) return error("store", log.error().message);
     if (!identity_) return;
     const bool due = log->pending && log->pending->rotation.new_key == *identity_;

@@ -37,8 +37,10 @@ Result<RotationStatement> prepare(const GatewayConfig& config, const std::string
   SEALRING_ASSIGN(const auto store, StoreReader::open(config.store));
   if (store->state().origin != config.origin)
     return reject_error(config.store + " is the store of " + sealring::quoted(store->state().origin, 255));
-  const auto entry = [&store](std::uint64_t index) { return store->entries(index, 1); };
-  SEALRING_ASSIGN(const StoreIdentity log, store_identity(config.store, config.origin, entry));
+  SEALRING_ASSIGN(const StoreIdentity log, store_identity(config.store, config.origin, entries_of(*store)));
+  if (log.unfinished)
+    return reject_error("the rotation at entry " + std::to_string(log.unfinished->index) +
+                        " is in the log and not finished yet: start sealringd, then prepare another one");
   SEALRING_ASSIGN(const auto old_key, open_key(config.identity_key, config.origin, credentials()));
   if (log.key && *log.key != old_key->public_key())
     return std::move(not_the_identity(config.identity_key, config.origin, log)).in("identity_key");

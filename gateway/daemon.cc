@@ -32,6 +32,10 @@ DaemonExit refuse_store(const Error& error) {
   return refuse(DaemonExit::damaged, error);
 }
 
+DaemonExit refuse_identity(const Error& error) {
+  return refuse(error.kind == ErrorKind::fatal ? DaemonExit::damaged : DaemonExit::config, error);
+}
+
 std::string joined(const std::vector<std::string>& names) {
   std::string out;
   for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
@@ -54,11 +58,10 @@ std::optional<DaemonExit> open_store(const GatewayConfig& config, const std::str
     return refuse(DaemonExit::config, reject_error("config says origin " + quoted(config.origin) + ", the store in " +
                                                    config.store + " is of " + quoted(ring->origin())));
   if (Status s = config.check_ring(ring->usage().map_bytes); !s.ok()) return refuse(DaemonExit::config, s.error());
-  const auto entry = [&ring](std::uint64_t index) { return ring->entries(index, 1); };
-  if (Status s = finish_rotation(config.store, config.origin, ring->size(), entry); !s.ok())
-    return refuse(DaemonExit::system, s.error());
+  if (Status s = finish_rotation(config.store, config.origin, entries_of(*ring)); !s.ok())
+    return s.error().kind == ErrorKind::retry ? refuse_store(s.error()) : refuse_identity(s.error());
   auto key = load_identity(config, credentials, *ring);
-  if (!key) return refuse(key.error().kind == ErrorKind::fatal ? DaemonExit::damaged : DaemonExit::config, key.error());
+  if (!key) return refuse_identity(key.error());
   identity = std::move(key).value();
   return std::nullopt;
 }
@@ -91,8 +94,9 @@ IdentitySigners signers_of(const GatewayIdentity& identity) {
   return signers;
 }
 
-void set_rotation(Recorder& recorder, const GatewayConfig& config, const RotationStatement& statement) {
-  recorder.set_rotation(statement.rotation, [&config, &statement](std::uint64_t index) -> Status {
+Status rotate(Recorder& recorder, const GatewayConfig& config, const std::optional<RotationStatement>& due) {
+  if (!due) return {};
+  return recorder.set_rotation(due->rotation, [&config, &statement = *due](std::uint64_t index) -> Status {
     SEALRING_TRY(put_recorded_rotation(config.store, index, statement));
     diag(DiagLevel::notice, "the identity key was rotated at entry " + std::to_string(index) + ", to " +
                                 VerifierKey{config.origin, KeyType::ed25519, statement.rotation.new_key}.encode());
@@ -146,10 +150,10 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   RecordQueue queue(config.recorder.queue_bytes);
   EpochKeys epochs(config.store);
   Recorder recorder(recorder_config(config), *ring, signers_of(identity), epochs, clock, queue, broker_names(config));
-  if (identity.rotation) set_rotation(recorder, config, *identity.rotation);
   const auto rollback = environment.assume_current ? std::nullopt : known_rollback(config, identity, *ring);
   recorder.hold_signatures(rollback || (config.upstream && !environment.assume_current));
   if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
+  if (Status s = rotate(recorder, config, identity.rotation); !s.ok()) return refuse(DaemonExit::config, s.error());
   auto uplink = make_uplink(config, identity, environment.assume_current, *ring, queue);
   if (!uplink) return refuse(DaemonExit::config, uplink.error());
   auto sources = Sources::create(config, queue);

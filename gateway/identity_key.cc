@@ -34,6 +34,12 @@ Result<Pkcs11Uri> key_uri(const std::string& text) {
   return uri;
 }
 
+Result<PublicKey> public_key_of(const std::string& place, const std::string& origin, const std::string& credentials) {
+  if (is_pkcs11_uri(place)) return token_public_key(place, credentials);
+  SEALRING_ASSIGN(const auto key, load_file(place, origin, credentials));
+  return key->public_key();
+}
+
 std::string vkey(const std::string& origin, const PublicKey& key) {
   return VerifierKey{origin, KeyType::ed25519, key}.encode();
 }
@@ -44,14 +50,33 @@ Result<std::unique_ptr<Signer>> token_signer(const std::string& uri, const Publi
   return std::unique_ptr<Signer>(std::make_unique<Pkcs11Signer>(Pkcs11Signer::Config{parsed, key, credentials}));
 }
 
-// Which key the token must have. With a statement in the store it may be either of two, and the token says which; when
-// it is away, whoever names a key before it has made the step.
+// The token is away, and has either the log's key or the one that the statement goes on to. Whoever names a key before
+// it has made the step, unless that is the key before an earlier rotation, whose overlap lasts: that key has to say it.
+Result<PublicKey> key_by_previous(const GatewayConfig& config, const std::string& credentials,
+                                  const StoreIdentity& log) {
+  const Rotation& next = log.pending->rotation;
+  if (log.former.empty()) return next.new_key;
+  const std::string& place = config.previous_identity_key;
+  const auto previous = public_key_of(place, config.origin, credentials);
+  if (!previous)
+    return reject_error("a rotation from " + vkey(config.origin, next.old_key) + " to " +
+                        vkey(config.origin, next.new_key) +
+                        " is prepared, and with the token of identity_key away it is previous_identity_key that says "
+                        "whether to record it, which cannot be read either: plug the token in, or remove "
+                        "rotation.note from the store (" +
+                        previous.error().message + ")");
+  if (*previous == next.old_key) return next.new_key;
+  if (*previous == log.former.back()) return next.old_key;
+  return not_the_previous(place, config.origin, next.old_key);
+}
+
+// Which key the token must have. With a statement in the store it may be either of two, and the token says which.
 Result<PublicKey> key_of_token(const GatewayConfig& config, const std::string& credentials, const StoreIdentity& log) {
   const std::optional<PublicKey> known = log.key ? log.key : key_of_policy(config);
   if (known && !log.pending) return *known;
   auto found = token_public_key(config.identity_key, credentials);
   if (found) return found;
-  if (log.pending && !config.previous_identity_key.empty()) return log.pending->rotation.new_key;
+  if (log.pending && !config.previous_identity_key.empty()) return key_by_previous(config, credentials, log);
   if (known) return *known;
   return std::move(found).error().in(
       "entry 0 was released and no policy names the log's key, so the token must be there at the start");
@@ -112,8 +137,7 @@ Error not_the_previous(const std::string& place, const std::string& origin, cons
 }
 
 Result<GatewayIdentity> load_identity(const GatewayConfig& config, const std::string& credentials, const Ring& ring) {
-  SEALRING_ASSIGN(const StoreIdentity log, store_identity(config.store, config.origin,
-                                                          [&](std::uint64_t index) { return ring.entries(index, 1); }));
+  SEALRING_ASSIGN(const StoreIdentity log, store_identity(config.store, config.origin, entries_of(ring)));
   GatewayIdentity out;
   SEALRING_ASSIGN(out.current, load_current(config, credentials, log));
   const PublicKey& key = out.current->public_key();

@@ -21,9 +21,13 @@ constexpr std::chrono::seconds kLastSignatures{2};  // how long a stop waits for
 
 Recorder::Recorder(Config config, Ring& ring, IdentitySigners identity, EpochKeys& epochs, const Clock& clock,
                    RecordQueue& queue, const std::vector<std::string>& brokers)
-    : config_(config), ring_(ring), epochs_(epochs), clock_(clock), queue_(queue), notes_(identity, [&queue] {
-        queue.poke();
-      }) {
+    : config_(config),
+      ring_(ring),
+      epochs_(epochs),
+      clock_(clock),
+      queue_(queue),
+      has_previous_(identity.previous != nullptr),
+      notes_(identity, [&queue] { queue.poke(); }) {
   for (const std::string& name : brokers) {
     const auto same = [this](std::uint64_t index, const SourceItem& item) { return same_content(index, item); };
     sources_.emplace_back(name, same);
@@ -270,9 +274,17 @@ Status Recorder::record_break() {
   return add_event(EventCode::alarm, {{"alarm", ByteView("key-lost")}, {"epoch", lost.epoch}, {"break", lost.size}});
 }
 
-void Recorder::set_rotation(const Rotation& rotation, std::function<Status(std::uint64_t)> recorded) {
+// A start may itself close segments of before the rotation: where a seal was cut short, or by a break.
+Status Recorder::set_rotation(const Rotation& rotation, std::function<Status(std::uint64_t)> recorded) {
+  const char* const due = " before the rotation can be recorded: set previous_identity_key to the key before it";
+  if (!has_previous_ && notes_.stats().waiting > 0)
+    return reject_error(std::to_string(notes_.stats().waiting) + " sealed segments must be signed" + due);
+  if (!has_previous_ && !epoch_key_)
+    return reject_error("the epoch key is lost, and the segment that the log breaks off must be signed" +
+                        std::string(due));
   rotation_ = rotation;
   on_rotated_ = std::move(recorded);
+  return {};
 }
 
 // In one frame with the event of the start, so that after a kill it is the last entry, or not there.

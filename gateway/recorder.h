@@ -65,8 +65,9 @@ class Recorder {
   using Release = std::function<void(std::uint32_t source, std::uint64_t connection, std::uint64_t tag)>;
   void set_release(Release release) { release_ = std::move(release); }
   // A rotation to `current` of the signers: recorded by run(), after the event of the start. `recorded` is called with
-  // the index of its entry once that is durable, and before anything else is recorded. Before run().
-  void set_rotation(const Rotation& rotation, std::function<Status(std::uint64_t index)> recorded);
+  // the index of its entry once that is durable, and before anything else is recorded. Between open() and run().
+  // reject: what ends before that entry still needs a signature, and the key before it is not among the signers.
+  Status set_rotation(const Rotation& rotation, std::function<Status(std::uint64_t index)> recorded);
   // Called on the recorder's thread when a segment was sealed and signed, or acknowledged.
   void set_on_segments(std::function<void()> on_segments) { on_segments_ = std::move(on_segments); }
   // Called on the recorder's thread after each frame: must cost next to nothing. Before run().
@@ -191,6 +192,7 @@ class Recorder {
   std::optional<Rotation> rotation_;
   std::function<Status(std::uint64_t)> on_rotated_;
 
+  const bool has_previous_;  // among the signers
   std::string origin_;
   CompactRange range_;
   std::uint64_t epoch_ = 0;

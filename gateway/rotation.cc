@@ -6,6 +6,8 @@
 #include <cstdio>
 
 #include "drivers/file.h"
+#include "storage/ring.h"
+#include "storage/store_reader.h"
 
 namespace sealring {
 namespace {
@@ -49,6 +51,88 @@ Result<Signature> sign(const Bytes& message, Signer& signer) {
   SEALRING_ASSIGN(const Signature signature, signer.sign(message));
   if (ed25519_verify(signer.public_key(), message, signature)) return signature;
   return fatal_error("a signature that does not verify with its own public key");
+}
+
+bool is_missing(const Error& error) { return error.kind == ErrorKind::missing; }
+
+// None: the entry was released.
+Result<std::optional<PublicKey>> key_of_genesis(const LogReading& log) {
+  const Result<Bytes> bytes = log.entries(0, 1);
+  if (!bytes && is_missing(bytes.error())) return std::optional<PublicKey>();
+  if (!bytes) return bytes.error();
+  SEALRING_ASSIGN(const Entry first, decode_entry(ByteView(*bytes).substr(2)));
+  if (const auto* genesis = std::get_if<Genesis>(&first.body)) return std::optional(genesis->identity);
+  return fatal_error("entry 0 of the store is not a genesis entry");
+}
+
+// None: another entry.
+Result<std::optional<Rotation>> rotation_at(const LogReading& log, std::uint64_t index) {
+  SEALRING_ASSIGN(const Bytes bytes, log.entries(index, 1));
+  SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(bytes).substr(2)));
+  const auto* rotation = std::get_if<Rotation>(&entry.body);
+  return rotation == nullptr ? std::optional<Rotation>() : std::optional(*rotation);
+}
+
+Status check_recorded(const std::string& store, const RecordedRotation& one, const LogReading& log) {
+  const std::string path = store + "/" + recorded_name(one.index);
+  if (one.index >= log.size)
+    return fatal_error(path + ": the log has only " + std::to_string(log.size) +
+                       " entries: is it the log's file, under its own name?");
+  const auto rotation = rotation_at(log, one.index);
+  if (!rotation && is_missing(rotation.error())) return {};
+  if (!rotation) return rotation.error();
+  if (*rotation && **rotation == one.statement.rotation) return {};
+  return fatal_error(path + ": entry " + std::to_string(one.index) +
+                     " of the log is not this rotation: is it the log's file, under its own name?");
+}
+
+// Index of the newest entry that is `wanted`, of those that are still here.
+Result<std::optional<std::uint64_t>> find_rotation(const LogReading& log, const Rotation& wanted) {
+  for (std::uint64_t end = log.size; end > log.first;) {
+    const std::uint64_t begin = std::max(log.first, (end - 1) / kBundleEntries * kBundleEntries);
+    const std::size_t count = static_cast<std::size_t>(end - begin);
+    const Result<Bytes> bytes = log.entries(begin, count);
+    if (!bytes && is_missing(bytes.error())) break;  // released meanwhile
+    if (!bytes) return bytes.error();
+    SEALRING_ASSIGN(const auto entries, split_entries(*bytes, count));
+    for (std::size_t i = count; i-- > 0;) {
+      SEALRING_ASSIGN(const Entry entry, decode_entry(entries[i]));
+      const auto* rotation = std::get_if<Rotation>(&entry.body);
+      if (rotation != nullptr && *rotation == wanted) return std::optional(begin + i);
+    }
+    end = begin;
+  }
+  return std::optional<std::uint64_t>();
+}
+
+// Of a kill: the last entry. Or the pending one is further up, because somebody took its file away.
+Result<std::optional<RecordedRotation>> unfinished_rotation(const std::string& origin, const LogReading& log,
+                                                            const StoreIdentity& known) {
+  const std::optional<RecordedRotation> none;
+  const std::uint64_t last = log.size - 1;
+  if (last == known.since) return none;
+  const auto rotation = rotation_at(log, last);
+  if (!rotation && !is_missing(rotation.error())) return rotation.error();
+  if (rotation && *rotation) {
+    auto statement = RotationStatement::parse(RotationStatement{origin, **rotation}.encode());
+    if (statement) return std::optional(RecordedRotation{last, std::move(*statement)});
+    return fatal_error("entry " + std::to_string(last) + ", a rotation, " + statement.error().message);
+  }
+  if (!known.pending || (known.key && known.pending->rotation.old_key != *known.key)) return none;
+  SEALRING_ASSIGN(const auto index, find_rotation(log, known.pending->rotation));
+  return index ? std::optional(RecordedRotation{*index, *known.pending}) : none;
+}
+
+Status step(const std::string& store, const RecordedRotation& one, StoreIdentity& identity) {
+  const Rotation& rotation = one.statement.rotation;
+  if (identity.key && *identity.key != rotation.old_key)
+    return fatal_error(store + ": the rotation at entry " + std::to_string(one.index) +
+                       (identity.former.empty() ? " is not of the key that entry 0 names"
+                                                : " is not of the key that the one before it ends with"));
+  identity.former.push_back(rotation.old_key);
+  identity.key = rotation.new_key;
+  identity.since = one.index;
+  return {};
 }
 
 }  // namespace
@@ -143,39 +227,36 @@ Status put_recorded_rotation(const std::string& store, std::uint64_t index, cons
 
 std::string StoreIdentity::words() const { return "since entry " + std::to_string(since); }
 
-Result<StoreIdentity> store_identity(const std::string& store, const std::string& origin, const EntryReading& entry) {
+LogReading entries_of(const Ring& ring) {
+  return {ring.usage().first_index, ring.size(),
+          [&ring](std::uint64_t first, std::size_t count) { return ring.entries(first, count); }};
+}
+
+LogReading entries_of(const StoreReader& store) {
+  return {store.first_index(), store.size(),
+          [&store](std::uint64_t first, std::size_t count) { return store.entries(first, count); }};
+}
+
+Result<StoreIdentity> store_identity(const std::string& store, const std::string& origin, const LogReading& log) {
   StoreIdentity out;
-  if (const Result<Bytes> bytes = entry(0)) {
-    SEALRING_ASSIGN(const Entry first, decode_entry(ByteView(*bytes).substr(2)));
-    const auto* genesis = std::get_if<Genesis>(&first.body);
-    if (genesis == nullptr) return fatal_error("entry 0 of the store is not a genesis entry");
-    out.key = genesis->identity;
-  }
+  SEALRING_ASSIGN(out.key, key_of_genesis(log));
   SEALRING_ASSIGN(const std::vector<RecordedRotation> recorded, recorded_rotations(store, origin));
   for (const RecordedRotation& one : recorded) {
-    const Rotation& rotation = one.statement.rotation;
-    if (out.key && *out.key != rotation.old_key)
-      return fatal_error(store + ": the rotation at entry " + std::to_string(one.index) +
-                         " is not of the key that entry 0 names");
-    out.former.push_back(rotation.old_key);
-    out.key = rotation.new_key;
-    out.since = one.index;
+    SEALRING_TRY(check_recorded(store, one, log));
+    SEALRING_TRY(step(store, one, out));
   }
   SEALRING_ASSIGN(out.pending, pending_rotation(store, origin));
+  SEALRING_ASSIGN(out.unfinished, unfinished_rotation(origin, log, out));
+  if (out.unfinished) SEALRING_TRY(step(store, *out.unfinished, out));
   // Of another key it is an old one: what it asked for is done, or can be no more.
   if (out.pending && out.key && out.pending->rotation.old_key != *out.key) out.pending.reset();
   return out;
 }
 
-Status finish_rotation(const std::string& store, const std::string& origin, std::uint64_t size,
-                       const EntryReading& entry) {
-  SEALRING_ASSIGN(const std::optional<RotationStatement> pending, pending_rotation(store, origin));
-  if (!pending) return {};
-  SEALRING_ASSIGN(const Bytes bytes, entry(size - 1));
-  SEALRING_ASSIGN(const Entry last, decode_entry(ByteView(bytes).substr(2)));
-  const auto* rotation = std::get_if<Rotation>(&last.body);
-  if (rotation == nullptr || !(*rotation == pending->rotation)) return {};
-  return put_recorded_rotation(store, size - 1, *pending);
+Status finish_rotation(const std::string& store, const std::string& origin, const LogReading& log) {
+  SEALRING_ASSIGN(const StoreIdentity identity, store_identity(store, origin, log));
+  if (!identity.unfinished) return {};
+  return put_recorded_rotation(store, identity.unfinished->index, identity.unfinished->statement);
 }
 
 }  // namespace sealring

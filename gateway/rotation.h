@@ -3,10 +3,11 @@
 //
 // `sealring key rotate` writes the statement as rotation.note. The daemon that is started with the new key records the
 // entry and then keeps the statement as rotation-<index>.note; nothing is recorded in between, so a start that finds
-// the entry as the last one of the log, and the statement still pending, was killed right there and only finishes it.
+// the entry as the last one of the log, without that file, was killed right there: it makes the file from the entry.
 //
-// Whoever can write into the store can write such a file: it makes nobody the identity of the log. It says which key
-// the log has agreed to, and the daemon signs only with the key that its configuration names.
+// Whoever can write into the store can write, rename or remove such a file: it makes nobody the identity of the log. It
+// says which key the log has agreed to, as far as the log, where it still has the entry, says so too; and the daemon
+// signs only with the key that its configuration names.
 #pragma once
 
 #include <functional>
@@ -16,6 +17,9 @@
 #include "storage/entry.h"
 
 namespace sealring {
+
+class Ring;
+class StoreReader;
 
 struct RotationStatement {
   std::string origin;
@@ -45,20 +49,27 @@ Result<std::vector<Bytes>> rotations_below(const std::string& store, const std::
 // The entry is in the log at `index`: keeps the statement, and it is pending no more.
 Status put_recorded_rotation(const std::string& store, std::uint64_t index, const RotationStatement& statement);
 
+// What is there of a log's entries.
+struct LogReading {
+  std::uint64_t first = 0, size = 0;                                             // those below `first` were released
+  std::function<Result<Bytes>(std::uint64_t first, std::size_t count)> entries;  // bundle-encoded
+};
+LogReading entries_of(const Ring& ring);
+LogReading entries_of(const StoreReader& store);
+
 // What a store says about the identity of its log.
 struct StoreIdentity {
   std::optional<PublicKey> key;  // none: entry 0 was released, and no rotation was recorded
   std::uint64_t since = 0;       // index of the entry that made it the identity; 0: it is entry 0's
   std::vector<PublicKey> former;
-  std::optional<RotationStatement> pending;  // to another one, not recorded yet
+  std::optional<RotationStatement> pending;    // to another one, not recorded yet
+  std::optional<RecordedRotation> unfinished;  // in the log, and counted above; its file is not there yet
 
   std::string words() const;  // "since entry 17", "since entry 0", for messages
 };
-// `entry` reads one, bundle-encoded: of Ring or StoreReader.
-using EntryReading = std::function<Result<Bytes>(std::uint64_t index)>;
-Result<StoreIdentity> store_identity(const std::string& store, const std::string& origin, const EntryReading& entry);
-// At a start, before anything is recorded: what a kill left undone, see above. `size`: of the log.
-Status finish_rotation(const std::string& store, const std::string& origin, std::uint64_t size,
-                       const EntryReading& entry);
+// The files are compared with what the log still has. fatal: one does not fit the log, or the other ones.
+Result<StoreIdentity> store_identity(const std::string& store, const std::string& origin, const LogReading& log);
+// At a start, before anything is recorded: what a kill left undone, see above.
+Status finish_rotation(const std::string& store, const std::string& origin, const LogReading& log);
 
 }  // namespace sealring

@@ -210,8 +210,7 @@ Result<std::string> offline_status_json(const std::string& store_directory) {
   json["segments"] = {{"open_from", store->state().segment_start}, {"sealed", sealed}, {"acknowledged", acknowledged}};
   json["ring"] = {{"map_bytes", store->map_bytes()}, {"first_index", store->first_index()}};
   const std::string& origin = store->state().origin;
-  const auto read = [&](std::uint64_t index) { return store->entries(index, 1); };
-  SEALRING_ASSIGN(const StoreIdentity identity, store_identity(store_directory, origin, read));
+  SEALRING_ASSIGN(const StoreIdentity identity, store_identity(store_directory, origin, entries_of(*store)));
   if (identity.key)
     json["keys"] = {{"identity", VerifierKey{origin, KeyType::ed25519, *identity.key}.encode()},
                     {"identity_since", identity.since}};

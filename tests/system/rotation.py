@@ -9,7 +9,7 @@ from lib.load import Publisher
 from lib.softhsm import Token
 from lib.world import ORIGIN, check, check_equal, main
 
-NAMED, UNPROVEN, CONFIG = 10, 11, 2
+NAMED, UNPROVEN, CONFIG, DAMAGED = 10, 11, 2, 3
 PREPARED, RECORDED = "rotation.note", "rotation-%020d.note"
 
 
@@ -132,6 +132,26 @@ def overlap(scene, place, new):
     return index
 
 
+def renamed(scene, index):
+    """The file of a rotation under other names: refused, or known for what the log has."""
+    gateway = scene.gateway
+    recorded, prepared, other = (os.path.join(scene.store, n) for n in (RECORDED % index, PREPARED, RECORDED % 1))
+    gateway.stop()
+    os.rename(recorded, other)
+    gateway.configure().start(ready=False).wait_end(DAMAGED)
+    check("entry 1 of the log is not this rotation" in gateway.said(), gateway.said())
+    out, _ = scene.world.run("sealring", "check", *scene.config, code=1)
+    check("entry 1 of the log is not this rotation" in out, out)
+    os.rename(other, prepared)
+    _, err = scene.rotate(os.path.join(gateway.folder, "stranger.key"), code=1)
+    check(f"the rotation at entry {index} is in the log and not finished yet" in err, err)
+    gateway.start()
+    gateway.wait_subscribed()
+    check_equal(scene.archived()["identity_since"], index, "entry of the rotation")
+    names = sorted(n for n in os.listdir(scene.store) if n.startswith("rotation"))
+    check_equal(names, [RECORDED % index], "statements after the start")
+
+
 def afterwards(scene, place, new, index):
     """The overlap is over: whoever knows only the old key hears of it, all others go on."""
     world, gateway, old = scene.world, scene.gateway, scene.world.vkey
@@ -170,7 +190,12 @@ def old_key_alone(scene, new, index):
     os.rename(scene.store, world.path("new-store"))
     os.rename(world.path("old-store"), scene.store)
     size = scene.log.range.size
-    gateway.recorder.update(segment_age="1h", segment_entries=4 * size)  # its first segment ends beyond the log
+    gateway.recorder.update(segment_age="10min", segment_entries=4 * size)  # its first segment ends beyond the log
+    scene.restart("identity.key")
+    # Whoever goes on by mistake hears of it by the new key's line; whoever means it does not ask.
+    gateway.wait_said("alarm: rollback: our identity key has signed size")
+    gateway.stop()
+    gateway.command.append("--assume-current")
     scene.restart("identity.key")
     for _ in range(5 * size):
         scene.device.publish("plant/line1/temp", b"forged", 1)
@@ -195,6 +220,7 @@ def files(world):
     scene.restart("identity.key")
     prepared(scene, place, new)
     index = overlap(scene, place, new)
+    renamed(scene, index)
     afterwards(scene, place, new, index)
     old_key_alone(scene, new, index)
 
@@ -227,7 +253,19 @@ def token(world):
     scene.rotate(hsm.uri("object=third"))
     _, err = scene.rotate(os.path.join(scene.gateway.folder, "identity.key"), code=1)
     check("was the identity of this log before" in err, err)
-    scene.restart(hsm.uri("object=third"), hsm.uri("object=second"), kill=True)
+    # The configuration is still that of the first overlap: with the token away nothing is guessed from it.
+    hsm.take_away()
+    scene.restart(hsm.uri("object=second"), "identity.key", kill=True)
+    keys = scene.gateway.status()["keys"]
+    check_equal((keys["identity"], keys["identity_since"], keys["previous_identity"]), (vkeys[1], first, vkeys[0]),
+                "the keys of the first overlap, with the token away")
+    check(os.path.exists(os.path.join(scene.store, PREPARED)), "the statement is gone")
+    scene.gateway.kill()
+    scene.gateway.top.update(identity_key=hsm.uri("object=third"), previous_identity_key=hsm.uri("object=second"))
+    scene.gateway.configure().start(ready=False).wait_end(CONFIG)
+    check("says whether to record it" in scene.gateway.said(), scene.gateway.said())
+    hsm.bring_back()
+    scene.restart(hsm.uri("object=third"), hsm.uri("object=second"))
     keys = scene.archived()
     second = keys["identity_since"]
     check(second > first, f"rotated at {first} and {second}")

@@ -1,4 +1,7 @@
 // The recorder across a rotation of the identity key.
+#include "drivers/key_file.h"
+#include "gateway/config.h"
+#include "gateway/identity_key.h"
 #include "gateway/rotation.h"
 #include "tests/unit/recorder_fixture.h"
 
@@ -21,10 +24,11 @@ struct RotatingGateway : Gateway {
     if (overlap) signers->previous = &token;
     signers->since = IdentitySigners::kNotYet;
     before_run = [this, statement] {
-      recorder->set_rotation(statement.rotation, [this](std::uint64_t at) {
+      const Status set = recorder->set_rotation(statement.rotation, [this](std::uint64_t at) {
         index = at;
-        return Status();
+        return put_recorded_rotation(store, at, *RotationStatement::make(kOrigin, *identity, *next));
       });
+      if (!set.ok()) FAIL(set.error().message);
     };
     start();
     before_run = {};
@@ -36,6 +40,19 @@ struct RotatingGateway : Gateway {
     signers->since = index;
     start();
     connect(false);
+  }
+  // Why a start that is due to rotate, without the old key, may not go on.
+  std::string refusal() {
+    auto opened = Ring::open({store});
+    EpochKeys keys(store);
+    RecordQueue items(1u << 20);
+    IdentitySigners alone(next_token);
+    alone.since = IdentitySigners::kNotYet;
+    Recorder due(config, **opened, alone, keys, clock, items);
+    REQUIRE(due.open().ok());
+    const RotationStatement statement = *RotationStatement::make(kOrigin, *identity, *next);
+    const Status set = due.set_rotation(statement.rotation, [](std::uint64_t) { return Status(); });
+    return set.ok() ? "" : set.error().message;
   }
   void messages(std::uint16_t count) {
     const std::uint64_t from = tag;
@@ -114,15 +131,12 @@ TEST_CASE("recorder: what was sealed before the rotation is signed by the old ke
     g.stop();
     CHECK(g.verified().verdict == Verdict::fine);
   }
-  SECTION("without it nobody signs for it, and the words say who must") {
-    g.start_rotating(false);
-    g.messages(50);
-    g.wait_for(
-        [&] { return g.recorder->stats().identity.trouble.find("set previous_identity_key") != std::string::npos; });
-    CHECK(g.sealed(true) == 0);
-    g.stop();
+  SECTION("without it the rotation is refused, and the words say who must sign") {
+    CHECK_THAT(g.refusal(), Catch::Contains("sealed segments must be signed") &&
+                                Catch::Contains("set previous_identity_key to the key before it"));
     g.token.set(Mode::there);
-    g.start_rotated(true);
+    g.start_rotating(true);
+    g.messages(50);
     g.wait_signed();
     g.stop();
     CHECK(g.verified().verdict == Verdict::fine);
@@ -159,7 +173,8 @@ TEST_CASE("recorder: a rotation that cannot be kept ends the run, and is there a
   other.signers = IdentitySigners(other.next_token);
   other.signers->since = IdentitySigners::kNotYet;
   other.before_run = [&] {
-    other.recorder->set_rotation(statement.rotation, [](std::uint64_t) { return Status(retry_error("no room")); });
+    const auto no_room = [](std::uint64_t) { return Status(retry_error("no room")); };
+    REQUIRE(other.recorder->set_rotation(statement.rotation, no_room).ok());
   };
   other.start();
   other.thread.join();
@@ -169,4 +184,82 @@ TEST_CASE("recorder: a rotation that cannot be kept ends the run, and is there a
   const Decoded d(other.raw());
   CHECK(d.raw.size() < size);
   CHECK(std::holds_alternative<Rotation>(d.entries.back().body));
+}
+
+TEST_CASE("recorder: a start that breaks the chain before a rotation needs the old key for what it closes") {
+  RotatingGateway g;
+  g.start();
+  g.connect(false);
+  g.messages(5);
+  g.stop();
+  CHECK(g.refusal().empty());
+  REQUIRE(EpochKeys(g.store).erase(0).ok());
+  const std::uint64_t size = g.raw().size();
+  CHECK_THAT(g.refusal(), Catch::Contains("the epoch key is lost") && Catch::Contains("set previous_identity_key"));
+  CHECK(g.raw().size() == size);
+  g.start_rotating(true);
+  g.messages(50);
+  g.wait_signed();
+  g.stop();
+  CHECK(g.verified().verdict == Verdict::broken);
+}
+
+TEST_CASE("with the token away the key before says whether the next rotation is to be recorded") {
+  RotatingGateway g;
+  g.start_rotating(true);
+  g.messages(5);
+  g.stop();
+  const auto third = std::move(SoftwareSigner::generate()).value();
+  const RotationStatement prepared = *RotationStatement::make(kOrigin, *g.next, *third);
+  REQUIRE(put_pending_rotation(g.store, prepared).ok());
+  const std::string first = g.dir / "first.key", second = g.dir / "second.key", other = g.dir / "other.key";
+  REQUIRE(create_key_file(first, kOrigin, *g.identity).ok());
+  REQUIRE(create_key_file(second, kOrigin, *g.next).ok());
+  REQUIRE(create_key_file(other, kOrigin, **SoftwareSigner::generate()).ok());
+  const std::string away = "pkcs11:token=away;object=key?module-path=/nonexistent/library.so";
+  GatewayConfig config;
+  config.origin = kOrigin;
+  config.store = g.store;
+  config.identity_key = away;
+  const auto ring = std::move(Ring::open({g.store})).value();
+  const auto load = [&](const std::string& previous) {
+    config.previous_identity_key = previous;
+    return load_identity(config, "", *ring);
+  };
+  SECTION("the overlap of the last rotation goes on") {
+    for (const std::string& previous : {first, std::string()}) {
+      const auto identity = load(previous);
+      if (!identity) FAIL(identity.error().message);
+      CHECK(identity->current->public_key() == g.next->public_key());
+      CHECK_FALSE(identity->rotation);
+      CHECK(identity->since == g.index);
+    }
+  }
+  SECTION("the next one is due") {
+    const auto identity = load(second);
+    if (!identity) FAIL(identity.error().message);
+    CHECK(identity->current->public_key() == third->public_key());
+    REQUIRE(identity->rotation);
+    CHECK(identity->rotation->rotation == prepared.rotation);
+    CHECK(identity->previous->public_key() == g.next->public_key());
+  }
+  SECTION("nothing is guessed") {
+    CHECK_THAT(load(away).error().message,
+               Catch::Contains("is prepared, and with the token of identity_key away") &&
+                   Catch::Contains(VerifierKey{kOrigin, KeyType::ed25519, third->public_key()}.encode()));
+    CHECK_THAT(load(other).error().message, Catch::Contains("is not the key before the rotation"));
+  }
+  SECTION("before any rotation, whoever names a previous key has made the step") {
+    RotatingGateway fresh;
+    REQUIRE(put_pending_rotation(fresh.store, *RotationStatement::make(kOrigin, *fresh.identity, *fresh.next)).ok());
+    const std::string old = fresh.dir / "old.key";
+    REQUIRE(create_key_file(old, kOrigin, *fresh.identity).ok());
+    config.store = fresh.store;
+    config.previous_identity_key = old;
+    const auto begun = std::move(Ring::open({fresh.store})).value();
+    const auto identity = load_identity(config, "", *begun);
+    if (!identity) FAIL(identity.error().message);
+    CHECK(identity->current->public_key() == fresh.next->public_key());
+    CHECK(identity->rotation);
+  }
 }
