@@ -236,7 +236,7 @@ def credential(world):
     check(f"{manager.folder}/identity" in scene.gateway.said(), scene.gateway.said())
     world.run("sealring", "key", "generate", os.path.join(manager.folder, "identity"), ORIGIN)
     scene.gateway.start(ready=False).wait_end(2)
-    check("is not the key that entry 0 of the log names" in scene.gateway.said(), scene.gateway.said())
+    check("is not the identity key of the log" in scene.gateway.said(), scene.gateway.said())
 
 
 if __name__ == "__main__":
