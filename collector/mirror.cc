@@ -200,16 +200,23 @@ Result<std::optional<SignedCheckpoint>> Mirror::find(std::uint64_t size) const {
 
 Status Mirror::add_pending(const SignedCheckpoint& checkpoint, const std::optional<NoteSignature>& witness) {
   std::uint64_t size = checkpoint.checkpoint.size;
-  const bool known = pending_.count(size) != 0;
-  if (size <= archived() || (known && (!witness || witness_lines_.count(size) != 0))) return {};
-  if (!known && pending_.size() >= kMaxPending)
+  const auto known = pending_.find(size);
+  const bool is_new = known == pending_.end();
+  // Sent again it may bring a later key's line or the witness'; any other line that it has, or lacks, changes nothing.
+  const bool later = is_new || checkpoint.key > known->second.key;
+  const auto shown = witness_lines_.find(size);
+  if (size <= archived() || (!later && (!witness || shown != witness_lines_.end()))) return {};
+  if (is_new && pending_.size() >= kMaxPending)
     return Error{ErrorKind::full, "there are " + std::to_string(kMaxPending) +
                                       " pending checkpoints already: upload the entries of the first ones"};
-  Note note = checkpoint.note;
-  if (witness) note.signatures.push_back(*witness);
+  SignedCheckpoint kept = later ? checkpoint : known->second;
+  std::optional<NoteSignature> line = witness;
+  if (!line && shown != witness_lines_.end()) line = shown->second;
+  Note note = kept.note;
+  if (line) note.signatures.push_back(*line);
   SEALRING_TRY(archive_.put_pending(size, note.encode()));
-  pending_.emplace(size, checkpoint);
-  if (witness) witness_lines_[size] = *witness;
+  pending_.insert_or_assign(size, std::move(kept));
+  if (line) witness_lines_[size] = *line;
   return {};
 }
 

@@ -77,6 +77,8 @@ Status OriginLog::load_keys() {
     Result<SignedCheckpoint> checkpoint = read_checkpoint(bytes, keys_);
     if (!checkpoint.ok()) return std::move(checkpoint).error().in(context);
     if (checkpoint->checkpoint.size != size) return fatal_error(context + " is of another size");
+    if (checkpoint->key == 0 && has_wrong_line(*Note::parse(bytes), keys_))
+      return fatal_error(context + " has no line by one that holds");
     take_key(*checkpoint);
   }
   if (witnessed_) take_key(*witnessed_);
@@ -99,7 +101,7 @@ Status OriginLog::keep_key(const SignedCheckpoint& checkpoint) {
 std::optional<HttpResponse> OriginLog::refuse_former_key(const SignedCheckpoint& checkpoint) {
   const std::uint64_t size = checkpoint.checkpoint.size;
   for (std::size_t later = keys_.size(); --later > checkpoint.key;) {
-    if (key_since_[later] >= size) continue;
+    if (key_since_[later] > size) continue;
     const std::string words = "size " + std::to_string(size) + " is signed by the key " +
                               keys_[checkpoint.key].encode() + ", but from size " + std::to_string(key_since_[later]) +
                               " on the log has another one, " + keys_[later].encode();
@@ -117,11 +119,15 @@ Result<HttpResponse> OriginLog::witness_checkpoint(const AddCheckpoint& request,
   if (refusal) return *refusal;
   SEALRING_TRY(keep_key(checkpoint));
   SEALRING_ASSIGN(NoteSignature line, witness_.sign(checkpoint.note));
-  Note note = checkpoint.note;
+  // The same once more only renews our line: whoever sends it with a line cut off, or one added, must not take from the
+  // log what it has signed.
+  const bool again = witnessed_ && witnessed_->checkpoint == checkpoint.checkpoint && checkpoint.key <= witnessed_->key;
+  SignedCheckpoint kept = again ? *witnessed_ : checkpoint;
+  Note note = kept.note;
   note.signatures.push_back(line);
   Bytes encoded = note.encode();
   SEALRING_TRY(archive_.put_witness(encoded));  // a crash before: the client asks again; after: it may have the line
-  witnessed_ = checkpoint;
+  witnessed_ = std::move(kept);
   mirror_.witnessed(checkpoint.checkpoint, line);
   witness_note_ = std::move(encoded);
   publish();

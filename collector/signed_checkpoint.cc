@@ -14,7 +14,23 @@ const NoteSignature* line_of(const Note& note, const VerifierKey& key) {
   return nullptr;
 }
 
+Note without_wrong_lines(Note note, const LogKeys& log) {
+  for (const VerifierKey& key : log) {
+    if (check_note_signature(note, key) != SignatureState::invalid) continue;
+    const auto is_its = [&](const NoteSignature& line) { return line.name == key.name && line.key_id == key.id(); };
+    note.signatures.erase(std::remove_if(note.signatures.begin(), note.signatures.end(), is_its),
+                          note.signatures.end());
+  }
+  return note;
+}
+
 }  // namespace
+
+bool has_wrong_line(const Note& note, const LogKeys& log) {
+  return std::any_of(log.begin(), log.end(), [&](const VerifierKey& key) {
+    return check_note_signature(note, key) == SignatureState::invalid;
+  });
+}
 
 Result<SignedCheckpoint> accept_checkpoint(const Note& note, const Checkpoint& checkpoint, const LogKeys& log) {
   SignedCheckpoint out{checkpoint, Note{note.text, {}}, 0};
@@ -45,8 +61,10 @@ Result<SignedCheckpoint> read_checkpoint(ByteView bytes, const LogKeys& log) {
   if (checkpoint->origin != log.front().name)
     return fatal_error("a checkpoint of " + quoted(checkpoint->origin) + " instead of " + quoted(log.front().name));
   Result<SignedCheckpoint> accepted = accept_checkpoint(*note, *checkpoint, log);
-  if (!accepted.ok()) return as_fatal(accepted.error());
-  return accepted;
+  if (accepted.ok()) return accepted;
+  Result<SignedCheckpoint> rest = accept_checkpoint(without_wrong_lines(*note, log), *checkpoint, log);
+  if (!rest.ok()) return as_fatal(accepted.error());
+  return rest;
 }
 
 Cosigner::Cosigner(NamedKey key, const Clock& clock)

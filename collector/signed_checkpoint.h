@@ -24,8 +24,12 @@ struct SignedCheckpoint {
 
 // `note` must have a valid line of one of the keys, and none that is invalid. Otherwise reject.
 Result<SignedCheckpoint> accept_checkpoint(const Note& note, const Checkpoint& checkpoint, const LogKeys& log);
-// The same from bytes that this collector has written: what is wrong with them is damage, so errors are fatal.
+// The same from bytes that this collector has written: what is wrong with them is damage, so errors are fatal. Only a
+// line that does not hold beside one that does is dropped: it was carried unread, by a policy that had no key for it.
 Result<SignedCheckpoint> read_checkpoint(ByteView bytes, const LogKeys& log);
+
+// Whether a line by one of the keys does not hold.
+bool has_wrong_line(const Note& note, const LogKeys& log);
 
 // A cosigning key with its name. Any thread.
 class Cosigner {

@@ -35,6 +35,17 @@ void require_refused(const HttpResponse& response, const std::string& words) {
   REQUIRE_THAT(response.body, Catch::Contains(words));
 }
 
+// `checkpoint` with a line of that name and key ID that nobody has signed.
+Bytes with_junk(const Bytes& checkpoint, const VerifierKey& key) {
+  Note note = *Note::parse(checkpoint);
+  note.signatures.push_back({key.name, key.id(), Bytes(64, '\x2a')});
+  return note.encode();
+}
+
+bool signed_by(const std::string& path, const VerifierKey& key) {
+  return check_note_signature(*Note::parse(*read_file(path)), key) == SignatureState::valid;
+}
+
 std::size_t lines_in(const std::string& path) { return Note::parse(*read_file(path))->signatures.size(); }
 
 }  // namespace
@@ -75,7 +86,8 @@ TEST_CASE_METHOD(KeysTest, "keys: the old key alone is refused from the first ch
   require_refused(witness("i", 500, 600), words);
   // The mirror is not that far: what was signed before the rotation may still come, and nothing later.
   require_status(mirror("i", 100, 200), 200);
-  require_status(mirror("i", 200, 300), 200);
+  require_refused(mirror("i", 200, 300), words);
+  require_status(mirror(both, 200, 300), 200);
   require_refused(mirror("i", 300, 400), words);
   require_status(mirror(both, 300, 400), 200);
   if (restarted) collector.open();
@@ -87,6 +99,77 @@ TEST_CASE_METHOD(KeysTest, "keys: the old key alone is refused from the first ch
   require_refused(mirror("i", 400, 450), words);
   require_status(mirror("j", 400, 450), 200);
   CHECK(names_in(directory + "/evidence").empty());
+}
+
+TEST_CASE_METHOD(KeysTest, "keys: what was signed once is not taken back by sending it again") {
+  const bool named = GENERATE(true, false);  // by the policy; else carried unread
+  if (named) trust("ij");
+  const std::string path = directory + "/witness";
+  require_status(witness("ij", 0, 100), 200);
+  require_status(mirror("ij", 0, 100), 200);
+  const std::string pending = directory + "/pending/" + receipt_file_name(100);
+  collector.clock.wall_ns += 60'000'000'000;
+  if (named) {
+    const std::string words = "but from size 100 on the log has another one";
+    require_refused(witness("i", 100, 100), words);
+    require_refused(mirror("i", 100, 100), words);
+    require_status(witness("j", 100, 100), 200);
+  } else {
+    require_status(witness("i", 100, 100), 200);
+    require_status(mirror("i", 100, 100), 200);
+    log.by = "i";
+    const Bytes junk = with_junk(log.checkpoint(100), log.key_of('j'));
+    require_status(collector.witness(encode_add_checkpoint({100, {}, junk})), 200);
+    require_status(collector.mirror(encode_add_checkpoint({100, {}, junk})), 200);
+  }
+  for (const bool restarted : {false, true}) {
+    if (restarted) collector.open();
+    for (const std::string& file : {path, pending})
+      for (const char seed : {'i', 'j'}) CHECK(signed_by(file, log.key_of(seed)));
+    CHECK(lines_in(path) == 3);
+    // The time is the new one all the same: of a log that is idle, that is all there is to see.
+    CHECK(check_cosignature(*Note::parse(*read_file(path)), Collector::witness_key()).time_s == 1'700'000'060);
+  }
+}
+
+TEST_CASE_METHOD(KeysTest, "keys: the same checkpoint with a later key's line takes the place of the one without") {
+  trust("ij");
+  require_status(witness("i", 0, 100), 200);
+  require_status(mirror("i", 0, 100), 200);
+  const bool restarted = GENERATE(false, true);
+  if (restarted) collector.open();
+  require_status(mirror("ij", 100, 100), 200);
+  require_status(witness("ij", 100, 100), 200);
+  if (restarted) collector.open();
+  CHECK(names_in(directory + "/keys") == std::vector<std::string>{receipt_file_name(100)});
+  CHECK(signed_by(directory + "/witness", log.key_of('j')));
+  require_refused(witness("i", 100, 100), "from size 100 on");
+  require_status(collector.upload(log.add_entries(0, 100)), 200);
+  const std::string receipt = directory + "/receipts/" + receipt_file_name(100);
+  CHECK(signed_by(receipt, log.key_of('j')));
+  CHECK(signed_by(receipt, log.key_of('i')));
+}
+
+TEST_CASE_METHOD(KeysTest,
+                 "keys: a line that was carried unread and does not hold stops nothing once its key is known") {
+  log.by = "i";
+  const auto junk = [&](std::uint64_t before, std::uint64_t size) {
+    return encode_add_checkpoint(
+        {before, log.consistency(before, size), with_junk(log.checkpoint(size), log.key_of('j'))});
+  };
+  require_status(collector.mirror(junk(0, 100)), 200);
+  require_status(collector.upload(log.add_entries(0, 100)), 200);
+  require_status(collector.mirror(junk(100, 200)), 200);
+  require_status(collector.witness(junk(0, 200)), 200);
+  CHECK(lines_in(directory + "/witness") == 3);
+  trust("ij");
+  require_refused(collector.witness(junk(200, 300)), "is wrong");
+  require_status(witness("i", 200, 200), 200);
+  CHECK(lines_in(directory + "/witness") == 2);
+  require_status(witness("ij", 200, 300), 200);
+  require_status(mirror("ij", 200, 300), 200);
+  require_status(collector.upload(log.add_entries(100, 200)), 200);
+  CHECK(lines_in(directory + "/receipts/" + receipt_file_name(200)) == 2);
 }
 
 TEST_CASE_METHOD(KeysTest, "keys: a third one, and one that was passed over") {
@@ -111,12 +194,14 @@ TEST_CASE_METHOD(KeysTest, "keys: a line of a known key that does not hold") {
 
 TEST_CASE_METHOD(KeysTest, "keys: what was kept of a later key must be what it was") {
   trust("ij");
-  require_status(witness("j", 0, 100), 200);
+  const std::string by = GENERATE("j", "ij");
+  require_status(witness(by, 0, 100), 200);
   const std::string path = directory + "/keys/" + receipt_file_name(100);
-  Bytes note = *read_file(path);
+  Note note = *Note::parse(*read_file(path));
   REQUIRE(::unlink(path.c_str()) == 0);
-  note[note.size() - 10] = note[note.size() - 10] == 'A' ? 'B' : 'A';
-  std::ofstream(path) << note;
+  for (NoteSignature& line : note.signatures)
+    if (line.key_id == log.key_of('j').id()) line.signature[9] = static_cast<char>(line.signature[9] ^ 1);
+  std::ofstream(path) << note.encode();
   const Status opened = collector.try_open();
   REQUIRE_FALSE(opened.ok());
   CHECK(opened.error().kind == ErrorKind::fatal);
