@@ -172,6 +172,31 @@ TEST_CASE_METHOD(KeysTest,
   CHECK(lines_in(directory + "/receipts/" + receipt_file_name(200)) == 2);
 }
 
+TEST_CASE_METHOD(KeysTest, "keys: the witness' line and a later key's may come to a pending checkpoint one by one") {
+  const std::string witness_line = witness("i", 0, 100).body;
+  const auto shown = [&](const std::string& by, std::uint64_t before) {
+    log.by = by;
+    return collector.mirror(encode_add_checkpoint({before, {}, log.checkpoint(100) + witness_line}));
+  };
+  const bool named = GENERATE(true, false);
+  if (named) {
+    trust("ij");
+    require_status(shown("i", 0), 200);
+    require_status(mirror("ij", 100, 100), 200);
+  } else {
+    require_status(mirror("ij", 0, 100), 200);
+    require_status(shown("i", 100), 200);
+  }
+  // Further on by now: a receipt of 100 has the witness' line only as it was shown.
+  require_status(witness("ij", 100, 200), 200);
+  if (GENERATE(false, true)) collector.open();
+  require_status(collector.upload(log.add_entries(0, 100)), 200);
+  const std::string receipt = directory + "/receipts/" + receipt_file_name(100);
+  CHECK(lines_in(receipt) == 4);
+  CHECK(signed_by(receipt, log.key_of('j')));
+  CHECK(check_cosignature(*Note::parse(*read_file(receipt)), Collector::witness_key()).state == SignatureState::valid);
+}
+
 TEST_CASE_METHOD(KeysTest, "keys: a third one, and one that was passed over") {
   trust("ijk");
   require_status(witness("i", 0, 100), 200);
