@@ -62,7 +62,12 @@ std::string what_next(const RotateArguments& a, const GatewayConfig& config, con
          vkey(rotation.new_key) +
          "\n\n"
          "Next:\n"
-         "  1. In " +
+         "  1. In the policies of the collector, the gateway and every auditor, below the old line, which stays:\n"
+         "       log " +
+         vkey(rotation.new_key) +
+         "\n"
+         "     and restart the collector. Anchors stay as they are.\n"
+         "  2. In " +
          a.config +
          ":\n"
          "       identity_key = \"" +
@@ -71,13 +76,8 @@ std::string what_next(const RotateArguments& a, const GatewayConfig& config, con
          "       previous_identity_key = \"" +
          config.identity_key +
          "\"\n"
-         "  2. Restart sealringd. It records the rotation, and both keys sign from then on.\n"
-         "  3. In the policies of the gateway, the collector and every auditor, below the old line, which stays:\n"
-         "       log " +
-         vkey(rotation.new_key) +
-         "\n"
-         "     and restart the collector. Anchors stay as they are.\n"
-         "  4. When all have it: remove previous_identity_key, restart, and put the old key out of use.\n";
+         "  3. Restart sealringd. It records the rotation, and both keys sign from then on.\n"
+         "  4. When all policies have it: remove previous_identity_key, restart, and put the old key out of use.\n";
 }
 
 int run_rotate(const RotateArguments& a) {

@@ -44,6 +44,10 @@ const VerifierKey& IdentityChain::at(std::uint64_t size) const {
   return link->key;
 }
 
+void IdentityChain::lose_track(std::uint64_t size) {
+  if (known() && sure()) unsure_above_ = std::max(size, links_.back().from_size);
+}
+
 bool IdentityChain::has(const PublicKey& key) const {
   return std::any_of(links_.begin(), links_.end(), [&](const Link& link) { return link.key.key == key; });
 }
@@ -76,7 +80,8 @@ EntryChecker::FrameSigner EntryChecker::signer_of(std::uint64_t first, std::uint
   return {next_key_, epoch_ ? std::optional(*epoch_ + 1) : epoch_};
 }
 
-void EntryChecker::lose_track() {
+void EntryChecker::lose_track(std::uint64_t size) {
+  identity_.lose_track(size);
   next_key_.reset();
   parts_.reset();
 }
@@ -251,13 +256,18 @@ bool EntryChecker::follow(const Rotation& rotation, std::uint64_t index, const s
   };
   if (!identity_.known()) return wrong(Verdict::unproven, "but no key is known from which");
   const VerifierKey from{origin_, KeyType::ed25519, rotation.old_key}, to{origin_, KeyType::ed25519, rotation.new_key};
-  if (!(from == identity_.last()))
+  const bool follows = from == identity_.last();
+  const bool unseen = !identity_.sure_at(index + 1) && !identity_.has(from.key);
+  if (!follows && !unseen)
     return wrong(Verdict::tampered, "but from " + from.encode() + ", which is not the identity here");
   const Bytes message = rotation_message(origin_, rotation.old_key, rotation.new_key);
   if (!ed25519_verify(rotation.old_key, message, rotation.by_old))
     return wrong(Verdict::tampered, "but the signature of the key that ends does not hold");
   if (!ed25519_verify(rotation.new_key, message, rotation.by_new))
     return wrong(Verdict::tampered, "but the signature of the key that begins does not hold");
+  if (!follows)
+    return wrong(Verdict::unproven, "from " + from.encode() + ", but entries are missing that would have to say how " +
+                                        "that became the identity");
   if (identity_.has(rotation.new_key)) return wrong(Verdict::tampered, "but to one that was the identity before");
   if (keys_.count(rotation.new_key) != 0) return wrong(Verdict::tampered, "but to an epoch key");
   identity_.rotate(index, to);

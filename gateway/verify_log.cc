@@ -76,15 +76,16 @@ void LogPass::choose_identity() {
   } else if (!source_.is_store()) {
     find(Verdict::named, "log", "is missing or empty; it should hold the anchor line");
   }
-  // Of several keys in a policy the evidence may say which was the first, and no more.
+  // Without an anchor the evidence says which key was the first, for a policy may name those after it only: whether
+  // that leads to one of the policy's, settle_policy() asks. Where nothing says it, it has to be the policy's first.
   const std::vector<VerifierKey>& keys = trust_.policy_keys;
-  const bool known = own && std::find(keys.begin(), keys.end(), own->key) != keys.end();
+  const std::vector<SegmentRef>& segments = source_.segments();
   if (trust_.anchor)
     checker_.set_identity(trust_.anchor->key);
-  else if (!keys.empty() && !known)
-    checker_.set_identity(keys.front());
   else if (own)
     checker_.set_identity(own->key);
+  else if (!keys.empty() && (segments.empty() || segments.front().start != 0))
+    checker_.set_identity(keys.front());
   if (!own) return;
   if (!(own->key == checker_.identity().first()))
     find(Verdict::tampered, "log",
@@ -98,9 +99,14 @@ void LogPass::settle_policy() {
   const IdentityChain& identity = checker_.identity();
   const auto is_its = [&](const VerifierKey& key) { return identity.has(key.key); };
   if (!identity.known() || keys.empty() || std::any_of(keys.begin(), keys.end(), is_its)) return;
-  find(
-      Verdict::tampered, "",
-      "anchor and policy name different identity keys: " + identity.first().encode() + " and " + keys.front().encode());
+  const std::string both = identity.first().encode() + " and " + keys.front().encode();
+  if (identity.sure())
+    find(Verdict::tampered, "",
+         std::string(trust_.anchor ? "anchor" : "log") + " and policy name different identity keys: " + both);
+  else
+    find(Verdict::unproven, "",
+         "no receipt was checked: nothing here leads from the log's identity key to the policy's, " + both +
+             "; entries are missing in which it may have been rotated");
   trust_.policy_keys.clear();
 }
 
@@ -117,9 +123,9 @@ bool LogPass::place_segment(const SegmentRef& ref, const SegmentEvidence& segmen
 void LogPass::resume_at(const SegmentRef& ref, const SegmentEvidence& segment) {
   for (const RecordedRotation& released : source_.rotations())
     if (tree_.size() <= released.index && released.index < segment.start) checker_.check_released(released);
+  checker_.lose_track(tree_.size());
   if (!tree_.resume(segment.start, segment.range))
     find(Verdict::tampered, ref.where, "the hashes of what stands before it are not as many as its start demands");
-  checker_.lose_track();
   linked_ = false;
 }
 
@@ -214,6 +220,7 @@ void LogPass::check_seal(const SegmentRef& ref, const SegmentEvidence& segment) 
     return find(Verdict::tampered, where,
                 "its root is not that of the entries up to here (" + base64(view(tree_.root())) +
                     "): at least one of them is not what was signed");
+  checker_.identity_signed();
   if (linked_) ++report_.checkpoints;
 }
 
@@ -353,6 +360,7 @@ LogReport LogPass::run() {
   report_.size = tree_.size();
   report_.root = tree_.root();
   settle_policy();
+  checker_.lose_track(tree_.size());  // whatever is signed above this size: the entries up to it are not here
   if (checker_.identity().known()) {
     std::vector<Claim> claims = check_notes(source_, trust_, checker_.identity(), report_);
     for (Claim& claim : check_logged_notes(checker_.logged_notes(), trust_, checker_.identity(), report_))

@@ -20,11 +20,20 @@ struct Trust {
   std::function<void(const std::string& where, std::uint64_t done, std::uint64_t of)> on_progress;
 };
 
-// The identity keys of a log in order: each counts from the size on that its rotation made it, and then alone.
+// The identity keys of a log in order: each counts from the size on that its rotation made it, and then alone. Where
+// entries are missing it may have been rotated unseen: from there on the last key known is not surely the identity,
+// until it signs a later size or ends by a rotation, for none comes back.
 class IdentityChain {
  public:
   void begin(const VerifierKey& key) { links_ = {{0, key}}; }
-  void rotate(std::uint64_t index, const VerifierKey& to) { links_.push_back({index + 1, to}); }
+  void rotate(std::uint64_t index, const VerifierKey& to) {
+    links_.push_back({index + 1, to});
+    unsure_above_.reset();
+  }
+  void lose_track(std::uint64_t size);                 // the entries from there on are missing
+  void last_signed_later() { unsure_above_.reset(); }  // than whatever is missing so far
+  bool sure() const { return !unsure_above_; }
+  bool sure_at(std::uint64_t size) const { return sure() || size <= *unsure_above_; }
   bool known() const { return !links_.empty(); }
   const VerifierKey& first() const { return links_.front().key; }
   const VerifierKey& last() const { return links_.back().key; }
@@ -39,6 +48,7 @@ class IdentityChain {
 
  private:
   std::vector<Link> links_;
+  std::optional<std::uint64_t> unsure_above_;
 };
 
 // The Merkle tree by a stack of complete subtrees, written for reading beside RFC 9162 §2.1 and deliberately not the
@@ -84,8 +94,10 @@ class EntryChecker {
   void begin_segment(std::uint64_t end, bool sealed);
   void check(const EntryPlace& place, ByteView bytes, const Hash& leaf, const TreeStack& before);
   void end_segment(const std::string& file);
-  // Entries are missing before the next segment: its epoch and key are not known.
-  void lose_track();
+  // The entries from `size` on are missing before the next segment: its epoch and key are not known.
+  void lose_track(std::uint64_t size);
+  // The identity's signature of the segment that ended holds.
+  void identity_signed() { identity_.last_signed_later(); }
 
   const std::string& origin() const { return origin_; }  // empty: not known yet
   const IdentityChain& identity() const { return identity_; }

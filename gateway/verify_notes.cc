@@ -27,31 +27,45 @@ struct SignedNote {
   Checkpoint checkpoint;
 };
 
-// What is wrong with the lines of the log's own keys; empty: nothing. Of a size that a rotation is in, the key before
-// it says nothing any more.
-std::string identity_fault(const Note& note, std::uint64_t size, const IdentityChain& identity) {
+struct IdentityFault {
+  Verdict verdict = Verdict::tampered;
+  std::string what;
+  bool former_only = false;  // a key that was the identity before has signed, and nothing else is wrong
+};
+
+// What is wrong with the lines of the log's own keys. Of a size that a rotation is in, the key before it says nothing
+// any more.
+std::optional<IdentityFault> identity_fault(const Note& note, std::uint64_t size, const IdentityChain& identity) {
   const VerifierKey& wanted = identity.at(size);
   std::string other;
-  bool signed_by_it = false;
+  bool signed_by_it = false, reached = false, by_later = false;
   for (const IdentityChain::Link& link : identity.links()) {
     const SignatureState state = check_note_signature(note, link.key);
+    const bool is_it = link.key == wanted;
+    reached = reached || is_it;
     if (state == SignatureState::absent) continue;
     if (state == SignatureState::invalid)
-      return link.key == wanted ? "its signature by the identity key does not hold"
-                                : "its signature by " + link.key.encode() + " does not hold";
-    signed_by_it = signed_by_it || link.key == wanted;
+      return IdentityFault{Verdict::tampered, is_it ? "its signature by the identity key does not hold"
+                                                    : "its signature by " + link.key.encode() + " does not hold"};
+    signed_by_it = signed_by_it || is_it;
+    by_later = by_later || (reached && !is_it);
     other = link.key.encode();
   }
-  if (signed_by_it) return "";
-  return "has no signature by the identity key " + wanted.encode() +
-         (other.empty() ? "" : ", only by " + other + ", which was not the identity at that size");
+  if (signed_by_it) return std::nullopt;
+  const std::string lacks = "has no signature by the identity key " + wanted.encode();
+  if (!other.empty())
+    return IdentityFault{Verdict::tampered, lacks + ", only by " + other + ", which was not the identity at that size",
+                         !by_later};
+  if (identity.sure_at(size)) return IdentityFault{Verdict::tampered, lacks};
+  return IdentityFault{Verdict::unproven, lacks + ", but entries are missing in which that may have been rotated"};
 }
 
-// Note, checkpoint, origin and the identity's line. Anything wrong is a finding.
+// Note, checkpoint, origin and the identity's line. Anything wrong is a finding. What a collector has `refused` may be
+// signed by a former key: whoever has that can have it kept any number of times, and it says nothing about this log.
 std::optional<SignedNote> check_signed_note(ByteView bytes, const std::string& where, const IdentityChain& identity,
-                                            LogReport& report) {
-  auto bad = [&](std::string what) {
-    report.find(Verdict::tampered, where, std::move(what));
+                                            LogReport& report, bool refused = false) {
+  auto bad = [&](std::string what, Verdict verdict = Verdict::tampered) {
+    report.find(verdict, where, std::move(what));
     return std::nullopt;
   };
   Result<Note> note = Note::parse(bytes);
@@ -61,8 +75,8 @@ std::optional<SignedNote> check_signed_note(ByteView bytes, const std::string& w
   if (checkpoint->origin != identity.first().name)
     return bad("is a checkpoint of " + sealring::quoted(checkpoint->origin, 255) +
                ", not of this log: it was taken from another one");
-  if (std::string fault = identity_fault(*note, checkpoint->size, identity); !fault.empty())
-    return bad(std::move(fault));
+  if (auto fault = identity_fault(*note, checkpoint->size, identity))
+    return bad(std::move(fault->what), refused && fault->former_only ? Verdict::named : fault->verdict);
   return SignedNote{std::move(*note), std::move(*checkpoint)};
 }
 
@@ -120,8 +134,8 @@ std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust,
   std::vector<Claim> claims;
   for (std::size_t i = 0; i < source.notes().size(); ++i) {
     const NoteRef& ref = source.notes()[i];
-    if (ref.role == NoteRef::Role::refused)
-      report.find(Verdict::named, ref.where, "the collector kept this because it refused it");
+    const bool refused = ref.role == NoteRef::Role::refused;
+    if (refused) report.find(Verdict::named, ref.where, "the collector kept this because it refused it");
     Result<Bytes> bytes = source.note(i);
     // A collector at work removes a pending checkpoint once a receipt covers it.
     if (!bytes && bytes.error().kind == ErrorKind::missing && ref.role == NoteRef::Role::pending) continue;
@@ -129,7 +143,7 @@ std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust,
       report.find(Verdict::unreadable, ref.where, bytes.error().message);
       continue;
     }
-    std::optional<SignedNote> note = check_signed_note(*bytes, ref.where, identity, report);
+    std::optional<SignedNote> note = check_signed_note(*bytes, ref.where, identity, report, refused);
     if (!note) continue;
     if (ref.size && *ref.size != note->checkpoint.size) {
       report.find(Verdict::tampered, ref.where, "is a checkpoint of size " + decimal(note->checkpoint.size));
@@ -139,7 +153,7 @@ std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust,
     const bool fresh = ref.role == NoteRef::Role::witness && check_witness(*note, ref.where, trust, report);
     if (ref.role == NoteRef::Role::pending) ++report.pending;
     claims.push_back({note->checkpoint.size, note->checkpoint.root, role_name(ref.role) + (" " + ref.where),
-                      ref.role == NoteRef::Role::receipt, ref.role == NoteRef::Role::refused, fresh});
+                      ref.role == NoteRef::Role::receipt, refused, fresh});
   }
   return claims;
 }

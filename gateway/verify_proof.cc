@@ -79,18 +79,21 @@ class ProofCheck {
   }
 
   // By every key that is known for the log: entry 0's and the anchor's here, each as the rotations in the file go on
-  // from it, one of the policy's with the quorum.
-  void check_key(const PublicKey& first, const std::string& whose) {
-    if (!rotations_.empty() && rotations_.front().old_key != first) {
-      tampered("the rotations in it do not begin with the key of " + whose);
-      return;
-    }
+  // from it, one of the policy's with the quorum. True: it has signed.
+  bool check_key(const PublicKey& first, const std::string& whose) {
+    if (!rotations_.empty() && rotations_.front().old_key != first)
+      return tampered("the rotations in it do not begin with the key of " + whose);
     const PublicKey& key = rotations_.empty() ? first : rotations_.back().new_key;
     const SignatureState state = check_note_signature(note_, vkey(key));
-    if (state != SignatureState::valid)
+    if (state == SignatureState::absent && !genesis_leaf_ && rotations_.empty())
+      report_.open.push_back("that the key of " + whose +
+                             " or one that it was rotated to has signed it: the file has " +
+                             "neither entry 0 nor a rotation. A proof made from the whole archive has them");
+    else if (state != SignatureState::valid)
       tampered("the checkpoint is not signed by the key of " + whose +
                (rotations_.empty() ? "" : ", nor by the one that it was rotated to") +
                (state == SignatureState::absent ? "" : ": its line does not verify"));
+    return state == SignatureState::valid;
   }
 
   VerifierKey vkey(const PublicKey& key) const { return {checkpoint_.origin, KeyType::ed25519, key}; }
@@ -119,7 +122,7 @@ class ProofCheck {
 
   void check_signature() {
     if (identity_) check_key(*identity_, "the log's own entry 0");
-    if (const Anchor* anchor = own_anchor()) check_key(anchor->key.key, "the anchor");
+    if (const Anchor* anchor = own_anchor()) signed_by_anchor_ = check_key(anchor->key.key, "the anchor");
   }
 
   void check_anchor() {
@@ -155,12 +158,17 @@ class ProofCheck {
       return std::any_of(logs.begin(), logs.end(),
                          [&](const Policy::Log& log) { return log.key == vkey(rotation.old_key); });
     };
-    if (!verdict->log_signed && std::any_of(rotations_.begin(), rotations_.end(), names)) {
-      report_.open.push_back("by the policy: it names the log's key before a rotation only, name the new one as well");
+    // A key of the log that the policy does not know: from before a rotation, or from after it. Entry 0 alone does not
+    // make it one: whoever begins a log under this name has one.
+    if (!verdict->log_signed && (signed_by_anchor_ || std::any_of(rotations_.begin(), rotations_.end(), names))) {
+      report_.open.push_back("by the policy: none of its keys of this log has signed the checkpoint; if the identity " +
+                             std::string("was rotated, name the old and the new key"));
       return;
     }
     if (!verdict->log_signed) {
-      tampered("the checkpoint is not signed by a key of the policy's log lines");
+      tampered(
+          "the checkpoint is not signed by a key of the policy's log lines; if the identity was rotated, name the "
+          "old and the new key");
       return;
     }
     report_.cosigned_by = verdict->cosigned_by;
@@ -221,6 +229,7 @@ class ProofCheck {
   Evidence evidence_;
   std::optional<Hash> genesis_leaf_;
   std::optional<PublicKey> identity_;
+  bool signed_by_anchor_ = false;  // by its key, or by what the file's rotations make of that
   std::vector<Rotation> rotations_;
 };
 

@@ -357,7 +357,35 @@ TEST_CASE("a proof from a log whose identity was rotated", "[proof]") {
   SECTION("and a policy that names the first key only") {
     const ProofReport report = p.report(true, p.log.policy_naming({p.log.vkey()}));
     CHECK(report.verdict == (overlap ? Verdict::fine : Verdict::unproven));
-    if (!overlap) CHECK(open_says(report, "name the new one as well"));
+    if (!overlap) CHECK(open_says(report, "name the old and the new key"));
+  }
+  SECTION("and a policy that names the second key only") {
+    CHECK(p.report(true, p.log.policy_naming({p.log.rotated_vkey()})).verdict == Verdict::fine);
+    p.proof = make_proof(*p.view, 1)->proof;
+    p.evidence = *Evidence::decode(*p.proof.extra);
+    const ProofReport report = p.report(true, p.log.policy_naming({p.log.rotated_vkey()}));
+    INFO(proof_report_text(report));
+    CHECK(report.verdict == Verdict::unproven);
+    CHECK(open_says(report, "name the old and the new key"));
+    // Without the anchor nothing tells its key from a stranger's: entry 0 names whoever made it.
+    CHECK(p.report(false, p.log.policy_naming({p.log.rotated_vkey()})).verdict == Verdict::tampered);
+  }
+  SECTION("made where neither entry 0 nor the rotation was any more") {
+    p.evidence.genesis.clear();
+    p.evidence.genesis_path.clear();
+    p.evidence.rotations.clear();
+    for (const auto& policy : {std::optional<Policy>(), std::optional(p.log.policy())}) {
+      const ProofReport report = p.report(true, policy);
+      INFO(proof_report_text(report));
+      CHECK(report.verdict == Verdict::unproven);
+      CHECK(open_says(report, overlap ? "entry 0" : "neither entry 0 nor a rotation"));
+    }
+    CHECK(p.report(false, p.log.policy()).verdict == Verdict::fine);
+    Note note = *Note::parse(p.proof.checkpoint);
+    for (NoteSignature& line : note.signatures)
+      if (line.key_id == p.log.vkey().id()) line.signature[5] = static_cast<char>(line.signature[5] ^ 1);
+    p.proof.checkpoint = note.encode();
+    if (overlap) CHECK(open_says(p.report(true, std::nullopt), "its line does not verify"));
   }
   SECTION("without its entry 0, by the anchor's key") {
     p.evidence.genesis.clear();

@@ -104,6 +104,19 @@ TEST_CASE("the keys that a policy names of a rotated log", "[verify]") {
     CHECK(report.logs.at(0).rotations.size() == 1);
     CHECK(report.logs[0].receipts_counted == 2);
   }
+  SECTION("without an anchor, the new one alone") {
+    r.log.write_log_line();
+    if (GENERATE(false, true)) fs::remove(r.log.folder + "/log");
+    VerifyOptions options = asking(r.log, r.root);
+    options.anchors.clear();
+    options.policy = r.log.policy_naming({r.log.rotated_vkey()});
+    const VerifyReport report = verify(options);
+    INFO(report_text(report));
+    CHECK(report.verdict == Verdict::unproven);
+    CHECK(report.logs.at(0).receipts_counted == 1);
+    options.policy = r.log.policy_naming({{kOrigin, KeyType::ed25519, test_key(91)->public_key()}});
+    CHECK(tampered(verify(options), "log and policy name different identity keys"));
+  }
 }
 
 TEST_CASE("which key a checkpoint needs", "[verify]") {
@@ -149,6 +162,147 @@ TEST_CASE("which key a checkpoint needs", "[verify]") {
     write_all(r.log.segment_path(), encode_segment_header(file) + file.entries);
     CHECK(tampered(r.report(), "carries other signatures beside the identity's"));
   }
+}
+
+TEST_CASE("what a collector refused of a former key is no word about the log", "[verify]") {
+  Rotated r;
+  const Checkpoint before = r.log.checkpoint();
+  r.log.overlap = false;
+  r.rotate();
+  const auto refused = [&](std::uint64_t size, const std::vector<const SoftwareSigner*>& by) {
+    Note note{Checkpoint{kOrigin, size, sha256("another history")}.text(), {}};
+    for (const SoftwareSigner* key : by)
+      note.signatures.push_back(*sign_note_text(note.text, kOrigin, *const_cast<SoftwareSigner*>(key)));
+    return note;
+  };
+  const auto keep = [&](const Note& note, std::uint64_t size) {
+    write_all(r.log.folder + "/evidence/" + receipt_file_name(size).substr(0, 20) + "-0123456789abcdef.note",
+              note.encode());
+  };
+  const std::uint64_t size = r.log.range.size();
+  r.log.seal();
+  SECTION("alone, above the rotation") {
+    for (const std::uint64_t of : {size, size + 1, size + 900}) keep(refused(of, {r.log.identity.get()}), of);
+    const VerifyReport report = r.report();
+    CHECK(report.verdict == Verdict::named);
+    CHECK(says(report, Verdict::named, "which was not the identity at that size"));
+  }
+  SECTION("below it is another matter") {
+    keep(refused(before.size, {r.log.identity.get()}), before.size);
+    CHECK(says(r.report(), Verdict::forked, "two histories"));
+  }
+  SECTION("by the new key as well") {
+    keep(refused(size, {r.log.identity.get(), r.log.rotated.get()}), size);
+    CHECK(says(r.report(), Verdict::forked, "two histories"));
+  }
+  SECTION("with a line that does not hold") {
+    Note note = refused(size, {r.log.identity.get()});
+    note.signatures[0].signature[5] = static_cast<char>(note.signatures[0].signature[5] ^ 1);
+    keep(note, size);
+    CHECK(tampered(r.report(), "does not hold"));
+  }
+  SECTION("by nobody that the log knows") {
+    keep(refused(size, {test_key(91).get()}), size);
+    CHECK(tampered(r.report(), "has no signature by the identity key"));
+  }
+  SECTION("and what it has not refused, is") {
+    write_all(r.log.receipt_path(), refused(r.log.range.size(), {r.log.identity.get()}).encode());
+    CHECK(tampered(r.report(), "which was not the identity at that size"));
+  }
+}
+
+TEST_CASE("a log that lacks the entries of its rotation", "[verify]") {
+  Rotated r;
+  r.log.overlap = false;
+  const std::uint64_t lost_from = r.log.segment_range.size();
+  r.rotate();
+  const std::string lost = r.log.folder + "/segments/" + segment_file_name(lost_from, r.log.range.size() + 1);
+  const std::string its_receipt = r.log.folder + "/receipts/" + receipt_file_name(r.log.range.size() + 1);
+  r.log.seal();
+  r.log.add_message("later");
+  SECTION("is cut, and no more than that") {
+    const bool from_start = GENERATE(false, true);
+    r.log.seal();
+    r.log.write_witness();
+    fs::remove(lost);
+    if (from_start) fs::remove(r.log.folder + "/segments/" + segment_file_name(0, lost_from));
+    const VerifyReport report = r.report();
+    CHECK(report.verdict == Verdict::truncated);
+    CHECK(says(
+        report, Verdict::unproven,
+        ": checkpoint: has no signature by the identity key " + r.log.vkey().encode() + ", but entries are missing"));
+    CHECK(says(report, Verdict::unproven, "witness: has no signature by the identity key"));
+    SECTION("whatever the policy names") {
+      const VerifyReport new_only = r.report(r.log.policy_naming({r.log.rotated_vkey()}));
+      CHECK(new_only.verdict == Verdict::truncated);
+      CHECK(says(new_only, Verdict::unproven, "nothing here leads from the log's identity key to the policy's"));
+    }
+  }
+  SECTION("because they are not there yet, and its witness is ahead") {
+    r.log.write_witness();
+    fs::remove(lost);
+    fs::remove(its_receipt);
+    const VerifyReport report = r.report();
+    CHECK(report.verdict == Verdict::unproven);
+    CHECK(says(report, Verdict::unproven, "witness: has no signature by the identity key"));
+    Note forged = *Note::parse(read_all(r.log.folder + "/witness"));
+    forged.signatures.push_back(*sign_note_text(forged.text, kOrigin, *r.log.identity));
+    forged.signatures.back().signature[5] = static_cast<char>(forged.signatures.back().signature[5] ^ 1);
+    write_all(r.log.folder + "/witness", forged.encode());
+    CHECK(tampered(r.report(), "does not hold"));
+  }
+  SECTION("and has another one after them") {
+    const auto third = test_key(93);
+    r.log.add({r.log.common(), r.log.rotation(*r.log.rotated, *third)});
+    r.log.rotated = test_key(93);
+    r.log.seal();
+    fs::remove(lost);
+    const VerifyReport report = r.report();
+    CHECK(report.verdict == Verdict::truncated);
+    CHECK(says(report, Verdict::unproven, "rotates the identity key, from "));
+    CHECK(report.logs.at(0).rotations.empty());
+  }
+  SECTION("and has one by nobody after them") {
+    Rotation forged = r.log.rotation(*r.log.rotated, *test_key(93));
+    forged.by_old = forged.by_new;
+    r.log.add({r.log.common(), forged});
+    r.log.seal();
+    fs::remove(lost);
+    CHECK(says(r.report(), Verdict::tampered, "the signature of the key that ends does not hold"));
+  }
+  SECTION("excuses no line of the old key, nor one that does not hold") {
+    const bool valid = GENERATE(true, false);
+    r.log.add({r.log.common(), r.log.handover()});
+    Note note = *sign_checkpoint(r.log.checkpoint(), *r.log.identity);
+    if (!valid) note.signatures[0].signature[5] = static_cast<char>(note.signatures[0].signature[5] ^ 1);
+    const SegmentFile file = r.log.segment_file(note.encode());
+    write_all(r.log.segment_path(), encode_segment_header(file) + file.entries);
+    r.log.begin_next();
+    r.log.add_message("last");
+    r.log.seal();
+    fs::remove(lost);
+    fs::remove(its_receipt);
+    // Signed by the old one after the gap: then it was the identity still, and the next one must have its line.
+    CHECK(says(r.report(), Verdict::tampered, valid ? "has no signature by the identity key" : "does not hold"));
+  }
+}
+
+TEST_CASE("a gap after which the old key still signs hides no rotation", "[verify]") {
+  Rotated r;
+  r.log.seal();
+  const std::uint64_t start = r.log.segment_range.size();
+  r.log.add_message("lost");
+  r.log.seal();
+  const std::string lost = r.log.folder + "/segments/" + segment_file_name(start, r.log.segment_range.size());
+  r.rotate();
+  r.log.seal();
+  r.log.add_message("last");
+  r.log.seal();
+  fs::remove(lost);
+  const VerifyReport report = r.report();
+  CHECK(report.verdict == Verdict::truncated);
+  CHECK(report.logs.at(0).rotations.size() == 1);
+  CHECK_FALSE(report_text(report).find("that may have been rotated") != std::string::npos);
 }
 
 TEST_CASE("a rotation that somebody else makes", "[verify]") {
