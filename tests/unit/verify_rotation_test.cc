@@ -191,6 +191,10 @@ TEST_CASE("what a collector refused of a former key is no word about the log", "
     keep(refused(before.size, {r.log.identity.get()}), before.size);
     CHECK(says(r.report(), Verdict::forked, "two histories"));
   }
+  SECTION("nor is it, below, what the new key signs") {
+    keep(refused(before.size, {r.log.rotated.get()}), before.size);
+    CHECK(tampered(r.report(), "which was not the identity at that size"));
+  }
   SECTION("by the new key as well") {
     keep(refused(size, {r.log.identity.get(), r.log.rotated.get()}), size);
     CHECK(says(r.report(), Verdict::forked, "two histories"));
