@@ -21,15 +21,17 @@ struct Statements {
     REQUIRE(made.ok());
     return *made;
   }
+  Entry other(std::size_t index) {
+    if (index > 0) return {EntryCommon{}, Event{}};
+    return {EntryCommon{}, Genesis{kOrigin, a->public_key(), epoch->public_key(), "test"}};
+  }
   // Of events, but for these rotations.
   LogReading log(std::uint64_t size, std::map<std::uint64_t, Rotation> rotations = {}, std::uint64_t first = 0) {
     std::vector<Bytes> all(static_cast<std::size_t>(size));
     for (std::size_t i = 0; i < all.size(); ++i) {
-      Entry entry{EntryCommon{}, Event{}};
-      if (i == 0) entry.body = Genesis{kOrigin, a->public_key(), epoch->public_key(), "test"};
-      if (const auto at = rotations.find(i); at != rotations.end()) entry.body = at->second;
       Bytes bytes;
-      REQUIRE(encode_entry(entry, bytes).ok());
+      const auto at = rotations.find(i);
+      REQUIRE(encode_entry(at == rotations.end() ? other(i) : Entry{EntryCommon{}, at->second}, bytes).ok());
       put_u16(all[i], static_cast<std::uint16_t>(bytes.size()));
       all[i] += bytes;
     }
