@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -85,6 +86,14 @@ inline bool take_prefix(std::string_view& text, std::string_view prefix) {
   if (text.substr(0, prefix.size()) != prefix) return false;
   text.remove_prefix(prefix.size());
   return true;
+}
+// The next line without its newline, off `rest`; none when there is no newline any more.
+inline std::optional<std::string_view> take_line(std::string_view& rest) {
+  const std::size_t end = rest.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  const std::string_view line = rest.substr(0, end);
+  rest.remove_prefix(end + 1);
+  return line;
 }
 
 // For messages: at most `limit` bytes of `bytes` in double quotes, printable ASCII kept, all else as \xHH (a quote and

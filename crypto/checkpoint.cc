@@ -11,13 +11,6 @@ constexpr std::uint64_t kMaxSize = INT64_MAX;  // so that no sum or rounding of 
 
 bool is_own_note(std::string_view first_line) { return first_line.substr(0, kOwnNotes.size()) == kOwnNotes; }
 
-// The next line without its newline, taken off `text`. The text ends in a newline; an empty line is an empty view.
-std::string_view take_line(std::string_view& text) {
-  const std::string_view line = text.substr(0, text.find('\n'));
-  text.remove_prefix(line.size() + 1);
-  return line;
-}
-
 Result<Hash> parse_root(std::string_view line) {
   SEALRING_ASSIGN(const Bytes bytes, from_base64(line));
   if (bytes.size() != sizeof(Hash)) {
@@ -42,16 +35,16 @@ std::string Checkpoint::text() const { return origin + "\n" + std::to_string(siz
 Result<Checkpoint> Checkpoint::parse(std::string_view text) {
   if (auto status = check_note_text(text); !status.ok()) return std::move(status).error().in("checkpoint");
   Checkpoint checkpoint;
-  checkpoint.origin = std::string(take_line(text));
+  checkpoint.origin = std::string(*take_line(text));  // the text ends in a newline, as was checked, so there is one
   if (checkpoint.origin.empty()) return reject_error("checkpoint: line 1: origin is empty");
   if (is_own_note(checkpoint.origin)) {
     return reject_error("checkpoint: line 1: " + quoted(checkpoint.origin) + " is a note of another type");
   }
   if (text.empty()) return reject_error("checkpoint: line 2: size is missing");
-  auto size = from_decimal(take_line(text));
+  auto size = from_decimal(*take_line(text));
   if (!size.ok()) return std::move(size).error().in("checkpoint: line 2");
   if (text.empty()) return reject_error("checkpoint: line 3: root hash is missing");
-  auto root = parse_root(take_line(text));
+  auto root = parse_root(*take_line(text));
   if (!root.ok()) return std::move(root).error().in("checkpoint: line 3");
   if (!text.empty()) return reject_error("checkpoint: line 4: extension lines are not accepted");
   checkpoint.size = *size;

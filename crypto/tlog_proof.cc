@@ -5,16 +5,7 @@ namespace {
 
 constexpr std::size_t kMaxHashes = 63;
 
-// The next line without its newline; none when there is no newline any more.
-std::optional<ByteView> take_line(ByteView& rest) {
-  const std::size_t end = rest.find('\n');
-  if (end == ByteView::npos) return std::nullopt;
-  const ByteView line = rest.substr(0, end);
-  rest.remove_prefix(end + 1);
-  return line;
-}
-
-Error at_line(std::size_t number, const std::string& what) {
+Error at_proof_line(std::size_t number, const std::string& what) {
   return reject_error("proof: line " + std::to_string(number) + ": " + what);
 }
 
@@ -30,31 +21,31 @@ Bytes TlogProof::encode() const {
 
 Result<TlogProof> TlogProof::parse(ByteView bytes) {
   TlogProof proof;
-  if (!take_prefix(bytes, kTlogProofHeader)) return at_line(1, "is not " + quoted("c2sp.org/tlog-proof@v1"));
+  if (!take_prefix(bytes, kTlogProofHeader)) return at_proof_line(1, "is not " + quoted("c2sp.org/tlog-proof@v1"));
   std::size_t number = 2;
   auto line = take_line(bytes);
   if (line && take_prefix(*line, "extra ")) {
     Result<Bytes> extra = from_base64(*line);
-    if (!extra) return at_line(number, "extra: " + extra.error().message);
+    if (!extra) return at_proof_line(number, "extra: " + extra.error().message);
     proof.extra = std::move(extra).value();
     ++number;
     line = take_line(bytes);
   }
-  if (!line || !take_prefix(*line, "index ")) return at_line(number, "does not begin with \"index \"");
+  if (!line || !take_prefix(*line, "index ")) return at_proof_line(number, "does not begin with \"index \"");
   const Result<std::uint64_t> index = from_decimal(*line);
-  if (!index) return at_line(number, "the index is not a decimal number");
+  if (!index) return at_proof_line(number, "the index is not a decimal number");
   proof.index = *index;
   for (;;) {
     ++number;
     line = take_line(bytes);
-    if (!line) return at_line(number, "is cut short: no empty line before the checkpoint");
+    if (!line) return at_proof_line(number, "is cut short: no empty line before the checkpoint");
     if (line->empty()) break;
     const Result<Bytes> hash = from_base64(*line);
-    if (!hash || hash->size() != sizeof(Hash)) return at_line(number, "is not the base64 of a hash");
-    if (proof.inclusion.size() == kMaxHashes) return at_line(number, "is one hash too many: 63 is the most");
+    if (!hash || hash->size() != sizeof(Hash)) return at_proof_line(number, "is not the base64 of a hash");
+    if (proof.inclusion.size() == kMaxHashes) return at_proof_line(number, "is one hash too many: 63 is the most");
     proof.inclusion.push_back(to_array<sizeof(Hash)>(*hash));
   }
-  if (bytes.empty()) return at_line(number + 1, "the checkpoint is missing");
+  if (bytes.empty()) return at_proof_line(number + 1, "the checkpoint is missing");
   proof.checkpoint = Bytes(bytes);
   return proof;
 }

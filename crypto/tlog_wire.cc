@@ -6,15 +6,6 @@ namespace sealring {
 
 namespace {
 
-// Takes the line up to the next newline off `rest`; nullopt when there is no newline.
-std::optional<ByteView> take_line(ByteView& rest) {
-  std::size_t end = rest.find('\n');
-  if (end == ByteView::npos) return std::nullopt;
-  ByteView line = rest.substr(0, end);
-  rest.remove_prefix(end + 1);
-  return line;
-}
-
 Error at_line(std::size_t line, const std::string& what) {
   return reject_error("line " + std::to_string(line) + ": " + what);
 }

@@ -16,6 +16,7 @@ constexpr int kDone = 0, kFailed = 1, kUsage = 2;
 int fail(const Error& error, int code = kFailed);
 // Whoever asked must get the whole answer: false, and said, when the disk is full or the pipe closed.
 bool print(const std::string& text);
+std::string credentials();  // $CREDENTIALS_DIRECTORY, or empty
 
 // Each adds its subcommand, which leaves its exit code in `code` when it was run. `code` outlives the App.
 void add_init(CLI::App& app, int& code);

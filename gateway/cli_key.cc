@@ -14,6 +14,11 @@
 #include "gateway/cli.h"
 
 namespace sealring {
+std::string credentials() {
+  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
+  return folder == nullptr ? "" : folder;
+}
+
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -33,11 +38,6 @@ struct ShownKey {
   std::string label, token, note;
   Bytes id;
 };
-
-std::string credentials() {
-  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
-  return folder == nullptr ? "" : folder;
-}
 
 Result<Pkcs11Access> access_to(const std::string& uri) {
   SEALRING_ASSIGN(Pkcs11Uri parsed, Pkcs11Uri::parse(uri));

@@ -18,11 +18,6 @@ struct RotateArguments {
   std::string config = kDefaultConfig, place;
 };
 
-std::string credentials() {
-  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
-  return folder == nullptr ? "" : folder;
-}
-
 // Paths in a configuration are relative to its folder, those on a command line to where it is typed.
 std::string absolute(const std::string& place) {
   if (is_pkcs11_uri(place)) return place;

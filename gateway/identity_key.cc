@@ -25,7 +25,8 @@ Result<std::unique_ptr<Signer>> load_file(const std::string& path, const std::st
                                           const std::string& credentials) {
   SEALRING_ASSIGN(NamedKey key, load_key_file(path, credentials));
   if (key.name == origin) return std::unique_ptr<Signer>(std::move(key.signer));
-  return reject_error(path + ": is the key of " + quoted(key.name) + ", the store's origin is " + quoted(origin));
+  return reject_error(path + ": is the key of " + sealring::quoted(key.name) + ", the store's origin is " +
+                      sealring::quoted(origin));
 }
 
 Result<Pkcs11Uri> key_uri(const std::string& text) {

@@ -7,7 +7,7 @@
 namespace sealring {
 namespace {
 
-constexpr std::size_t kMaxTold = 32;  // reasons of one outage
+constexpr std::size_t kMaxReasons = 32;  // reasons of one outage
 
 }  // namespace
 
@@ -114,7 +114,7 @@ void NoteSigner::loop() {
 void NoteSigner::report(const Error& error, const Request& request) {
   if (trouble_.empty()) news_.trouble = error.message;
   trouble_ = error.message;
-  if (told_.size() >= kMaxTold || !told_.insert(trouble_).second) return;
+  if (told_.size() >= kMaxReasons || !told_.insert(trouble_).second) return;
   const std::string what = request.segment ? "segment " + std::to_string(*request.segment) : "a checkpoint";
   diag(DiagLevel::warning,
        "the identity key does not sign, " + what + " waits for it and recording goes on: " + trouble_);

@@ -65,15 +65,16 @@ std::string store_text(const Json& json) {
   return mib(used) + " of " + mib(all) + " used (" + percent(used, all) + ")";
 }
 
-constexpr std::int64_t kSecond = 1000000000;
+constexpr std::int64_t kSecondNs = 1000000000;
 
 // "since 00:00 UTC", or since the start when that was later.
 void written_row(std::string& out, const Json& json) {
   const Json today = at(json, "written", "today_bytes"), since = at(json, "written", "today_since_unix");
   if (!since.is_number_integer() || today.is_null()) return;
   const bool all_day = since.get<std::int64_t>() % 86400 == 0;
-  std::string text = mib(today) + " today, since " +
-                     (all_day ? "00:00 UTC" : "the start at " + local_time(since.get<std::int64_t>() * kSecond, false));
+  std::string text =
+      mib(today) + " today, since " +
+      (all_day ? "00:00 UTC" : "the start at " + local_time(since.get<std::int64_t>() * kSecondNs, false));
   if (all_day) text += "; " + mib(at(json, "written", "bytes")) + " since start";
   row(out, "written", text);
   if (at(json, "clock", "synchronised") == false) row(out, "", "by a clock that is not synchronised");
@@ -149,9 +150,9 @@ void upstream_row(std::string& out, const Json& json) {
   const Json last = at(json, "upstream", "last_receipt_unix"), now = at(json, "clock", "unix_ns");
   if (!last.is_number_integer()) return;
   if (last == 0) return row(out, "receipts", "none came since start");
-  std::string text = "the last at " + local_time(last.get<std::int64_t>() * kSecond, false);
+  std::string text = "the last at " + local_time(last.get<std::int64_t>() * kSecondNs, false);
   if (now.is_number_integer())
-    text += ", " + span(now.get<std::int64_t>() / kSecond - last.get<std::int64_t>()) + " ago";
+    text += ", " + span(now.get<std::int64_t>() / kSecondNs - last.get<std::int64_t>()) + " ago";
   row(out, "receipts", text);
 }
 
