@@ -35,6 +35,7 @@ class OriginLog {
   static Result<std::unique_ptr<OriginLog>> open(const std::string& archive, LogIdentity identity, Cosigner& witness,
                                                  Cosigner& mirror);
   const LogIdentity& identity() const { return identity_; }
+  const LogKeys& keys() const { return keys_; }  // as the identity's, made once
 
   // Answers. `checkpoint` is the one in `request`, its signature verified. An error: retry or fatal, see mirror.h.
   Result<HttpResponse> witness_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint);

@@ -86,7 +86,7 @@ HttpResponse CollectorService::add_checkpoint(const HttpRequest& request, Role r
   OriginLog* log = find(checkpoint->origin);
   if (log == nullptr) return unknown_log(checkpoint->origin);
   if (auto refusal = refuse_peer(request, log->identity())) return *refusal;
-  Result<SignedCheckpoint> accepted = accept_checkpoint(*note, *checkpoint, log->identity().keys());
+  Result<SignedCheckpoint> accepted = accept_checkpoint(*note, *checkpoint, log->keys());
   if (!accepted.ok()) {
     refusals_.report(DiagLevel::warning, checkpoint->origin + ": refused a checkpoint from " +
                                              quoted(request.peer_subject, 200) + ": " + accepted.error().message);

@@ -194,8 +194,9 @@ void Forwarder::put_back(std::optional<Sent> early) {
 
 Status Forwarder::ask() {
   lineless_end_ = 0;
+  const std::uint64_t receipted = receipted_size();
   for (const std::string role : {"witness", "mirror"}) {
-    SEALRING_ASSIGN(const std::optional<Head> head, head_of(role));
+    SEALRING_ASSIGN(const std::optional<Head> head, head_of(role, receipted));
     if (role == "witness") witness_size_ = head ? head->checkpoint.size : 0;
     if (!head) continue;
     if (head->contradicts) {
@@ -208,9 +209,9 @@ Status Forwarder::ask() {
       return retry_error("the collector's " + role +
                          " shows that this store is an old copy: " + contradiction_words(*head, ring_.size()));
     }
-    if (head->checkpoint.size < (role == "mirror" ? receipted_size() : 0))
+    if (head->checkpoint.size < (role == "mirror" ? receipted : 0))
       diag(DiagLevel::warning, "alarm: the collector has size " + std::to_string(head->checkpoint.size) +
-                                   " of this log, but has given a receipt for " + std::to_string(receipted_size()) +
+                                   " of this log, but has given a receipt for " + std::to_string(receipted) +
                                    ": its archive is an old copy, or another one");
   }
   asked_ = true;
@@ -223,18 +224,18 @@ Status Forwarder::ask() {
 }
 
 // None: it has nothing of this log.
-Result<std::optional<Head>> Forwarder::head_of(const std::string& role) {
+Result<std::optional<Head>> Forwarder::head_of(const std::string& role, std::uint64_t receipted) {
   HttpClient::Request call;
   call.method = "GET";
   call.target = config_.path + "/" + role + "/" + hex(view(sha256(config_.identity.front().key.name))) + "/checkpoint";
   SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
   const std::string endpoint = "/" + role + "/.../checkpoint";
-  if (response.status == 404 && (receipted_size() == 0 || !config_.ask_first)) return std::optional<Head>();
+  if (response.status == 404 && (receipted == 0 || !config_.ask_first)) return std::optional<Head>();
   if (response.status == 404)
     return retry_error("collector says at " + endpoint +
                        " that it has nothing of this log, but has given a receipt "
                        "for size " +
-                       std::to_string(receipted_size()) + ": is the url right, is it the right archive?");
+                       std::to_string(receipted) + ": is the url right, is it the right archive?");
   if (response.status != 200) return unexpected(endpoint, response);
   Result<Head> head = check_head(response.body, config_.identity, ring_);
   if (!head) return retry_error("collector's checkpoint at " + endpoint + " " + head.error().message);
@@ -258,13 +259,18 @@ std::uint64_t Forwarder::receipted_size() const {
 Forwarder::Lines Forwarder::lines_of(const Segment& segment) {
   Lines& known = lines_[segment.number];
   if (known.bytes == segment.note.size()) return known;
-  known = {segment.note.size(), false, false};
   const auto note = Note::parse(segment.note);
-  if (!note) return known;
-  for (const Policy::Witness& witness : config_.policy.witnesses)
-    if (check_cosignature(*note, witness.key).state == SignatureState::valid)
-      (witness.name == config_.mirror ? known.mirror : known.witness) = true;
+  known = note ? lines_in(*note) : Lines();
+  known.bytes = segment.note.size();
   return known;
+}
+
+Forwarder::Lines Forwarder::lines_in(const Note& note) const {
+  Lines out;
+  for (const Policy::Witness& witness : config_.policy.witnesses)
+    if (check_cosignature(note, witness.key).state == SignatureState::valid)
+      (witness.name == config_.mirror ? out.mirror : out.witness) = true;
+  return out;
 }
 
 // Or it cannot be: a witness does not cosign below what it has cosigned, and one that the policy does not name gives no
@@ -299,17 +305,12 @@ Result<Note> Forwarder::with_lines(const Segment& segment, const std::vector<Not
 Status Forwarder::witness_sealed(const Segment& segment) {
   SEALRING_ASSIGN(const auto lines, witness({segment.end, segment.note}));
   SEALRING_ASSIGN(const Note note, with_lines(segment, lines));
-  Segment with = segment;
-  with.note = note.encode();
-  lines_.erase(segment.number);
-  const bool witnessed = lines_of(with).witness;
-  lines_.erase(segment.number);  // until it is durable
-  if (!witnessed) {
+  if (!lines_in(note).witness) {
     lineless_end_ = segment.end;
     return {};
   }
   witnessed_ = segment.number;
-  queue_.put_receipt({segment.number, std::move(with.note), false});
+  queue_.put_receipt({segment.number, note.encode(), false});
   return {};
 }
 

@@ -93,10 +93,11 @@ class Forwarder {
     bool witness = false, mirror = false;
   };
   Lines lines_of(const Segment& segment);
+  Lines lines_in(const Note& note) const;
   Result<Note> with_lines(const Segment& segment, const std::vector<NoteSignature>& lines) const;
   void back_off(std::chrono::milliseconds& backoff, std::minstd_rand& random);
   Status ask();
-  Result<std::optional<Head>> head_of(const std::string& role);
+  Result<std::optional<Head>> head_of(const std::string& role, std::uint64_t receipted);
   std::uint64_t receipted_size() const;
   Status witness_sealed(const Segment& segment);
   Status send_entries(const Segment& segment, std::pair<SegmentIterator, SegmentIterator> below);

@@ -248,4 +248,22 @@ inline VerifyOptions asking(const LogBuilder& log, const std::string& path) {
   return options;
 }
 
+// Whether a finding of that verdict has the words; otherwise all findings are told.
+inline bool says(const LogReport& report, Verdict verdict, const std::string& words) {
+  for (const Finding& f : report.findings)
+    if (f.verdict == verdict && (f.where + ": " + f.what).find(words) != std::string::npos) return true;
+  for (const Finding& f : report.findings) UNSCOPED_INFO(f.where << ": " << f.what);
+  return false;
+}
+inline bool tampered(const LogReport& report, const std::string& words) {
+  return report.verdict == Verdict::tampered && says(report, Verdict::tampered, words);
+}
+// Of a report on one log.
+inline bool says(const VerifyReport& report, Verdict verdict, const std::string& words) {
+  return says(report.logs.at(0), verdict, words);
+}
+inline bool tampered(const VerifyReport& report, const std::string& words) {
+  return report.verdict == Verdict::tampered && says(report, Verdict::tampered, words);
+}
+
 }  // namespace sealring::test

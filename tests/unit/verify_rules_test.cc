@@ -28,16 +28,6 @@ struct Fixture {
   }
 };
 
-bool says(const VerifyReport& report, Verdict verdict, const std::string& words) {
-  for (const Finding& f : report.logs.at(0).findings)
-    if (f.verdict == verdict && (f.where + ": " + f.what).find(words) != std::string::npos) return true;
-  UNSCOPED_INFO(report_text(report));
-  return false;
-}
-bool tampered(const VerifyReport& report, const std::string& words) {
-  return report.verdict == Verdict::tampered && says(report, Verdict::tampered, words);
-}
-
 }  // namespace
 
 TEST_CASE("genesis", "[verify]") {

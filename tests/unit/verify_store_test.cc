@@ -101,16 +101,6 @@ struct Fixture {
   }
 };
 
-bool says(const LogReport& report, Verdict verdict, const std::string& words) {
-  for (const Finding& f : report.findings)
-    if (f.verdict == verdict && (f.where + ": " + f.what).find(words) != std::string::npos) return true;
-  for (const Finding& f : report.findings) UNSCOPED_INFO(f.where << ": " << f.what);
-  return false;
-}
-bool tampered(const LogReport& report, const std::string& words) {
-  return report.verdict == Verdict::tampered && says(report, Verdict::tampered, words);
-}
-
 }  // namespace
 
 TEST_CASE("a store with its open segment", "[verify]") {

@@ -17,7 +17,8 @@ struct Archive {
   VerifyReport report() { return verify(asking(log, root)); }
 };
 
-bool says(const VerifyReport& report, Verdict verdict, const std::string& words) {
+// In any log, or of the path as a whole.
+bool says_anywhere(const VerifyReport& report, Verdict verdict, const std::string& words) {
   const auto has = [&](const Finding& f) {
     return f.verdict == verdict && (f.where + ": " + f.what).find(words) != std::string::npos;
   };
@@ -121,7 +122,7 @@ TEST_CASE("without an anchor the verdict is never fine", "[verify]") {
   options.policy.reset();
   const VerifyReport report = verify(options);
   CHECK(report.verdict == Verdict::unproven);
-  CHECK(says(report, Verdict::unproven, "the whole history may have been re-made"));
+  CHECK(says_anywhere(report, Verdict::unproven, "the whole history may have been re-made"));
 }
 
 TEST_CASE("a log that the identity key re-made from scratch fails against the anchor only", "[verify]") {
@@ -140,7 +141,7 @@ TEST_CASE("a log that the identity key re-made from scratch fails against the an
   options.anchors = {anchor};
   const VerifyReport report = verify(options);
   CHECK(report.verdict == Verdict::tampered);
-  CHECK(says(report, Verdict::tampered, "entry 0 (byte "));
+  CHECK(says_anywhere(report, Verdict::tampered, "entry 0 (byte "));
   SECTION("also when its own log file is gone or claims the anchor") {
     write_all(again.folder + "/log", anchor.line() + "\n");
     CHECK(verify(options).verdict == Verdict::tampered);
@@ -204,13 +205,13 @@ TEST_CASE("a file that is gone is named", "[verify]") {
     INFO(file);
     CHECK(without(file).verdict == Verdict::truncated);
   }
-  CHECK(says(without(segments[1]), Verdict::truncated, "entries [4, "));
-  CHECK(says(without(segments[2]), Verdict::truncated, receipts[2].substr(receipts[2].find("receipts/"))));
+  CHECK(says_anywhere(without(segments[1]), Verdict::truncated, "entries [4, "));
+  CHECK(says_anywhere(without(segments[2]), Verdict::truncated, receipts[2].substr(receipts[2].find("receipts/"))));
   for (const std::string& file : receipts) {
     INFO(file);
     const VerifyReport report = without(file);
     CHECK(report.verdict == Verdict::named);
-    CHECK(says(report, Verdict::named, "has no receipt"));
+    CHECK(says_anywhere(report, Verdict::named, "has no receipt"));
   }
   CHECK(without(a.log.folder + "/log").verdict == Verdict::named);
   // Not every log has a witness, so its file may be missing; the report then does not claim one.
@@ -227,7 +228,7 @@ TEST_CASE("a file that is gone is named", "[verify]") {
     const std::uint64_t full = a.log.range.size();
     fs::remove(segments[2]);
     fs::remove(receipts[2]);
-    CHECK(says(a.report(), Verdict::named, "existed by then and are not here"));
+    CHECK(says_anywhere(a.report(), Verdict::named, "existed by then and are not here"));
     fs::remove(a.log.folder + "/witness");
     VerifyOptions options = asking(a.log, a.root);
     CHECK(verify(options).verdict == Verdict::fine);
@@ -238,14 +239,14 @@ TEST_CASE("a file that is gone is named", "[verify]") {
     for (const std::string& file : receipts) fs::remove(file);
     const VerifyReport report = a.report();
     CHECK(report.verdict == Verdict::unproven);
-    CHECK(says(report, Verdict::unproven, "no receipt counts"));
-    CHECK(says(report, Verdict::named, "receipts: there are none"));
+    CHECK(says_anywhere(report, Verdict::unproven, "no receipt counts"));
+    CHECK(says_anywhere(report, Verdict::named, "receipts: there are none"));
   }
   SECTION("a whole log of which an anchor is known") {
     LogBuilder other(a.root, "example.com/other");
     other.build();
     fs::remove_all(a.log.folder);
-    CHECK(says(a.report(), Verdict::truncated, "there is no log of"));
+    CHECK(says_anywhere(a.report(), Verdict::truncated, "there is no log of"));
   }
   SECTION("everything") {
     fs::remove_all(a.log.folder);
@@ -283,7 +284,7 @@ TEST_CASE("a file that does not belong is named", "[verify]") {
   write_all(a.log.folder + "/" + name, "x");
   const VerifyReport report = a.report();
   CHECK(report.verdict == Verdict::named);
-  CHECK(says(report, Verdict::named, name + ": does not belong here"));
+  CHECK(says_anywhere(report, Verdict::named, name + ": does not belong here"));
 }
 
 TEST_CASE("parts of an upload under way are not evidence", "[verify]") {
@@ -341,19 +342,19 @@ TEST_CASE("what cannot be read never passes", "[verify]") {
     INFO(folder);
     fs::remove_all(a.log.folder + "/" + folder);
     write_all(a.log.folder + "/" + folder, "x");
-    CHECK(says(a.report(), Verdict::unreadable, folder + ": "));
+    CHECK(says_anywhere(a.report(), Verdict::unreadable, folder + ": "));
   }
   SECTION("a folder that is not there") {
     fs::remove_all(a.log.folder + "/receipts");
-    CHECK(says(a.report(), Verdict::named, "receipts: there is no such folder"));
+    CHECK(says_anywhere(a.report(), Verdict::named, "receipts: there is no such folder"));
     fs::remove_all(a.log.folder + "/segments");
     fs::remove(a.log.folder + "/witness");
     VerifyOptions nothing_known;
     nothing_known.path = a.root;
-    CHECK(says(verify(nothing_known), Verdict::named, "segments: there is no such folder"));
+    CHECK(says_anywhere(verify(nothing_known), Verdict::named, "segments: there is no such folder"));
     fs::remove(a.log.folder + "/log");
     fs::create_directories(a.log.folder + "/segments");
-    CHECK(says(verify(nothing_known), Verdict::unproven, "no identity key is known"));
+    CHECK(says_anywhere(verify(nothing_known), Verdict::unproven, "no identity key is known"));
   }
   SECTION("an empty log") {
     fs::remove_all(a.log.folder + "/segments");
@@ -387,7 +388,7 @@ TEST_CASE("keys and policies of others", "[verify]") {
     options.policy = stranger.policy();
     const VerifyReport report = verify(options);
     CHECK(report.verdict == Verdict::tampered);
-    CHECK(says(report, Verdict::tampered, "anchor and policy name different identity keys"));
+    CHECK(says_anywhere(report, Verdict::tampered, "anchor and policy name different identity keys"));
   }
   SECTION("another identity key in the anchor") {
     stranger.identity = test_key(8);
@@ -414,7 +415,7 @@ TEST_CASE("keys and policies of others", "[verify]") {
     options.policy->quorum = "w";
     const VerifyReport report = verify(options);
     CHECK(report.verdict == Verdict::unproven);
-    CHECK(says(report, Verdict::named, "the policy's quorum is not met, cosigned by \"m\""));
+    CHECK(says_anywhere(report, Verdict::named, "the policy's quorum is not met, cosigned by \"m\""));
   }
   SECTION("a policy without a quorum proves nothing by a receipt that nobody signed") {
     options.policy->quorum = "none";
@@ -443,7 +444,7 @@ TEST_CASE("forks", "[verify]") {
     write_all(a.log.folder + "/witness", signed_by_all(other));
     const VerifyReport report = a.report();
     CHECK(report.verdict == Verdict::forked);
-    CHECK(says(report, Verdict::forked, "size " + std::to_string(size - 2)));
+    CHECK(says_anywhere(report, Verdict::forked, "size " + std::to_string(size - 2)));
   }
   SECTION("a pending checkpoint") {
     write_all(a.log.folder + "/pending/" + receipt_file_name(size), signed_by_all(other));
@@ -490,11 +491,11 @@ TEST_CASE("notes that are none", "[verify]") {
   a.log.build();
   const std::string path = a.log.folder + "/witness";
   write_all(path, "garbage");
-  CHECK(says(a.report(), Verdict::tampered, "witness: is not a signed note"));
+  CHECK(says_anywhere(a.report(), Verdict::tampered, "witness: is not a signed note"));
   write_all(path, Note{"sealring/x/v1\n", {*sign_note_text("sealring/x/v1\n", kOrigin, *a.log.identity)}}.encode());
-  CHECK(says(a.report(), Verdict::tampered, "witness: is not a checkpoint"));
+  CHECK(says_anywhere(a.report(), Verdict::tampered, "witness: is not a checkpoint"));
   write_all(path, a.log.note().encode());
-  CHECK(says(a.report(), Verdict::named, "nobody whom the policy names has cosigned it"));
+  CHECK(says_anywhere(a.report(), Verdict::named, "nobody whom the policy names has cosigned it"));
 }
 
 TEST_CASE("checkpoints within a segment and ahead of it", "[verify]") {
@@ -510,7 +511,7 @@ TEST_CASE("checkpoints within a segment and ahead of it", "[verify]") {
   a.log.write_witness();
   const VerifyReport report = a.report();
   CHECK(report.verdict == Verdict::named);
-  CHECK(says(report, Verdict::named, "entries [4, 5) existed by then"));
+  CHECK(says_anywhere(report, Verdict::named, "entries [4, 5) existed by then"));
 }
 
 TEST_CASE("several logs in one archive", "[verify]") {
@@ -534,7 +535,7 @@ TEST_CASE("several logs in one archive", "[verify]") {
     write_all(a.root + "/lock", "");
     CHECK(verify(options).verdict == Verdict::fine);
     write_all(a.root + "/x", "");
-    CHECK(says(verify(options), Verdict::named, "x: does not belong here"));
+    CHECK(says_anywhere(verify(options), Verdict::named, "x: does not belong here"));
   }
   SECTION("one without an anchor") {
     options.anchors.pop_back();
