@@ -4,7 +4,6 @@
 #include <memory>
 #include <thread>
 
-#include "crypto/note.h"
 #include "drivers/file.h"
 #include "gateway/cli_log.h"
 #include "gateway/prove.h"
@@ -24,7 +23,12 @@ struct ProveArguments {
   bool wait = false, force = false;
 };
 
-Result<Bytes> ask(const LogAccess& access, SocketRequest::Get get, std::uint64_t index) {
+struct Fetched {
+  Bytes bytes;
+  bool receipted = false;  // of a proof: as the daemon, the store or the archive has it. What it proves, verify says
+};
+
+Result<Fetched> ask(const LogAccess& access, SocketRequest::Get get, std::uint64_t index) {
   SocketRequest request;
   request.get = get;
   request.index = index;
@@ -32,38 +36,33 @@ Result<Bytes> ask(const LogAccess& access, SocketRequest::Get get, std::uint64_t
   SEALRING_ASSIGN(const std::string line, client->line(kAnswerTime));
   SEALRING_ASSIGN(const SocketAnswer answer, parse_socket_answer(line));
   if (answer.bytes > kMaxPayloadBytes) return reject_error("the daemon announces more bytes than there can be");
-  return client->exactly(static_cast<std::size_t>(answer.bytes), kAnswerTime);
+  SEALRING_ASSIGN(Bytes bytes, client->exactly(static_cast<std::size_t>(answer.bytes), kAnswerTime));
+  return Fetched{std::move(bytes), answer.receipted};
 }
 
-Result<Bytes> fetch_proof(const LogAccess& access, std::uint64_t index) {
+Result<Fetched> fetch_proof(const LogAccess& access, std::uint64_t index) {
   if (access.view() == nullptr) return ask(access, SocketRequest::Get::proof, index);
   SEALRING_ASSIGN(const MadeProof made, make_proof(*access.view(), index));
-  return made.proof.encode();
+  return Fetched{made.proof.encode(), made.receipted};
 }
 
 Result<Bytes> fetch_payload(const LogAccess& access, std::uint64_t index) {
-  if (access.view() == nullptr) return ask(access, SocketRequest::Get::payload, index);
-  return record_payload(*access.view(), index);
-}
-
-bool has_cosigners(ByteView proof_bytes) {
-  const Result<TlogProof> proof = TlogProof::parse(proof_bytes);
-  const Result<Note> note = proof ? Note::parse(proof->checkpoint) : Result<Note>(proof.error());
-  return note && note->signatures.size() > 1;
+  if (access.view() != nullptr) return record_payload(*access.view(), index);
+  SEALRING_ASSIGN(Fetched fetched, ask(access, SocketRequest::Get::payload, index));
+  return std::move(fetched.bytes);
 }
 
 // With --wait: until a checkpoint covers the record, and until its receipt is here where there is a collector. Without
 // a daemon nothing changes any more, and there is nothing to wait for.
-Result<Bytes> wait_for_proof(const LogAccess& access, std::uint64_t index) {
+Result<Fetched> wait_for_proof(const LogAccess& access, std::uint64_t index) {
   const bool terminal = ::isatty(STDERR_FILENO) == 1;
   bool waited = false;
   for (;;) {
-    Result<Bytes> proof = fetch_proof(access, index);
+    Result<Fetched> proof = fetch_proof(access, index);
     if (access.view() != nullptr && !proof && proof.error().kind == ErrorKind::retry)
       return reject_error(proof.error().message +
                           "; no daemon is asked that would go on with it: --wait would wait for ever");
-    const bool done =
-        proof ? !access.expects_receipts() || has_cosigners(*proof) : proof.error().kind != ErrorKind::retry;
+    const bool done = proof ? !access.expects_receipts() || proof->receipted : proof.error().kind != ErrorKind::retry;
     if (done || access.view() != nullptr) {
       if (waited && terminal) std::fprintf(stderr, "\n");
       return proof;
@@ -106,14 +105,14 @@ int run_prove(const ProveArguments& a) {
   if (const Status s = check_outputs(a); !s.ok()) return fail(s.error());
   const Result<LogAccess> access = LogAccess::open(a.log, false);
   if (!access) return fail(access.error());
-  const Result<Bytes> proof = a.wait ? wait_for_proof(*access, a.index) : fetch_proof(*access, a.index);
+  const Result<Fetched> proof = a.wait ? wait_for_proof(*access, a.index) : fetch_proof(*access, a.index);
   if (!proof && proof.error().kind == ErrorKind::retry && access->view() == nullptr)
     return fail(retry_error(proof.error().message + "; --wait waits for that"));
   if (!proof) return fail(proof.error());
   // Nothing that would not stand up is handed on. The gateway's signature is held against the key in entry 0; where
   // that was released no key is known here, and it is left to verify, which has the anchor or the policy.
   ProofOptions check;
-  check.file = *proof;
+  check.file = proof->bytes;
   if (!a.payload.empty()) {
     Result<Bytes> payload = fetch_payload(*access, a.index);
     if (!payload) return fail(payload.error());
@@ -134,13 +133,13 @@ int run_prove(const ProveArguments& a) {
   if (!a.entry.empty())
     if (const Status s = write_new(a.entry, report.entry, a.force); !s.ok()) return fail(s.error());
   if (a.output.empty()) {
-    if (!print(*proof)) return kFailed;
-  } else if (const Status s = write_new(a.output, *proof, a.force); !s.ok()) {
+    if (!print(proof->bytes)) return kFailed;
+  } else if (const Status s = write_new(a.output, proof->bytes, a.force); !s.ok()) {
     return fail(s.error());
   }
-  if (!has_cosigners(*proof))
+  if (!proof->receipted)
     std::fprintf(stderr,
-                 "sealring: there is no receipt for this record yet: the proof has the gateway's own signature only\n");
+                 "sealring: there is no receipt for this record yet: the proof rests on the gateway's own signature\n");
   return kDone;
 }
 

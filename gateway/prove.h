@@ -11,7 +11,7 @@ struct MadeProof {
   TlogProof proof;
   std::uint64_t index = 0;
   std::uint64_t size = 0;   // of the checkpoint
-  bool receipted = false;   // the checkpoint has cosigners' lines; otherwise only the gateway's own
+  bool receipted = false;   // otherwise a witness' line may be there already, but not what the quorum wants
   bool genesis = false;     // the path of entry 0 is in it as well
   std::uint64_t parts = 1;  // entries that the record spans; the proof is of the first, which has the hash of the whole
 };

@@ -260,6 +260,7 @@ Result<SocketAnswer> parse_socket_answer(std::string_view line) {
   number("size", answer.size);
   number("proof_bytes", answer.bytes);
   number("payload_bytes", answer.bytes);
+  answer.receipted = json.contains("receipted") && json["receipted"] == true;
   if (json.contains("segment") && json["segment"].is_object()) answer.segment = take_segment(json["segment"]);
   if (json.contains("skipped") && json["skipped"].is_object()) {
     number_in(json["skipped"], "from", answer.skipped_from);

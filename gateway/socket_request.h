@@ -29,6 +29,7 @@ std::string payload_head_json(std::uint64_t bytes);
 struct SocketAnswer {  // the first line of an answer, or what is said between records
   std::string origin;
   std::uint64_t first_index = 0, size = 0, bytes = 0;  // bytes: that follow
+  bool receipted = false;                              // the proof that follows is under a receipt
   std::optional<Segment> segment;
   std::uint64_t skipped_from = 0, skipped = 0;
 };

@@ -225,6 +225,10 @@ class Liar:
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
 
+    def lie(self, about, to):
+        """About proofs, or payloads; honest about all else."""
+        self.alter = lambda request, answer: to(answer) if request["get"] == about else answer
+
     def serve(self):
         while True:
             try:
@@ -250,6 +254,17 @@ class Liar:
         self.thread.join(5)
 
 
+def liar_before(world, scene):
+    """The liar, and the options that have `sealring` ask it."""
+    liar = world.closing(Liar(world, os.path.join(scene.gateway.folder, "sealring.sock")))
+    with open(scene.config[1], encoding="utf-8") as f:
+        text = f.read()
+    check('socket = "sealring.sock"' in text, text)
+    config = ("--config", os.path.join(scene.gateway.folder, "liar.toml"))
+    world.write(config[1], text.replace('socket = "sealring.sock"', f'socket = "{liar.path}"'))
+    return liar, config
+
+
 def lying_daemon(world):
     """What a daemon answers is believed no more than any other bytes: nothing that does not stand up is written."""
     scene = Scene(world, "1s")
@@ -258,16 +273,7 @@ def lying_daemon(world):
     scene.archived()
     scene.gateway.wait_status(lambda s: s["segments"]["sealed"] == 0, "the receipts are here")
     index, large = scene.index_of("plant/line1/temp"), scene.index_of("plant/large")
-    liar = world.closing(Liar(world, os.path.join(scene.gateway.folder, "sealring.sock")))
-    with open(scene.config[1], encoding="utf-8") as f:
-        text = f.read()
-    check('socket = "sealring.sock"' in text, text)
-    config = ("--config", os.path.join(scene.gateway.folder, "liar.toml"))
-    world.write(config[1], text.replace('socket = "sealring.sock"', f'socket = "{liar.path}"'))
-
-    # It lies about proofs, or payloads, and is honest about all else.
-    def lie(about, to):
-        liar.alter = lambda request, answer: to(answer) if request["get"] == about else answer
+    liar, config = liar_before(world, scene)
 
     def in_proof(change):
         def to(answer):
@@ -300,7 +306,7 @@ def lying_daemon(world):
             ("endless", "proof", lambda _: b'{"proof_bytes": 99999999999}\n', "more bytes than there can be"),
             ("silent", "proof", lambda _: b"", "hung up without an answer"),
             ("payload", "payload", lambda answer: answer[:-1] + bytes([answer[-1] ^ 1]), "not this record's")):
-        lie(about, to)
+        liar.lie(about, to)
         wanted = large if about == "payload" else index
         options = ("--payload", world.path(name + ".payload"), "--entry", world.path(name + ".entry"))
         path, err = prove(world, wanted, name, *(options if about == "payload" else ()), *config, code=1)
@@ -312,6 +318,28 @@ def lying_daemon(world):
     honest, err = prove(world, large, "honest", "--payload", world.path("honest.payload"), *config)
     check_equal(err, "", "what prove says")
     world.verify(honest, extra=("--payload", world.path("honest.payload")))
+
+
+def cosigned_in_part(world):
+    """A witness' line alone is no receipt: --wait asks until the daemon says that it has one."""
+    scene = Scene(world, "1s")
+    scene.publish("plant/line1/temp", b"21.5")
+    scene.archived()
+    scene.gateway.wait_status(lambda s: s["segments"]["sealed"] == 0, "the receipts are here")
+    index = scene.index_of("plant/line1/temp")
+    liar, config = liar_before(world, scene)
+    asked = 0
+    def not_yet(answer):
+        nonlocal asked
+        asked += 1
+        head, proof = answer.split(b"\n", 1)
+        return json.dumps({**json.loads(head), "receipted": asked > 2}).encode() + b"\n" + proof
+    liar.lie("proof", not_yet)
+    _, err = prove(world, index, "early.tlog-proof", *config)
+    check("there is no receipt for this record yet" in err, err)
+    _, err = prove(world, index, "waited.tlog-proof", "--wait", *config)
+    check_equal((err, asked), ("sealring: waiting for the receipt\n", 3), "what prove says, and how often it asks")
+    world.verify(world.path("waited.tlog-proof"))
 
 
 def not_sealed_yet(world):
@@ -402,5 +430,6 @@ def released(world):
 
 
 if __name__ == "__main__":
-    main(("receipted", receipted), ("lying_daemon", lying_daemon), ("not_sealed_yet", not_sealed_yet),
+    main(("receipted", receipted), ("lying_daemon", lying_daemon),
+         ("cosigned_in_part", cosigned_in_part), ("not_sealed_yet", not_sealed_yet),
          ("released", released))
