@@ -95,7 +95,23 @@ std::string kind_title(const Entry& entry) {
   if (std::holds_alternative<KeyBreak>(entry.body)) return "break";
   if (std::holds_alternative<Rotation>(entry.body)) return "rotation";
   if (std::holds_alternative<Receipt>(entry.body)) return "receipt";
+  if (std::holds_alternative<SuccessionEntry>(entry.body)) return "succession";
+  if (std::holds_alternative<Carried>(entry.body)) return "carried";
   return "unknown";
+}
+
+// From the log that this one follows. What a piece holds of an entry cannot be read alone.
+std::string carried_words(const Carried& carried) {
+  std::string out = "carried over from entry " + std::to_string(carried.index);
+  if (carried.bytes.size() != carried.length)
+    return out + ": bytes " + std::to_string(carried.offset) + " to " +
+           std::to_string(carried.offset + carried.bytes.size()) + " of " + std::to_string(carried.length);
+  const Result<Entry> inner = decode_entry(carried.bytes);
+  if (!inner) return out + ": not an entry";
+  if (const auto* message = std::get_if<Message>(&inner->body))
+    return out + ": message on " + shown(message->topic) + ", " + std::to_string(message->payload.size()) + " bytes";
+  // Not by calling itself for one that is wrapped again and again: a log may follow one that followed another.
+  return out + ": " + kind_title(*inner);
 }
 
 // What is no message, in words.
@@ -123,6 +139,10 @@ std::string words(const Entry& entry) {
     return "receipt for size " +
            (end == ByteView::npos ? std::string("?") : shown(receipt->note.substr(line + 1, end - line - 1)));
   }
+  if (const auto* succession = std::get_if<SuccessionEntry>(&entry.body))
+    return "SUCCESSION: this log follows " + shown(succession->origin) + ", which was closed at size " +
+           std::to_string(succession->size);
+  if (const auto* carried = std::get_if<Carried>(&entry.body)) return carried_words(*carried);
   return "kind " + std::to_string(std::get<Opaque>(entry.body).kind) + ", which this version does not know";
 }
 
@@ -261,6 +281,17 @@ void put_body(OrderedJson& json, const Record& record, const Entry& entry) {
     json["by_new"] = base64(view(rotation->by_new));
   } else if (const auto* receipt = std::get_if<Receipt>(&entry.body)) {
     put_bytes(json, "note", receipt->note);
+  } else if (const auto* succession = std::get_if<SuccessionEntry>(&entry.body)) {
+    put_bytes(json, "origin", succession->origin);
+    json["size"] = succession->size;
+    json["root"] = base64(view(succession->root));
+    json["old_key"] = base64(view(succession->old_key));
+    json["by_old"] = base64(view(succession->by_old));
+  } else if (const auto* carried = std::get_if<Carried>(&entry.body)) {
+    json["carried_index"] = carried->index;
+    json["carried_bytes"] = carried->length;
+    json["offset"] = carried->offset;
+    json["bytes_base64"] = base64(carried->bytes);
   } else {
     json["kind_number"] = std::get<Opaque>(entry.body).kind;
     json["entry_base64"] = base64(record.entry);

@@ -17,15 +17,10 @@ std::string kind_name(const Entry& entry) {
     std::string operator()(const KeyBreak&) { return "break"; }
     std::string operator()(const Rotation&) { return "rotation"; }
     std::string operator()(const Receipt&) { return "receipt"; }
+    std::string operator()(const SuccessionEntry&) { return "succession"; }
+    std::string operator()(const Carried&) { return "carried"; }
     std::string operator()(const Opaque& o) {
-      switch (static_cast<EntryKind>(o.kind)) {
-        case EntryKind::succession:
-          return "succession";
-        case EntryKind::loss:
-          return "loss";
-        default:
-          return "kind " + std::to_string(o.kind);
-      }
+      return static_cast<EntryKind>(o.kind) == EntryKind::loss ? "loss" : "kind " + std::to_string(o.kind);
     }
   };
   return std::visit(Namer{}, entry.body);

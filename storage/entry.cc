@@ -156,6 +156,20 @@ Fault check(const EntryCommon&, const Receipt& r) {
   return {};
 }
 
+Fault check(const EntryCommon&, const SuccessionEntry& s) {
+  if (!check_origin(s.origin).ok()) return {kClosedOrigin, "not a valid origin"};
+  if (s.size == 0) return {kClosedSize, "a log without entries is not followed by another"};
+  return {};
+}
+
+Fault check(const EntryCommon&, const Carried& c) {
+  if (c.length > kMaxEntryBytes) return {kCarriedLength, "longer than an entry may be"};
+  if (c.offset > c.length) return {kCarriedOffset, "behind the end of the entry"};
+  if (c.bytes.empty()) return {kCarriedBytes, "empty"};
+  if (c.bytes.size() > c.length - c.offset) return {kCarriedBytes, "more than the entry has"};
+  return {};
+}
+
 Fault check(const EntryCommon&, const Opaque&) {
   return {kKind, "an opaque entry cannot be written: its body is gone"};
 }
@@ -177,6 +191,8 @@ std::size_t pairs(const Handover&) { return 6; }
 std::size_t pairs(const KeyBreak&) { return 6; }
 std::size_t pairs(const Rotation&) { return 4; }
 std::size_t pairs(const Receipt&) { return 1; }
+std::size_t pairs(const SuccessionEntry&) { return 5; }
+std::size_t pairs(const Carried& c) { return 3 + (c.offset != 0); }
 std::size_t pairs(const Opaque&) { return 0; }
 
 void put(CborWriter& w, const Genesis& g) {
@@ -269,6 +285,22 @@ void put(CborWriter& w, const Rotation& r) {
 }
 
 void put(CborWriter& w, const Receipt& r) { put_bytes(w, kNote, r.note); }
+
+void put(CborWriter& w, const SuccessionEntry& s) {
+  put_text(w, kClosedOrigin, s.origin);
+  put_uint(w, kClosedSize, s.size);
+  put_bytes(w, kClosedRoot, view(s.root));
+  put_bytes(w, kClosedKey, view(s.old_key));
+  put_bytes(w, kClosedByOld, view(s.by_old));
+}
+
+void put(CborWriter& w, const Carried& c) {
+  put_uint(w, kCarriedIndex, c.index);
+  put_uint(w, kCarriedLength, c.length);
+  if (c.offset != 0) put_uint(w, kCarriedOffset, c.offset);
+  put_bytes(w, kCarriedBytes, c.bytes);
+}
+
 void put(CborWriter&, const Opaque&) {}
 
 void put_common(CborWriter& w, const EntryCommon& common, EntryKind kind) {

@@ -24,9 +24,10 @@ enum class EntryKind : std::uint64_t {
   handover = 4,
   key_break = 5,
   rotation = 6,
-  succession = 7,  // reserved
+  succession = 7,
   receipt = 8,
   loss = 9,  // reserved
+  carried = 10,
 };
 
 enum class ClockState : std::uint64_t { unsynchronised = 0, synchronised = 1 };
@@ -152,13 +153,33 @@ struct Receipt {
   ByteView note;  // the checkpoint with the log's and the cosigners' lines, verbatim
 };
 
+// Entry 1 of a log that follows another one (docs/log.md §7): whose signature made it so. What was signed is
+// Succession::text() (crypto/succession.h) of these and of this log's own entry 0.
+struct SuccessionEntry {
+  ByteView origin;         // of the log that was closed
+  std::uint64_t size = 0;  // of the checkpoint that its store could not extend
+  Hash root{};
+  PublicKey old_key{};  // its identity
+  Signature by_old{};
+};
+
+// An entry of the abandoned store, as it was there, or a piece of one: the wrapping may be too much for one entry. They
+// stand behind the succession, pieces of one entry in a row.
+struct Carried {
+  std::uint64_t index = 0;   // in the abandoned store
+  std::uint64_t length = 0;  // of the whole entry
+  std::uint64_t offset = 0;  // of these bytes in it
+  ByteView bytes;
+};
+
 struct Opaque {  // a kind this version does not know, or one reserved: verifies as a leaf, is shown as such
   std::uint64_t kind = 0;
 };
 
 struct Entry {
   EntryCommon common;
-  std::variant<Genesis, Message, Part, Event, Handover, KeyBreak, Rotation, Receipt, Opaque> body;
+  std::variant<Genesis, Message, Part, Event, Handover, KeyBreak, Rotation, Receipt, SuccessionEntry, Carried, Opaque>
+      body;
 };
 
 // Appends the canonical bytes to `out`. reject, `out` unchanged: longer than kMaxEntryBytes; a rule of FORMAT.md broken

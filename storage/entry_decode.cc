@@ -276,6 +276,21 @@ void get(EntryReader& r, Rotation& rotation) {
 
 void get(EntryReader& r, Receipt& receipt) { receipt.note = r.need_bytes(kNote); }
 
+void get(EntryReader& r, SuccessionEntry& s) {
+  s.origin = r.need_text(kClosedOrigin);
+  s.size = r.need_uint(kClosedSize);
+  s.root = r.need_array<32>(kClosedRoot);
+  s.old_key = r.need_array<32>(kClosedKey);
+  s.by_old = r.need_array<64>(kClosedByOld);
+}
+
+void get(EntryReader& r, Carried& c) {
+  c.index = r.need_uint(kCarriedIndex);
+  c.length = r.need_uint(kCarriedLength);
+  c.offset = r.opt_uint(kCarriedOffset);
+  c.bytes = r.need_bytes(kCarriedBytes);
+}
+
 EntryCommon get_common(EntryReader& r) {
   EntryCommon common;
   common.wall_ns = r.need_integer(kWall);
@@ -350,6 +365,12 @@ Result<Entry> decode_entry(ByteView bytes) {
       break;
     case EntryKind::receipt:
       decode_body<Receipt>(r, entry);
+      break;
+    case EntryKind::succession:
+      decode_body<SuccessionEntry>(r, entry);
+      break;
+    case EntryKind::carried:
+      decode_body<Carried>(r, entry);
       break;
     default:
       decode_opaque(r, entry, kind);

@@ -31,6 +31,12 @@ constexpr Key kReceipted{22, "receipted"};
 // rotation
 constexpr Key kOldKey{16, "old key"}, kNewKey{17, "new key"}, kRotatedByOld{18, "signature by old"},
     kRotatedByNew{19, "signature by new"};
+// succession
+constexpr Key kClosedOrigin{16, "origin"}, kClosedSize{17, "size"}, kClosedRoot{18, "root"}, kClosedKey{19, "old key"},
+    kClosedByOld{20, "signature by old"};
+// carried
+constexpr Key kCarriedIndex{16, "index"}, kCarriedLength{17, "length"}, kCarriedOffset{18, "offset"},
+    kCarriedBytes{19, "bytes"};
 // receipt
 constexpr Key kNote{16, "note"};
 
@@ -57,6 +63,8 @@ Fault check(const EntryCommon& common, const Handover& h);
 Fault check(const EntryCommon& common, const KeyBreak& b);
 Fault check(const EntryCommon& common, const Rotation& r);
 Fault check(const EntryCommon& common, const Receipt& r);
+Fault check(const EntryCommon& common, const SuccessionEntry& s);
+Fault check(const EntryCommon& common, const Carried& c);
 Fault check(const EntryCommon& common, const Opaque& o);
 
 // RFC 8949 orders keys by their encoded bytes; of text strings that is: shorter ones first.
@@ -72,6 +80,8 @@ inline EntryKind kind_of(const Handover&) { return EntryKind::handover; }
 inline EntryKind kind_of(const KeyBreak&) { return EntryKind::key_break; }
 inline EntryKind kind_of(const Rotation&) { return EntryKind::rotation; }
 inline EntryKind kind_of(const Receipt&) { return EntryKind::receipt; }
+inline EntryKind kind_of(const SuccessionEntry&) { return EntryKind::succession; }
+inline EntryKind kind_of(const Carried&) { return EntryKind::carried; }
 inline EntryKind kind_of(const Opaque& o) { return static_cast<EntryKind>(o.kind); }
 
 }  // namespace sealring::entry_rules

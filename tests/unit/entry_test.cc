@@ -48,6 +48,12 @@ static bool operator==(const Rotation& a, const Rotation& b) {
   return a.old_key == b.old_key && a.new_key == b.new_key && a.by_old == b.by_old && a.by_new == b.by_new;
 }
 static bool operator==(const Receipt& a, const Receipt& b) { return a.note == b.note; }
+static bool operator==(const SuccessionEntry& a, const SuccessionEntry& b) {
+  return a.origin == b.origin && a.size == b.size && a.root == b.root && a.old_key == b.old_key && a.by_old == b.by_old;
+}
+static bool operator==(const Carried& a, const Carried& b) {
+  return a.index == b.index && a.length == b.length && a.offset == b.offset && a.bytes == b.bytes;
+}
 static bool operator==(const Opaque& a, const Opaque& b) { return a.kind == b.kind; }
 
 }  // namespace sealring
@@ -248,6 +254,8 @@ TEST_CASE("every kind survives a round trip") {
     check_round_trip({c, KeyBreak{edge, edge + (edge == 0), hash, hash, edge / 2, signature}});
     check_round_trip({c, Rotation{hash, to_array<32>(Bytes(32, '\x7e')), signature, signature}});
     check_round_trip({c, Receipt{"anything"}});
+    check_round_trip({c, SuccessionEntry{"o", edge + (edge == 0), hash, hash, signature}});
+    if ((edge & 0xffff) < 65535) check_round_trip({c, Carried{edge, 65535, edge & 0xffff, "x"}});
     Message m = some_message();
     m.packet_id = static_cast<std::uint16_t>(edge);
     m.qos = m.packet_id == 0 ? 0 : 1;
@@ -376,6 +384,13 @@ TEST_CASE("the encoder refuses what breaks a rule, and leaves the output alone")
   check_refused({{}, KeyBreak{1, 5, hash, hash, 6, {}}}, "key 22 (receipted)");
   check_refused({{}, Rotation{hash, hash, {}, {}}}, "key 17 (new key)");
   check_refused({{}, Receipt{}}, "key 16 (note)");
+  check_refused({{}, SuccessionEntry{"o", 0, hash, {}, {}}}, "key 17 (size)");
+  check_refused({{}, SuccessionEntry{"sealring/o", 1, hash, {}, {}}}, "key 16 (origin)");
+  check_refused({{}, Carried{0, 65536, 0, "x"}}, "key 17 (length)");
+  check_refused({{}, Carried{0, 5, 6, "x"}}, "key 18 (offset)");
+  check_refused({{}, Carried{0, 5, 5, "x"}}, "key 19 (bytes)");
+  check_refused({{}, Carried{0, 5, 0, "123456"}}, "key 19 (bytes)");
+  check_refused({{}, Carried{0, 5, 0, ""}}, "key 19 (bytes)");
   check_refused({{}, Opaque{99}}, "cannot be written");
   EntryCommon booted, connected;
   booted.boot = 1;

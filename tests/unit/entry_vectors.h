@@ -49,10 +49,11 @@ struct ExactCopy {
   std::vector<char> memory;
 };
 
-// All the vectors that are one entry, in the order of the log; the last five are beside it.
+// All the vectors that are one entry, in the order of the log; all after the receipt are beside it.
 inline const std::vector<std::string>& entry_vector_names() {
-  static const std::vector<std::string> names = {"genesis", "start",    "connected", "message", "handover", "receipt",
-                                                 "break",   "rotation", "full",      "part",    "unknown"};
+  static const std::vector<std::string> names = {"genesis", "start",    "connected", "message",    "handover",
+                                                 "receipt", "break",    "rotation",  "succession", "carried",
+                                                 "piece",   "follower", "full",      "part",       "unknown"};
   return names;
 }
 

@@ -38,6 +38,7 @@ TEST_CASE("the lines quoted in FORMAT.md are those of the example log") {
   const auto& r = std::get<Rotation>(rotation->body);
   CHECK_THAT(page.str(), fenced(rotation_message(g.origin, r.old_key, r.new_key)));
   CHECK_THAT(page.str(), fenced(file_vector("rotation.note")));
+  CHECK_THAT(page.str(), fenced(file_vector("succession.note")));
   CHECK_THAT(page.str(), fenced(Checkpoint{identity.name, 4, h.root}.text()));
   CHECK_THAT(page.str(), Catch::Contains("`" + hex(view(leaf_hash(entry_vector("message")))) + "`"));
 

@@ -88,9 +88,16 @@ def checkpoint(entries):
     return f"{ORIGIN}\n{len(entries)}\n{b64(root_of([leaf(e) for e in entries]))}\n"
 
 
-def note_line(text, signer):
-    key_id = hashlib.sha256(ORIGIN.encode() + b"\n\x01" + public(signer)).digest()[:4]
-    return f"\u2014 {ORIGIN} {b64(key_id + signer.sign(text.encode()))}\n"
+def key_id(name, signer):
+    return hashlib.sha256(name.encode() + b"\n\x01" + public(signer)).digest()[:4]
+
+
+def vkey(name, signer):
+    return f"{name}+{key_id(name, signer).hex()}+{b64(bytes([1]) + public(signer))}"
+
+
+def note_line(text, signer, name=ORIGIN):
+    return f"\u2014 {name} {b64(key_id(name, signer) + signer.sign(text.encode()))}\n"
 
 
 def note(entries, signer):
@@ -140,7 +147,9 @@ NAMES = {
     4: {16: "epoch", 17: "size", 18: "root", 19: "next key", 20: "signature by old", 21: "signature by next"},
     5: {16: "epoch", 17: "size", 18: "root", 19: "next key", 21: "signature by next", 22: "receipted"},
     6: {16: "old key", 17: "new key", 18: "signature by old", 19: "signature by new"},
+    7: {16: "origin", 17: "size", 18: "root", 19: "old key", 20: "signature by old"},
     8: {16: "note"},
+    10: {16: "index", 17: "length", 18: "offset", 19: "bytes"},
 }
 
 
@@ -163,6 +172,22 @@ def rotation(old, new):
     """What stands in a log, beside the example, where another key becomes its identity."""
     text = f"sealring/rotation/v1\n{ORIGIN}\n{b64(public(old))}\n{b64(public(new))}\n".encode()
     return {**common(6, 4), 16: public(old), 17: public(new), 18: old.sign(text), 19: new.sign(text)}
+
+
+def write_succession(folder, write_entry, log, identity):
+    """What would follow the example if its store were an old copy: another log's entries 0 to 2, and the note."""
+    name, follower, epoch, collector = ORIGIN + "~1", key(5), key(6), key(7)
+    genesis = write_entry("follower", {**common(0, 10, boot=0), 16: name, 17: public(follower), 18: public(epoch),
+                                       19: "sealring 0.1.0"})
+    text = f"sealring/succession/v1\n{checkpoint(log)}{vkey(name, follower)}\n{b64(leaf(genesis))}\n"
+    root = root_of([leaf(e) for e in log])
+    write_entry("succession", {**common(7, 11), 16: ORIGIN, 17: len(log), 18: root, 19: public(identity),
+                               20: identity.sign(text.encode())})
+    write_entry("carried", {**common(10, 11), 16: 3, 17: len(log[3]), 19: log[3]})
+    write_entry("piece", {**common(10, 11), 16: 3, 17: len(log[3]), 18: len(log[3]) - 4, 19: log[3][-4:]})
+    with open(os.path.join(folder, "succession.note"), "wb") as f:
+        f.write((text + "\n" + note_line(text, identity) +
+                 note_line(text, collector, "collector.example/succession")).encode())
 
 
 def write_proof(folder, write, log, index, signed):
@@ -241,6 +266,7 @@ def main(folder):
     with open(os.path.join(folder, "rotation.note"), "wb") as f:
         f.write(statement(identity, key(4)))
 
+    write_succession(folder, write_entry, log, identity)
     # Every optional key, extremes, and a kind that version 1 does not know.
     write_entry("full", {0: 1, 1: 1, 2: -2**63, 3: 0, 4: 2**64 - 1, 5: 2**64 - 1, 6: 2**64 - 1, 7: 2**64 - 1,
                          16: bytes(16), 17: b"", 18: 0b1101, 19: b"\xff" * 300, 20: 65535,
