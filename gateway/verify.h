@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 
+#include "crypto/checkpoint.h"
 #include "crypto/policy.h"
 
 namespace sealring {
@@ -87,6 +88,14 @@ struct RotationSeen {
   VerifierKey from, to;
 };
 
+// Entry 1 of a log that follows a closed one (docs/log.md §7).
+struct SuccessionSeen {
+  Checkpoint closed;  // what the log that was closed could not extend
+  VerifierKey old_key;
+  // By the closed log's key. That alone says little: whoever has that key can make it.
+  bool signature_holds = false;
+};
+
 struct LogReport {
   std::string where;   // folder
   std::string origin;  // empty: not known
@@ -102,7 +111,9 @@ struct LogReport {
   std::uint64_t checkpoints = 0;  // sealed ones whose root and identity signature hold
   std::uint64_t handovers = 0;    // with both signatures, position and root
   std::vector<BreakSeen> breaks;
-  std::vector<RotationSeen> rotations;          // signed by both keys
+  std::vector<RotationSeen> rotations;  // signed by both keys
+  std::optional<SuccessionSeen> succession;
+  std::uint64_t carried = 0;                    // entries of the closed log's store, whole ones
   std::uint64_t epoch_signatures = 0;           // of frames; only a store has them
   std::map<std::string, std::uint64_t> kinds;   // "message", "event", "kind 77" -> how many
   std::map<std::string, std::uint64_t> events;  // "start", "heartbeat" -> how many

@@ -79,9 +79,12 @@ void EntryChecker::lose_track(std::uint64_t size) {
   identity_.lose_track(size);
   next_key_.reset();
   parts_.reset();
+  carried_.reset();
+  after_gap_ = true;
 }
 
 void EntryChecker::check(const EntryPlace& place, ByteView bytes, const Hash& leaf, const TreeStack& before) {
+  if (place.index == 0) genesis_ = leaf;
   if (place.index == 0 && trust_.anchor) {
     report_.anchor_matched = leaf == trust_.anchor->genesis;
     if (!report_.anchor_matched)
@@ -91,6 +94,7 @@ void EntryChecker::check(const EntryPlace& place, ByteView bytes, const Hash& le
   Result<Entry> entry = decode_entry(bytes);
   if (!entry) {
     parts_.reset();
+    carried_.reset();
     return bad(place, "is not a valid entry: " + entry.error().message);
   }
   ++report_.kinds[kind_name(*entry)];
@@ -99,8 +103,10 @@ void EntryChecker::check(const EntryPlace& place, ByteView bytes, const Hash& le
   if (place.index == 0 && genesis)
     report_.anchor =
         Anchor{VerifierKey{std::string(genesis->origin), KeyType::ed25519, genesis->identity}, leaf}.line();
+  has_entry_1_ = has_entry_1_ || place.index == 1;
   if (entry->common.connection > place.index) bad(place, "its connection begins at a later entry");
   check_body(place, *entry, before);
+  after_gap_ = false;
   if (!report_.breaks.empty() && report_.breaks.back().index == place.index) report_.breaks.back().leaf = leaf;
 }
 
@@ -109,6 +115,11 @@ void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const
     bad(place, "interrupts the message of entry " + std::to_string(parts_->first) + ", of which part " +
                    std::to_string(parts_->next) + " should be here");
     parts_.reset();
+  }
+  if (carried_ && !std::holds_alternative<Carried>(entry.body)) {
+    bad(place, "interrupts the carried entry " + std::to_string(carried_->index) + ", of which the bytes from " +
+                   std::to_string(carried_->next) + " on should be here");
+    carried_.reset();
   }
   if (auto* genesis = std::get_if<Genesis>(&entry.body)) on(*genesis, place);
   if (auto* message = std::get_if<Message>(&entry.body)) on(*message, place);
@@ -119,12 +130,15 @@ void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const
   if (auto* rotation = std::get_if<Rotation>(&entry.body)) on(*rotation, place);
   if (auto* receipt = std::get_if<Receipt>(&entry.body))
     logged_notes_.push_back({place.index, place.text(), Bytes(receipt->note)});
+  if (auto* succession = std::get_if<SuccessionEntry>(&entry.body)) on(*succession, place);
+  if (auto* carried = std::get_if<Carried>(&entry.body)) on(*carried, place);
   if (auto* opaque = std::get_if<Opaque>(&entry.body)) on(*opaque, place);
 }
 
 void EntryChecker::use_key(const PublicKey& key, std::uint64_t epoch, const EntryPlace& place) {
   if (!is_ed25519_key(key)) bad(place, "takes what is no Ed25519 key for an epoch key");
   if (identity_.has(key)) bad(place, "takes the identity key for an epoch key");
+  if (is_closed_logs(key)) bad(place, "takes the key of the log that this one follows for an epoch key");
   const auto [known, fresh] = keys_.emplace(key, epoch);
   if (!fresh) bad(place, "takes an epoch key that was in use before, for epoch " + std::to_string(known->second));
 }
@@ -265,21 +279,17 @@ bool EntryChecker::follow(const Rotation& rotation, std::uint64_t index, const s
                                         "that became the identity");
   if (identity_.has(rotation.new_key)) return wrong(Verdict::tampered, "but to one that was the identity before");
   if (keys_.count(rotation.new_key) != 0) return wrong(Verdict::tampered, "but to an epoch key");
+  if (is_closed_logs(rotation.new_key))
+    return wrong(Verdict::tampered, "but to the key of the log that this one follows");
   identity_.rotate(index, to);
   report_.rotations.push_back({index, from, to});
   return true;
 }
 
+// A kind that is not known is shown by its number; its leaf is checked like any other.
 void EntryChecker::on(const Opaque& opaque, const EntryPlace& place) {
-  switch (static_cast<EntryKind>(opaque.kind)) {
-    case EntryKind::loss:
-      return report_.find(Verdict::named, place.text(), "records a loss: entries that were dropped unsent");
-    case EntryKind::succession:
-      return report_.find(Verdict::unproven, place.text(),
-                          "changes the identity of the log; this version of the verifier cannot check that");
-    default:
-      return;  // shown by its number; its leaf is checked like any other
-  }
+  if (static_cast<EntryKind>(opaque.kind) == EntryKind::loss)
+    report_.find(Verdict::named, place.text(), "records a loss: entries that were dropped unsent");
 }
 
 void EntryChecker::end_segment(const std::string& file) {
@@ -288,6 +298,12 @@ void EntryChecker::end_segment(const std::string& file) {
                  "the message of entry " + std::to_string(parts_->first) + " lacks part " +
                      std::to_string(parts_->next) + " of " + std::to_string(parts_->info.count));
     parts_.reset();
+  }
+  if (carried_) {
+    report_.find(Verdict::tampered, file,
+                 "the carried entry " + std::to_string(carried_->index) + " lacks its bytes from " +
+                     std::to_string(carried_->next) + " on");
+    carried_.reset();
   }
   if (sealed_ && !handed_over_)
     report_.find(Verdict::tampered, file,

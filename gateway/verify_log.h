@@ -127,7 +127,12 @@ class EntryChecker {
                  const TreeStack& before);
   bool may_end_epoch(const char* what, const EntryPlace& place);
   void on(const Rotation& rotation, const EntryPlace& place);
+  void on(const SuccessionEntry& succession, const EntryPlace& place);
+  void on(const Carried& carried, const EntryPlace& place);
   void on(const Opaque& opaque, const EntryPlace& place);
+  bool is_closed_logs(const PublicKey& key) const {
+    return report_.succession && report_.succession->old_key.key == key;
+  }
   bool follow(const Rotation& rotation, std::uint64_t index, const std::string& where);
   void use_key(const PublicKey& key, std::uint64_t epoch, const EntryPlace& place);
   void finish_parts(const EntryPlace& place);
@@ -151,6 +156,13 @@ class EntryChecker {
     Bytes payload;
   };
   std::optional<Assembly> parts_;
+  struct CarriedEntry {  // of which pieces are to come
+    std::uint64_t index = 0, length = 0, next = 0;
+  };
+  std::optional<CarriedEntry> carried_;
+  std::optional<std::uint64_t> last_carried_;  // its index in the closed log's store
+  std::optional<Hash> genesis_;                // leaf hash of entry 0, once it was read
+  bool has_entry_1_ = false, after_gap_ = false;
   std::vector<LoggedNote> logged_notes_;
 };
 

@@ -96,12 +96,21 @@ std::string witnessed_text(const LogReport& log) {
   return text;
 }
 
+std::string succession_text(const SuccessionSeen& seen) {
+  return sealring::quoted(seen.closed.origin, 255) + ", closed at size " + figure(seen.closed.size) +
+         (seen.signature_holds ? ", signed by its key " : "; NOT shown to be signed by its key ") +
+         seen.old_key.encode();
+}
+
 void log_text(std::string& out, const LogReport& log) {
   report_row(out, "log", log.origin.empty() ? "(not known)" : sealring::quoted(log.origin, 255));
   report_row(out, "in", log.where);
   report_row(out, "size", plural(log.size, "entry", "entries") + ", root " + base64(view(log.root)));
   if (!log.anchor.empty()) report_row(out, log.anchor_matched ? "anchor" : "begins with", log.anchor, kUnwrapped);
   report_row(out, "checked", checked(log));
+  if (log.succession) report_row(out, "follows", succession_text(*log.succession));
+  if (log.carried > 0)
+    report_row(out, "carried", plural(log.carried, "entry", "entries") + " of the log that it follows");
   for (const RotationSeen& seen : log.rotations)
     report_row(out, "rotated",
                "the identity key, at entry " + figure(seen.index) + ": from " + seen.from.encode() + " to " +
@@ -156,6 +165,16 @@ ReportJson rotations_json(const LogReport& log) {
   return list;
 }
 
+ReportJson succession_json(const LogReport& log) {
+  if (!log.succession) return nullptr;
+  const SuccessionSeen& seen = *log.succession;
+  return {{"origin", seen.closed.origin},
+          {"size", seen.closed.size},
+          {"root", base64(view(seen.closed.root))},
+          {"old_key", seen.old_key.encode()},
+          {"signature_holds", seen.signature_holds}};
+}
+
 ReportJson log_json(const LogReport& log) {
   ReportJson json = {{"verdict", verdict_name(log.verdict)},
                      {"exit_code", static_cast<int>(log.verdict)},
@@ -173,6 +192,8 @@ ReportJson log_json(const LogReport& log) {
                      {"handovers", log.handovers},
                      {"breaks", breaks_json(log)},
                      {"rotations", rotations_json(log)},
+                     {"succession", succession_json(log)},
+                     {"carried", log.carried},
                      {"epoch_signatures", log.epoch_signatures},
                      {"receipts", receipts_json(log)},
                      {"witnessed", nullptr},
