@@ -50,7 +50,7 @@ struct Succeeded {
 
 }  // namespace
 
-TEST_CASE("a log that follows another is fine by its own anchor", "[verify]") {
+TEST_CASE("a log that follows another is fine by its own anchor", "[verify][succession]") {
   Succeeded s;
   s.follow();
   const Bytes bytes(300, 'x');
@@ -78,7 +78,7 @@ TEST_CASE("a log that follows another is fine by its own anchor", "[verify]") {
   CHECK_THAT(report_json(report), Catch::Contains("\"signature_holds\": true") && Catch::Contains("\"carried\": 3,"));
 }
 
-TEST_CASE("a succession that is none", "[verify]") {
+TEST_CASE("a succession that is none", "[verify][succession]") {
   Succeeded s;
   SuccessionEntry entry = s.entry();
   const auto with = [&](const std::string& words) {
@@ -146,7 +146,7 @@ TEST_CASE("a succession that is none", "[verify]") {
   }
 }
 
-TEST_CASE("a succession whose entry 0 is not here", "[verify]") {
+TEST_CASE("a succession whose entry 0 is not here", "[verify][succession]") {
   Succeeded s;
   s.log.write_segment();
   const std::string lost = s.log.segment_path();
@@ -162,7 +162,7 @@ TEST_CASE("a succession whose entry 0 is not here", "[verify]") {
   CHECK_FALSE(report.logs.at(0).succession->signature_holds);
 }
 
-TEST_CASE("carried entries where none can be", "[verify]") {
+TEST_CASE("carried entries where none can be", "[verify][succession]") {
   Succeeded s;
   const Bytes bytes(300, 'x');
   const auto spoilt = [&](const std::string& words) { CHECK(tampered(s.report(), words)); };
@@ -218,13 +218,30 @@ TEST_CASE("carried entries where none can be", "[verify]") {
     s.carry(3, bytes, 100);
     spoilt("interrupts the carried entry 3");
   }
+  SECTION("without their first piece, after a gap and another one") {
+    s.log.add({s.log.common(), s.log.handover()});
+    s.log.write_segment();
+    const std::string lost = s.log.segment_path();
+    s.log.begin_next();
+    s.carry(3, bytes);
+    s.carry(4, bytes, 100);
+    s.log.seal();
+    fs::remove(lost);
+    spoilt("what comes before that does not stand directly before it");
+  }
+  SECTION("without their last piece, at the end of a segment") {
+    s.carry(3, bytes, 0, 100);
+    s.log.write_segment();
+    s.log.write_log_line();
+    CHECK(tampered(verify(asking(s.log, s.log.folder)), "the carried entry 3 lacks its bytes from 100 on"));
+  }
   SECTION("without their last piece") {
     s.carry(3, bytes, 0, 100);
     spoilt("interrupts the carried entry 3");  // the handover does
   }
 }
 
-TEST_CASE("what stands before carried entries may not be here", "[verify]") {
+TEST_CASE("what stands before carried entries may not be here", "[verify][succession]") {
   Succeeded s;
   s.follow();
   const Bytes bytes(300, 'x');
