@@ -22,7 +22,7 @@ constexpr std::size_t kMaxSegmentFileBytes = kMaxSegmentBytes + (1u << 20);  // 
 constexpr char kSegments[] = "segments", kReceipts[] = "receipts", kPending[] = "pending", kStaging[] = "staging",
                kEvidence[] = "evidence", kIndex[] = "index", kKeys[] = "keys";
 constexpr char kSegmentSuffix[] = ".seg", kNoteSuffix[] = ".note", kPartSuffix[] = ".part", kIndexSuffix[] = ".idx",
-               kBreakSuffix[] = ".break";
+               kBreakSuffix[] = ".break", kSuccessionSuffix[] = ".succession";
 
 std::string padded(std::uint64_t index) {
   std::string digits = std::to_string(index);
@@ -157,7 +157,7 @@ Status LogArchive::prepare() {
   SEALRING_TRY(clean(kReceipts, {kNoteSuffix}));
   SEALRING_TRY(clean(kPending, {kNoteSuffix}));
   SEALRING_TRY(clean(kStaging, {kPartSuffix}));
-  SEALRING_TRY(clean(kEvidence, {kNoteSuffix, kBreakSuffix}));
+  SEALRING_TRY(clean(kEvidence, {kNoteSuffix, kBreakSuffix, kSuccessionSuffix}));
   SEALRING_TRY(clean(kIndex, {kIndexSuffix}));
   SEALRING_TRY(clean(kKeys, {kNoteSuffix}));
   Result<std::vector<std::string>> names = list_directory(directory_);
@@ -266,6 +266,15 @@ Status LogArchive::put_key_note(std::uint64_t size, ByteView note) {
 Result<Bytes> LogArchive::witness() const { return read_file(directory_ + "/witness", kMaxNoteBytes); }
 Status LogArchive::put_witness(ByteView note) { return replace_file(directory_ + "/witness", note); }
 
+Result<Bytes> LogArchive::successor() const { return read_file(directory_ + "/successor", kMaxNoteBytes); }
+Status LogArchive::put_successor(ByteView note) { return create_once(directory_, directory_ + "/successor", note); }
+Result<std::int64_t> LogArchive::successor_time_s() const {
+  const std::string file = directory_ + "/successor";
+  struct stat s {};
+  if (::stat(file.c_str(), &s) != 0) return retry_error("cannot look at " + file + ": " + std::strerror(errno));
+  return std::int64_t{s.st_mtim.tv_sec};
+}
+
 Result<std::vector<std::uint64_t>> LogArchive::pending() const { return list_sizes(path(kPending, "")); }
 Result<Bytes> LogArchive::pending(std::uint64_t size) const {
   return read_file(path(kPending, receipt_file_name(size)), kMaxNoteBytes);
@@ -293,6 +302,11 @@ void LogArchive::remove_part(const EntryRange& range) { remove_file(path(kStagin
 
 Status LogArchive::put_evidence(std::uint64_t size, ByteView note) {
   SEALRING_TRY(keep(padded(size) + "-" + hex(view(sha256(note))).substr(0, 16) + kNoteSuffix, note));
+  return {};
+}
+
+Status LogArchive::put_succession_evidence(std::uint64_t size, ByteView note) {
+  SEALRING_TRY(keep(padded(size) + "-" + hex(view(sha256(note))).substr(0, 16) + kSuccessionSuffix, note));
   return {};
 }
 

@@ -11,7 +11,9 @@
 //         staging/<start>-<end>.part       sha256(entries) || entries; removed when a segment covers it
 //         evidence/<size>-<16 hex>.note    checkpoints that contradict each other
 //         evidence/<index>.break           the break entry of that index, byte by byte
+//         evidence/<size>-<16 hex>.succession  a second succession of a closed log
 //         keys/<size>.note                 0444: the first checkpoint by each identity key after the first
+//         successor                        0444: the countersigned succession; from then on the log is closed
 //         index/<start>-<end>.idx          made from the segment, see segment_index.h
 //
 // A file is written under a temporary name and renamed, so a file with a proper name is whole. What a kill leaves under
@@ -85,6 +87,10 @@ class LogArchive {
   Result<Bytes> key_note(std::uint64_t size) const;
   Status put_key_note(std::uint64_t size, ByteView note);
 
+  Result<Bytes> successor() const;
+  Status put_successor(ByteView note);            // once
+  Result<std::int64_t> successor_time_s() const;  // when it was written, by the file's own time
+
   Result<std::vector<EntryRange>> parts() const;  // by start
   // Bundle-encoded entries. reject: the bytes are not those that were written.
   Result<Bytes> part(const EntryRange& range) const;
@@ -93,6 +99,8 @@ class LogArchive {
 
   // Keeps a note that contradicts another one. Full (more than kMaxEvidence files): says so and keeps no more.
   Status put_evidence(std::uint64_t size, ByteView note);
+  // The same for a second succession of a closed log.
+  Status put_succession_evidence(std::uint64_t size, ByteView note);
   // The same for the entry that is a break. Whether it is new: it may be known from an attempt that came no further.
   Result<bool> put_break(std::uint64_t index, ByteView entry);
 

@@ -89,6 +89,7 @@ Result<CollectorConfig> CollectorConfig::read(TomlTable& root) {
   config.policy = root.required_path("policy");
   config.witness_key = root.required_path("witness_key");
   config.mirror_key = root.required_path("mirror_key");
+  config.succession_key = root.path("succession_key", "");
   config.diag_level = read_level(root);
   read_tls(root, config);
   read_gateways(root, config);

@@ -22,6 +22,7 @@ struct CollectorConfig {
   std::string address;
   std::uint16_t port = 0;
   std::string archive, policy, witness_key, mirror_key;
+  std::string succession_key;  // empty: no succession is taken
   DiagLevel diag_level = DiagLevel::info;
   TlsIdentity tls;
   struct Gateway {

@@ -31,6 +31,9 @@ const std::vector<ConfigKey>& collector_config_keys() {
        "signs \"the log extends what I have seen\"; mode 0600, from `sealring key generate FILE NAME --cosigner`"},
       {"", "mirror_key", "file", Value::required, "\"mirror.key\"", "", kRestart,
        "signs \"every entry is stored here\"; another key than the witness', with another name"},
+      {"", "succession_key", "file", Value::fallback, "\"\"", "", kRestart,
+       "countersigns \"this log follows that one\", and lets logs that have a `tls_uri` be closed that way; a third key "
+       "with a third name, mode 0600, from `sealring key generate FILE NAME`; \"\": no succession is taken"},
       {"", "diag_level", "error, warning, notice, info or debug", Value::fallback, "\"info\"", "", kRestart,
        "the least urgent diagnostics that are written"},
 

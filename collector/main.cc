@@ -26,12 +26,13 @@ struct Inputs {
   CollectorService::Keys keys;
 };
 
-Result<NamedKey> load_key(const std::string& config, const char* name, const std::string& path) {
+Result<NamedKey> load_key(const std::string& config, const char* name, const std::string& path,
+                          const char* option = " --cosigner") {
   Result<NamedKey> key = load_key_file(path);
   if (key.ok()) return key;
   Error error = std::move(key).error().in(config + ": " + name);
   if (error.kind == ErrorKind::missing)
-    error.message += "; make it with `sealring key generate " + path + " NAME --cosigner`";
+    error.message += "; make it with `sealring key generate " + path + " NAME" + option + "`";
   return error;
 }
 
@@ -52,6 +53,9 @@ Result<Inputs> load_inputs(const std::string& path) {
   inputs.logs = std::move(logs).value();
   SEALRING_ASSIGN(inputs.keys.witness, load_key(path, "witness_key", inputs.config.witness_key));
   SEALRING_ASSIGN(inputs.keys.mirror, load_key(path, "mirror_key", inputs.config.mirror_key));
+  if (!inputs.config.succession_key.empty()) {
+    SEALRING_ASSIGN(inputs.keys.succession, load_key(path, "succession_key", inputs.config.succession_key, ""));
+  }
   if (Status two = CollectorService::check_keys(inputs.keys); !two.ok()) return std::move(two).error().in(path);
   return inputs;
 }

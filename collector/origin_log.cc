@@ -10,17 +10,19 @@ LogKeys LogIdentity::keys() const {
   return out;
 }
 
-OriginLog::OriginLog(const std::string& archive, LogIdentity identity, Cosigner& witness, Cosigner& mirror)
+OriginLog::OriginLog(const std::string& archive, LogIdentity identity, Cosigner& witness, Cosigner& mirror,
+                     SuccessionKey* succession)
     : identity_(std::move(identity)),
       keys_(identity_.keys()),
       key_since_(keys_.size(), UINT64_MAX),
       archive_(archive, identity_.key.name),
       witness_(witness),
+      succession_(succession),
       mirror_(archive_, keys_, witness, mirror) {}
 
 Result<std::unique_ptr<OriginLog>> OriginLog::open(const std::string& archive, LogIdentity identity, Cosigner& witness,
-                                                   Cosigner& mirror) {
-  std::unique_ptr<OriginLog> log(new OriginLog(archive, std::move(identity), witness, mirror));
+                                                   Cosigner& mirror, SuccessionKey* succession) {
+  std::unique_ptr<OriginLog> log(new OriginLog(archive, std::move(identity), witness, mirror, succession));
   SEALRING_TRY(log->load());
   log->publish();
   return log;
@@ -32,6 +34,7 @@ Status OriginLog::load() {
   SEALRING_TRY(load_anchor());
   SEALRING_TRY(load_witness());
   SEALRING_TRY(load_keys());
+  SEALRING_TRY(load_successor());
   return mirror_.load_receipt();  // may have to sign one: only once the anchor was compared
 }
 
@@ -86,6 +89,18 @@ Status OriginLog::load_keys() {
   return {};
 }
 
+Status OriginLog::load_successor() {
+  Result<Bytes> stored = archive_.successor();
+  if (!stored.ok() && stored.error().kind == ErrorKind::missing) return {};
+  if (!stored.ok()) return std::move(stored).error();
+  const VerifierKey* key = succession_ == nullptr ? nullptr : &succession_->key();
+  Result<SignedSuccession> read = read_succession(*stored, keys_, key);
+  if (!read.ok()) return std::move(read).error().in(archive_.directory() + "/successor");
+  successor_ = std::move(read->statement);
+  successor_note_ = std::move(stored).value();
+  return {};
+}
+
 void OriginLog::take_key(const SignedCheckpoint& checkpoint) {
   for (std::size_t i = 0; i <= checkpoint.key; ++i) key_since_[i] = std::min(key_since_[i], checkpoint.checkpoint.size);
 }
@@ -113,6 +128,7 @@ std::optional<HttpResponse> OriginLog::refuse_former_key(const SignedCheckpoint&
 
 Result<HttpResponse> OriginLog::witness_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint) {
   std::lock_guard<std::mutex> lock(mutex_);
+  if (auto closed = refuse_closed("a checkpoint")) return *closed;
   if (auto former = refuse_former_key(checkpoint)) return *former;
   SEALRING_ASSIGN(std::optional<HttpResponse> refusal,
                   refuse(request, checkpoint, witnessed_ ? &*witnessed_ : nullptr));
@@ -136,6 +152,7 @@ Result<HttpResponse> OriginLog::witness_checkpoint(const AddCheckpoint& request,
 
 Result<HttpResponse> OriginLog::mirror_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint) {
   std::lock_guard<std::mutex> lock(mutex_);
+  if (auto closed = refuse_closed("a checkpoint")) return *closed;
   if (auto former = refuse_former_key(checkpoint)) return *former;
   SEALRING_ASSIGN(std::optional<HttpResponse> refusal, refuse(request, checkpoint, mirror_.latest()));
   if (refusal) return *refusal;
@@ -150,15 +167,101 @@ Result<HttpResponse> OriginLog::mirror_checkpoint(const AddCheckpoint& request, 
 
 Result<HttpResponse> OriginLog::add_entries(AddEntriesReader& upload) {
   std::lock_guard<std::mutex> lock(mutex_);
+  if (auto closed = refuse_closed("entries")) return *closed;
   Result<HttpResponse> answer = mirror_.add_entries(upload);
   publish();
   return answer;
+}
+
+std::optional<HttpResponse> OriginLog::refuse_closed(const char* what) {
+  if (!successor_) return std::nullopt;
+  closed_.report(DiagLevel::warning, identity_.key.name + ": refused " + what + ": the log is closed, and " +
+                                         successor_->follower.name + " follows it");
+  return sentence(403, "The log " + quoted(identity_.key.name, 255) +
+                           " is closed: " + quoted(successor_->follower.name, 255) + " follows it.");
+}
+
+Result<HttpResponse> OriginLog::close(const SignedSuccession& succession) {
+  SEALRING_ASSERT(succession_ != nullptr);
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (successor_ && successor_note_.empty())
+    return fatal_error(archive_.directory() + "/successor: whether it was written is not known");
+  if (successor_) return close_again(succession);
+  SEALRING_ASSIGN(const std::optional<std::string> why_not, why_not_closed(succession));
+  if (why_not) return sentence(403, *why_not + ".");
+  SEALRING_ASSIGN(const Note note, succession_->countersign(succession));
+  const Bytes bytes = note.encode();
+  const Status written = archive_.put_successor(bytes);
+  if (!written.ok() && written.error().kind != ErrorKind::fatal) return written.error();
+  // Of an unknown outcome it is closed as well: the next start says which.
+  successor_ = succession.statement;
+  if (!written.ok()) return written.error();
+  successor_note_ = bytes;
+  publish();
+  say_closed();
+  return note_answer(bytes);
+}
+
+HttpResponse OriginLog::close_again(const SignedSuccession& succession) {
+  const Succession& offered = succession.statement;
+  if (offered == *successor_) return note_answer(successor_note_);
+  successions_.report(DiagLevel::error, "alarm: " + identity_.key.name +
+                                            " has signed a second succession: its identity key is in other hands, or "
+                                            "two copies of its store go on. It is closed for " +
+                                            successor_->follower.encode() + "; refused for " +
+                                            offered.follower.encode() + " at size " +
+                                            std::to_string(offered.closed.size) + ", which is kept in " +
+                                            archive_.directory() + "/evidence");
+  const Status kept = archive_.put_succession_evidence(offered.closed.size, succession.note.encode());
+  if (!kept.ok()) evidence_.report(DiagLevel::warning, "evidence was not kept: " + kept.error().message);
+  return sentence(403, "The log " + quoted(identity_.key.name, 255) + " is closed already, and by another statement: " +
+                           successor_->follower.encode() + " follows it.");
+}
+
+// Words for whoever asks; none: it may be closed.
+Result<std::optional<std::string>> OriginLog::why_not_closed(const SignedSuccession& succession) const {
+  std::optional<std::string> why;
+  for (std::size_t later = keys_.size(); --later > succession.key;)
+    if (key_since_[later] != UINT64_MAX) {
+      why = "The succession is signed by the key " + keys_[succession.key].encode() + ", but from size " +
+            std::to_string(key_since_[later]) + " on the log has another one, " + keys_[later].encode();
+      return why;
+    }
+  const Checkpoint& end = succession.statement.closed;
+  if (witnessed_ && witnessed_->checkpoint == end) return why;
+  SEALRING_ASSIGN(const std::optional<SignedCheckpoint> known, mirror_.find(end.size));
+  if (!known || !(known->checkpoint == end))
+    why = "The log " + quoted(end.origin, 255) + " has no checkpoint of size " + std::to_string(end.size) +
+          " with that root here: what closes it must be known here";
+  return why;
+}
+
+void OriginLog::say_closed() const {
+  const std::optional<Succession> by = successor();
+  if (!by) return;
+  diag(DiagLevel::error, "alarm: " + identity_.key.name + " is closed at size " + std::to_string(by->closed.size) +
+                             ": " + by->follower.name +
+                             " follows it, by a succession. Was its store set back? If so, enrol the follower by its "
+                             "anchor: " +
+                             by->follower.encode() + " " + hex(view(by->genesis)));
+}
+
+std::optional<Succession> OriginLog::successor() const {
+  std::lock_guard<std::mutex> lock(published_mutex_);
+  return published_succession_;
+}
+
+Bytes OriginLog::successor_note() const {
+  std::lock_guard<std::mutex> lock(published_mutex_);
+  return published_successor_;
 }
 
 void OriginLog::publish() {
   std::lock_guard<std::mutex> lock(published_mutex_);
   published_witness_ = witness_note_;
   published_mirror_ = mirror_.receipt();
+  published_succession_ = successor_;
+  published_successor_ = successor_note_;
 }
 
 Bytes OriginLog::witness_note() const {

@@ -11,10 +11,14 @@
 // of some size came with a later key, a larger one without that key, or a later one still, is refused. The first
 // checkpoint of each later key is kept in keys/, before the answer goes out.
 //
+// A succession closes a log (docs/log.md §7): once `successor` is durable it takes no checkpoint and no entry any more,
+// and its last ones stay there to be read.
+//
 // Any thread.
 #pragma once
 
 #include "collector/mirror.h"
+#include "collector/succession_note.h"
 
 namespace sealring {
 
@@ -31,9 +35,9 @@ struct LogIdentity {
 class OriginLog {
  public:
   // Makes the directory when there is none. fatal: the archive is damaged, or belongs to another anchor. The cosigners
-  // must outlive the log.
+  // must outlive the log, and so must `succession`; nullptr: it takes no succession.
   static Result<std::unique_ptr<OriginLog>> open(const std::string& archive, LogIdentity identity, Cosigner& witness,
-                                                 Cosigner& mirror);
+                                                 Cosigner& mirror, SuccessionKey* succession = nullptr);
   const LogIdentity& identity() const { return identity_; }
   const LogKeys& keys() const { return keys_; }  // as the identity's, made once
 
@@ -41,22 +45,39 @@ class OriginLog {
   Result<HttpResponse> witness_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint);
   Result<HttpResponse> mirror_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint);
   Result<HttpResponse> add_entries(AddEntriesReader& upload);
+  // Closes the log: 200 with the countersigned note, which is durable. Of a log that is closed: the same note for the
+  // same statement, and 403 for another one, which is kept as evidence. Only of a log that has the key for it; one
+  // thread at a time among all logs, for that key.
+  Result<HttpResponse> close(const SignedSuccession& succession);
+
+  // By which the log is closed; none: it is open. The follower is vouched for only where the key to verify it is here.
+  std::optional<Succession> successor() const;
+  // What a person should know of a log that was closed: who follows it, and by which anchor to enrol that one.
+  void say_closed() const;
+  // When, of a log that is closed.
+  Result<std::int64_t> closed_time_s() const { return archive_.successor_time_s(); }
 
   // What is read by others. None of it waits for an upload under way.
   // The latest cosigned checkpoint, as a note; empty: none yet. All that the mirror's covers has tiles already.
   Bytes witness_note() const;
   Bytes mirror_note() const;
+  Bytes successor_note() const;
   const Tiles& tiles() const { return mirror_.tiles(); }
 
  private:
-  OriginLog(const std::string& archive, LogIdentity identity, Cosigner& witness, Cosigner& mirror);
+  OriginLog(const std::string& archive, LogIdentity identity, Cosigner& witness, Cosigner& mirror,
+            SuccessionKey* succession);
   Status load();
   Status load_anchor();
   Status load_witness();
   Status load_keys();
+  Status load_successor();
   void take_key(const SignedCheckpoint& checkpoint);
   Status keep_key(const SignedCheckpoint& checkpoint);
   std::optional<HttpResponse> refuse_former_key(const SignedCheckpoint& checkpoint);
+  std::optional<HttpResponse> refuse_closed(const char* what);
+  HttpResponse close_again(const SignedSuccession& succession);
+  Result<std::optional<std::string>> why_not_closed(const SignedSuccession& succession) const;
   Result<std::optional<HttpResponse>> refuse(const AddCheckpoint& request, const SignedCheckpoint& checkpoint,
                                              const SignedCheckpoint* latest);
   Result<std::optional<SignedCheckpoint>> find_fork(const SignedCheckpoint& checkpoint) const;
@@ -72,13 +93,17 @@ class OriginLog {
       key_since_;  // of each key: the smallest size that it, or a later one, is known to have signed
   LogArchive archive_;
   Cosigner& witness_;
+  SuccessionKey* succession_;
   Mirror mirror_;
   std::optional<SignedCheckpoint> witnessed_;
   Bytes witness_note_;
-  LimitedDiag forks_, evidence_, former_;
+  std::optional<Succession> successor_;
+  Bytes successor_note_;
+  LimitedDiag forks_, evidence_, former_, closed_, successions_;
 
   mutable std::mutex published_mutex_;
-  Bytes published_witness_, published_mirror_;
+  Bytes published_witness_, published_mirror_, published_successor_;
+  std::optional<Succession> published_succession_;
 };
 
 }  // namespace sealring

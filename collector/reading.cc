@@ -62,6 +62,11 @@ HttpResponse Reading::answer(const OriginLog& log, Of role, std::string_view res
     response.cache_control = "no-cache";
     return response;
   }
+  if (resource == "successor") {
+    const Bytes note = log.successor_note();
+    if (note.empty()) return not_kept(sentence(404, "This log is not closed."));
+    return note_answer(note);
+  }
   std::optional<TilePath> path = parse_tile_path(resource);
   if (!path) return not_kept(sentence(404, "There is no such resource of a log."));
   return tile(log, *path, accept_encoding);

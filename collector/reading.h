@@ -1,6 +1,7 @@
 // What others read of a log under either monitoring prefix: the checkpoint, and tlog-tiles of what is archived.
 //
 //     checkpoint                           text/plain, Cache-Control: no-cache
+//     successor                            text/plain: the countersigned succession of a log that is closed
 //     tile/<L>/<N>[.p/<W>]                 application/octet-stream, immutable
 //     tile/entries/<N>[.p/<W>]             the same; gzip where the request allows it, so Vary: Accept-Encoding
 //

@@ -8,6 +8,7 @@ namespace sealring {
 
 namespace {
 
+constexpr std::int64_t kFollowerMinAgeSeconds = 3600;
 constexpr std::string_view kWitnessPrefix = "/witness/", kMirrorPrefix = "/mirror/";
 
 // A sentence from an error message: these are written to stand behind a file name or the like.
@@ -30,31 +31,92 @@ bool empty_with_other_root(std::string_view text) {
 
 }  // namespace
 
-CollectorService::CollectorService(Keys keys, const Clock& clock)
-    : witness_(std::move(keys.witness), clock), mirror_(std::move(keys.mirror), clock) {}
+CollectorService::CollectorService(std::string archive, Keys keys, const Clock& clock)
+    : archive_(std::move(archive)),
+      clock_(clock),
+      witness_(std::move(keys.witness), clock),
+      mirror_(std::move(keys.mirror), clock) {
+  if (keys.succession) succession_key_.emplace(std::move(*keys.succession));
+}
 
 Result<std::unique_ptr<CollectorService>> CollectorService::open(const std::string& archive,
                                                                  std::vector<LogIdentity> logs, Keys keys,
                                                                  const Clock& clock) {
   SEALRING_TRY(check_keys(keys));
-  std::unique_ptr<CollectorService> service(new CollectorService(std::move(keys), clock));
+  std::unique_ptr<CollectorService> service(new CollectorService(archive, std::move(keys), clock));
+  // A log before those that follow it, whose origins are longer or, of one length, greater.
+  std::sort(logs.begin(), logs.end(), [](const LogIdentity& a, const LogIdentity& b) {
+    const std::string &x = a.key.name, &y = b.key.name;
+    return std::make_pair(x.size(), x) < std::make_pair(y.size(), y);
+  });
   for (LogIdentity& identity : logs) {
-    std::string origin = identity.key.name;
-    if (service->logs_.count(origin) != 0) return reject_error("the log " + quoted(origin) + " is there twice");
-    Result<std::unique_ptr<OriginLog>> log =
-        OriginLog::open(archive, std::move(identity), service->witness_, service->mirror_);
-    if (!log.ok()) return std::move(log).error();
-    service->by_hash_[origin_hash(origin)] = log->get();
-    service->logs_[origin] = std::move(log).value();
+    const std::string origin = identity.key.name;
+    if (service->find(origin) != nullptr) return reject_error("the log " + quoted(origin) + " is there twice");
+    SEALRING_TRY(service->add(std::move(identity), logs));
   }
   return service;
 }
 
 // A cosignature does not name its signer: one key in both roles would let a witness' line pass for a mirror's.
 Status CollectorService::check_keys(const Keys& keys) {
-  if (keys.witness.name != keys.mirror.name && keys.witness.signer->public_key() != keys.mirror.signer->public_key())
-    return {};
-  return reject_error("witness_key and mirror_key must be two keys with two names");
+  const auto same = [](const NamedKey& a, const NamedKey& b) {
+    return a.name == b.name || a.signer->public_key() == b.signer->public_key();
+  };
+  if (same(keys.witness, keys.mirror))
+    return reject_error("witness_key and mirror_key must be two keys with two names");
+  if (keys.succession && (same(*keys.succession, keys.witness) || same(*keys.succession, keys.mirror)))
+    return reject_error("succession_key must be a third key with a third name, beside witness_key and mirror_key");
+  return {};
+}
+
+// With those that follow it, one after the other. `configured`: what the policy names and is not open yet.
+Status CollectorService::add(LogIdentity identity, std::vector<LogIdentity>& configured) {
+  for (std::optional<LogIdentity> next = std::move(identity); next;) {
+    const std::string origin = next->key.name;
+    SEALRING_ASSIGN(std::unique_ptr<OriginLog> log, OriginLog::open(archive_, std::move(*next), witness_, mirror_,
+                                                                    succession_key_ ? &*succession_key_ : nullptr));
+    OriginLog& added = *log;
+    {
+      std::lock_guard<std::shared_mutex> lock(logs_mutex_);
+      by_hash_[origin_hash(origin)] = log.get();
+      logs_[origin] = std::move(log);
+    }
+    SEALRING_ASSIGN(next, follower_of(added, configured));
+  }
+  return {};
+}
+
+// The log that follows `log`, where it is none of ours yet and the policy does not name it.
+Result<std::optional<LogIdentity>> CollectorService::follower_of(OriginLog& log, std::vector<LogIdentity>& configured) {
+  std::optional<LogIdentity> none;
+  const std::optional<Succession> by = log.successor();
+  if (!by) return none;
+  const LogIdentity& closed = log.identity();
+  if (!succession_key_) {
+    diag(DiagLevel::warning, closed.key.name +
+                                 " is closed by a succession that succession_key signed, which is not set: " +
+                                 by->follower.name + ", which follows it, is taken only if the policy names it");
+    return none;
+  }
+  {
+    std::lock_guard<std::shared_mutex> lock(logs_mutex_);
+    closed_[by->follower.name] = &log;
+  }
+  if (find(by->follower.name) != nullptr) return none;
+  for (LogIdentity& named : configured) {
+    if (named.key.name != by->follower.name) continue;
+    if (!(named.key == by->follower) || (named.genesis && *named.genesis != by->genesis))
+      return fatal_error(archive_ + "/" + origin_hash(closed.key.name) + "/successor says that " +
+                         by->follower.encode() + " " + hex(view(by->genesis)) + " follows " + closed.key.name +
+                         ", but the configuration has another anchor for that origin");
+    if (!named.genesis) {  // no [[gateway]]: what bound it so far goes on to
+      named.genesis = by->genesis;
+      named.tls_uri = closed.tls_uri;
+    }
+    return none;
+  }
+  log.say_closed();
+  return std::optional<LogIdentity>(LogIdentity{by->follower, by->genesis, closed.tls_uri});
 }
 
 HttpResponse CollectorService::handle(const HttpRequest& request) {
@@ -65,12 +127,19 @@ HttpResponse CollectorService::handle(const HttpRequest& request) {
     if (!post) return sentence(405, "This endpoint takes POST.");
     return add_checkpoint(request, target[1] == 'w' ? Role::witness : Role::mirror);
   }
+  if (target == "/succession") return post ? succession(request) : sentence(405, "This endpoint takes POST.");
   if (target == "/mirror/add-entries") return post ? add_entries(request) : sentence(405, "This endpoint takes POST.");
   if (!get) return sentence(404, "There is no such endpoint.");
   return read(request);
 }
 
+std::size_t CollectorService::log_count() const {
+  std::shared_lock<std::shared_mutex> lock(logs_mutex_);
+  return logs_.size();
+}
+
 OriginLog* CollectorService::find(const std::string& origin) {
+  std::shared_lock<std::shared_mutex> lock(logs_mutex_);
   auto it = logs_.find(origin);
   return it == logs_.end() ? nullptr : it->second.get();
 }
@@ -107,6 +176,92 @@ HttpResponse CollectorService::add_entries(const HttpRequest& request) {
   return answer(log->add_entries(*upload));
 }
 
+// Whatever is refused is said here, too: a log that cannot be closed goes on under an operator's eyes only.
+HttpResponse CollectorService::succession(const HttpRequest& request) {
+  Result<HttpResponse> taken = take_succession(request);
+  if (taken.ok() && taken->status != 200)
+    successions_.report(DiagLevel::warning, "refused a succession from " + quoted(request.peer_subject, 200) + ": " +
+                                                taken->body.substr(0, taken->body.size() - 1));
+  return answer(std::move(taken));
+}
+
+Result<HttpResponse> CollectorService::take_succession(const HttpRequest& request) {
+  if (!succession_key_)
+    return sentence(403,
+                    "This collector takes no succession by itself (succession_key is not set): its operator enrols the "
+                    "log that follows like a new one, by its vkey in the policy and its anchor in a [[gateway]].");
+  Result<Note> note = Note::parse(request.body);
+  if (!note.ok()) return sentence(400, as_sentence(note.error().message));
+  Result<Succession> statement = Succession::parse(note->text);
+  if (!statement.ok()) return sentence(400, as_sentence(statement.error().message));
+  const std::string& origin = statement->closed.origin;
+  OriginLog* log = find(origin);
+  if (log == nullptr) return unknown_log(origin);
+  if (log->identity().tls_uri.empty())
+    return sentence(403, "The log " + quoted(origin, 255) +
+                             " is not bound to a certificate (its [[gateway]] has no tls_uri), and is closed by an "
+                             "operator only.");
+  if (auto refusal = refuse_peer(request, log->identity())) return *refusal;
+  Result<SignedSuccession> accepted = accept_succession(*note, *statement, log->keys());
+  if (!accepted.ok()) return sentence(403, as_sentence(accepted.error().message));
+  std::lock_guard<std::mutex> lock(succession_mutex_);
+  if (!log->successor()) {
+    SEALRING_ASSIGN(std::optional<HttpResponse> refusal, refuse_follower(*statement));
+    if (!refusal) {
+      SEALRING_ASSIGN(refusal, refuse_young(origin));
+    }
+    if (refusal) return *refusal;
+  }
+  SEALRING_ASSIGN(HttpResponse response, log->close(*accepted));
+  if (response.status != 200) return response;
+  // Where this fails the log is closed all the same, and the gateway, or the next start, comes back to here.
+  std::vector<LogIdentity> nobody;
+  SEALRING_ASSIGN(std::optional<LogIdentity> follower, follower_of(*log, nobody));
+  if (follower) SEALRING_TRY(add(std::move(*follower), nobody));
+  return response;
+}
+
+// Its origin may be here already: by the policy, or in the archive, from a time when the policy named it.
+Result<std::optional<HttpResponse>> CollectorService::refuse_follower(const Succession& statement) {
+  std::optional<HttpResponse> refusal;
+  const VerifierKey& key = statement.follower;
+  const std::string anchor = key.encode() + " " + hex(view(statement.genesis));
+  bool fits = true;
+  if (const OriginLog* known = find(key.name)) {
+    fits = known->identity().key == key && known->identity().genesis == statement.genesis;
+  } else {
+    const Result<Bytes> line = LogArchive(archive_, key.name).log_line();
+    if (!line.ok() && line.error().kind != ErrorKind::missing) return retry_error(line.error().message);
+    fits = !line.ok() || *line == anchor + "\n";
+  }
+  if (!fits)
+    refusal = sentence(
+        403, "The log " + quoted(key.name, 255) + " is here already, and has another anchor than " + anchor + ".");
+  return refusal;
+}
+
+// A gateway that closes one log after the other has its store, or its key, in more than one place.
+Result<std::optional<HttpResponse>> CollectorService::refuse_young(const std::string& origin) {
+  std::optional<HttpResponse> refusal;
+  const OriginLog* closed = nullptr;
+  {
+    std::shared_lock<std::shared_mutex> lock(logs_mutex_);
+    if (const auto it = closed_.find(origin); it != closed_.end()) closed = it->second;
+  }
+  if (closed == nullptr) return refusal;
+  SEALRING_ASSIGN(const std::int64_t since_s, closed->closed_time_s());
+  if (clock_.now().wall_ns / 1'000'000'000 - kFollowerMinAgeSeconds < since_s)
+    refusal = sentence(503, "The log " + quoted(origin, 255) + " follows " + quoted(closed->identity().key.name, 255) +
+                                " since less than an hour, and is not closed before that: retry later.");
+  return refusal;
+}
+
+const OriginLog* CollectorService::find_hash(const std::string& hash) const {
+  std::shared_lock<std::shared_mutex> lock(logs_mutex_);
+  const auto it = by_hash_.find(hash);
+  return it == by_hash_.end() ? nullptr : it->second;
+}
+
 HttpResponse CollectorService::read(const HttpRequest& request) {
   std::string_view target = request.target;
   bool witness = target.substr(0, kWitnessPrefix.size()) == kWitnessPrefix;
@@ -114,10 +269,9 @@ HttpResponse CollectorService::read(const HttpRequest& request) {
   if (!witness && !mirror) return sentence(404, "There is no such endpoint.");
   target.remove_prefix(witness ? kWitnessPrefix.size() : kMirrorPrefix.size());
   std::size_t slash = target.find('/');
-  auto log = by_hash_.find(std::string(target.substr(0, slash)));
-  if (slash == std::string_view::npos || log == by_hash_.end())
-    return sentence(404, "There is no such log or resource.");
-  return reading_.answer(*log->second, witness ? Reading::Of::witness : Reading::Of::mirror, target.substr(slash + 1),
+  const OriginLog* log = slash == std::string_view::npos ? nullptr : find_hash(std::string(target.substr(0, slash)));
+  if (log == nullptr) return sentence(404, "There is no such log or resource.");
+  return reading_.answer(*log, witness ? Reading::Of::witness : Reading::Of::mirror, target.substr(slash + 1),
                          request.accept_encoding);
 }
 

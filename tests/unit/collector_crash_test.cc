@@ -218,6 +218,108 @@ int count_calls() {
 
 }  // namespace
 
+namespace {
+
+struct ClosingTest : CrashTest {
+  FakeLog follower{log.key().name + "~1", 'f'};
+  Bytes closing;
+
+  ClosingTest() {
+    follower.grow(10);
+    collector.logs()[0].tls_uri = "sealring:gw-1";
+    collector.peer_uris = {"sealring:gw-1"};
+    collector.open();
+    REQUIRE(drive([](const Promises&) {}));
+    const Succession one{{log.key().name, 700, log.root(700)}, follower.key(), follower.leaves[0]};
+    closing = log.sign_text(one.text());
+  }
+  HttpResponse post() { return collector.send("POST", "/succession", closing, "text/plain"); }
+  // Closes the log and uses its follower, in a process of its own. Whether it was told that the log is closed.
+  bool run_closing(Faults::Mode mode, int at, int* calls = nullptr) {
+    int pipe[2];
+    REQUIRE(::pipe(pipe) == 0);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      set_diag_level(DiagLevel(0));
+      faults = Faults();
+      faults.at = at;
+      faults.mode = mode;
+      struct {
+        int calls = 0;
+        bool promised = false;
+      } tell;
+      if (post().status == 200) tell.promised = true;
+      if (tell.promised) ::syscall(SYS_write, pipe[1], &tell, sizeof tell);
+      collector.witness(follower.add_checkpoint(0, 5));
+      tell.calls = faults.calls;
+      ::syscall(SYS_write, pipe[1], &tell, sizeof tell);
+      ::_exit(0);
+    }
+    ::close(pipe[1]);
+    struct {
+      int calls = 0;
+      bool promised = false;
+    } told;
+    while (::read(pipe[0], &told, sizeof told) == ssize_t(sizeof told)) {
+    }
+    ::close(pipe[0]);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    REQUIRE(WEXITSTATUS(status) == (mode == Faults::Mode::die ? 9 : 0));
+    if (calls != nullptr) *calls = told.calls;
+    return told.promised;
+  }
+  void check_closing(bool promised) {
+    collector.open();
+    const Result<Bytes> written = read_file(directory + "/successor");
+    CHECK((written.ok() || !promised));
+    // Both or neither: there is no log that is closed and has no follower here.
+    CHECK(collector.service->log_count() == (written.ok() ? 2 : 1));
+    CHECK(collector.witness(log.add_checkpoint(700, 700)).status == (written.ok() ? 403 : 200));
+    const unsigned of_follower = collector.witness(follower.add_checkpoint(0, 10)).status;
+    CHECK((written.ok() ? of_follower == 200 || of_follower == 409 : of_follower == 404));
+    const HttpResponse again = post();
+    CHECK(again.status == 200);
+    if (written.ok()) CHECK(again.body == *written);
+    for (const std::string& name : names_in(directory)) CHECK(name[0] != '.');
+  }
+};
+
+}  // namespace
+
+TEST_CASE("crash: killed before any system call of a succession, or any of them failing") {
+  int calls = 0;
+  CHECK(ClosingTest().run_closing(Faults::Mode::count, 0, &calls));
+  REQUIRE(calls > 15);
+  int kept_promises = 0, unpromised = 0;
+  for (const Faults::Mode mode : {Faults::Mode::die, Faults::Mode::fail})
+    for (int at = 1; at <= calls; ++at) {
+      INFO("call " << at << " of " << calls << (mode == Faults::Mode::die ? ", killed" : ", failed"));
+      ClosingTest test;
+      const bool promised = test.run_closing(mode, at);
+      ++(promised ? kept_promises : unpromised);
+      test.check_closing(promised);
+    }
+  CHECK(kept_promises > 0);
+  CHECK(unpromised > 0);
+}
+
+TEST_CASE("crash: when a succession is answered, nothing that it promises is unsynced") {
+  ClosingTest test;
+  faults = Faults();
+  faults.mode = Faults::Mode::watch;
+  const HttpResponse answer = test.post();
+  Faults seen = faults;
+  faults = Faults();
+  CHECK(answer.status == 200);
+  CHECK(seen.calls > 15);
+  CHECK(seen.mistakes == std::vector<std::string>{});
+  CHECK(seen.unsynced_files == std::set<std::string>{});
+  CHECK(seen.unsynced_directories == std::set<std::string>{});
+}
+
 TEST_CASE("crash: killed before any system call, the collector keeps its promises and goes on") {
   int calls = count_calls();
   REQUIRE(calls > 50);

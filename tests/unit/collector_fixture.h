@@ -150,6 +150,7 @@ class Collector {
     service.reset();
     fatal.clear();
     CollectorService::Keys keys{{"mon.example/witness", signer('w')}, {"mon.example/mirror", signer('m')}};
+    if (succession != 0) keys.succession = NamedKey{"mon.example/succession", signer(succession)};
     auto made = CollectorService::open(archive(), logs_, std::move(keys), clock);
     if (!made.ok()) return std::move(made).error();
     service = std::move(made).value();
@@ -178,7 +179,12 @@ class Collector {
   }
   static VerifierKey mirror_key() { return {"mon.example/mirror", KeyType::cosignature_v1, signer('m')->public_key()}; }
 
+  VerifierKey succession_key() const {
+    return {"mon.example/succession", KeyType::ed25519, signer(succession)->public_key()};
+  }
+
   FakeClock clock;
+  char succession = 's';  // 0: without such a key
   std::unique_ptr<CollectorService> service;
   std::string fatal;
   std::vector<std::string> peer_uris;
