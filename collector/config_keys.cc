@@ -4,7 +4,7 @@ namespace sealring {
 
 const std::vector<ConfigTable>& collector_config_tables() {
   static const std::vector<ConfigTable> tables = {
-      {"", "", false, "Where to listen, and where the archive and the two keys are."},
+      {"", "", false, "Where to listen, and where the archive and the keys are."},
       {"tls", "[tls]", false,
        "Both sides show a certificate of one CA. The files are followed by themselves: a renewed one counts from the "
        "next connection on."},
@@ -32,8 +32,9 @@ const std::vector<ConfigKey>& collector_config_keys() {
       {"", "mirror_key", "file", Value::required, "\"mirror.key\"", "", kRestart,
        "signs \"every entry is stored here\"; another key than the witness', with another name"},
       {"", "succession_key", "file", Value::fallback, "\"\"", "", kRestart,
-       "countersigns \"this log follows that one\", and lets logs that have a `tls_uri` be closed that way; a third key "
-       "with a third name, mode 0600, from `sealring key generate FILE NAME`; \"\": no succession is taken"},
+       "countersigns \"this log follows that one\", and lets a log that has a `tls_uri` be closed that way; a third "
+       "key with a third name, mode 0600, from `sealring key generate FILE NAME`, for as long as the archive is kept; "
+       "\"\": no succession is taken"},
       {"", "diag_level", "error, warning, notice, info or debug", Value::fallback, "\"info\"", "", kRestart,
        "the least urgent diagnostics that are written"},
 

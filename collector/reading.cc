@@ -65,7 +65,9 @@ HttpResponse Reading::answer(const OriginLog& log, Of role, std::string_view res
   if (resource == "successor") {
     const Bytes note = log.successor_note();
     if (note.empty()) return not_kept(sentence(404, "This log is not closed."));
-    return note_answer(note);
+    HttpResponse response = note_answer(note);
+    response.cache_control = kForEver;
+    return response;
   }
   std::optional<TilePath> path = parse_tile_path(resource);
   if (!path) return not_kept(sentence(404, "There is no such resource of a log."));

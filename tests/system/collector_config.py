@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """sealring-collector's configuration through the real program: what each key does, and how each start that cannot be
 is refused: the exit code, what is wrong, where, and what to do."""
+import base64
+import hashlib
 import http.client
 import os
 import shutil
@@ -8,6 +10,8 @@ import socket
 import ssl
 import subprocess
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lib.certs import make_ca, make_leaf
 from lib.compare import GrowingLog, log_folder, wait_archived
 from lib.load import Publisher
@@ -49,6 +53,10 @@ def configuration(world):
     wrong(world.anchor, world.anchor[:-1], "collector.toml:13: gateway.anchor", "64 lower-case hex digits")
     wrong(world.anchor, world.anchor.replace("gw-0042", "gw-0043"), "gateway.anchor", "key ID")
     wrong('"mirror.key"', '"witness.key"', "two keys with two names")
+    for name in ("witness", "mirror"):
+        wrong("[tls]", f'succession_key = "{name}.key"\n[tls]', "succession_key must be a third key with a third name")
+    world.run("sealring", "key", "generate", world.path("namesake.key"), MIRROR)
+    wrong("[tls]", 'succession_key = "namesake.key"\n[tls]', "a third name")
     wrong('"collector-policy"', '"no-such-policy"', "policy: cannot open", "no-such-policy")
     world.write("cut-policy", f"log {world.vkey}\nquorum no")
     wrong('"collector-policy"', '"cut-policy"', "policy: ", "cut-policy: line 2")
@@ -75,6 +83,12 @@ def key_files(world):
         refused(collector, CONFIG, f"collector.toml: {key}: {path}: not a key file")
         os.rename(path + ".away", path)
         os.chmod(path, 0o600)
+    collector.configure()
+    change(world, "[tls]", 'succession_key = "none.key"\n[tls]')
+    path = world.path("none.key")
+    refused(collector, CONFIG, f"collector.toml: succession_key: cannot open {path}",
+            f"make it with `sealring key generate {path} NAME`")
+    collector.configure()
     for name in ("ca.pem", "collector.pem", "collector.key"):
         os.rename(f"{tls}/{name}", f"{tls}/away")
         refused(collector, CONFIG, f"TLS: cannot open {tls}/{name}")
@@ -147,8 +161,8 @@ def damaged(world):
     world.verify(collector.archive)
 
 
-def get(world, port, client="gateway", ca="ca", host="127.0.0.1"):
-    """The status of a GET over TLS with that client's certificate."""
+def ask(world, port, method, target, body=None, client="gateway", ca="ca", host="127.0.0.1"):
+    """Status and body of the answer to a request over TLS with that client's certificate."""
     tls = world.path("tls")
     context = ssl.create_default_context(cafile=f"{tls}/{ca}.pem")
     context.check_hostname = False
@@ -156,10 +170,115 @@ def get(world, port, client="gateway", ca="ca", host="127.0.0.1"):
         context.load_cert_chain(f"{tls}/{client}.pem", f"{tls}/{client}.key")
     connection = http.client.HTTPSConnection(host, port, context=context, timeout=30)
     try:
-        connection.request("GET", "/nothing")
-        return connection.getresponse().status
+        connection.request(method, target, body and body.encode(), {"Content-Type": "text/plain"} if body else {})
+        response = connection.getresponse()
+        return response.status, response.read().decode()
     finally:
         connection.close()
+
+
+def get(world, port, client="gateway", ca="ca", host="127.0.0.1"):
+    return ask(world, port, "GET", "/nothing", None, client, ca, host)[0]
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+def signed(text, name, key):
+    """A C2SP signed note, and the vkey of who signed it."""
+    public = b"\x01" + key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    key_id = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
+    return f"{text}\n\u2014 {name} {b64(key_id + key.sign(text.encode()))}\n", f"{name}+{key_id.hex()}+{b64(public)}"
+
+
+def succession_of(world, archive):
+    """What the gateway says when the store is lost: the statement, signed; the anchor of the log that follows, and that
+    one's first checkpoint; and the closed log's own, signed by its identity."""
+    with open(log_folder(archive) + "/witness", encoding="utf-8") as note:
+        closed = "\n".join(note.read().split("\n")[:3]) + "\n"
+    with open(world.path("gateway/identity.key"), encoding="ascii") as file:
+        identity = Ed25519PrivateKey.from_private_bytes(base64.b64decode(file.read().strip().split("+", 4)[4])[1:])
+    fresh, genesis = Ed25519PrivateKey.generate(), hashlib.sha256(b"\0entry 0").digest()
+    first, vkey = signed(f"{ORIGIN}~1\n1\n{b64(genesis)}\n", ORIGIN + "~1", fresh)
+    offered, of_log = signed(f"sealring/succession/v1\n{closed}{vkey}\n{b64(genesis)}\n", ORIGIN, identity)
+    check_equal(of_log, world.vkey, "the identity that signs")
+    return offered, f"{vkey} {genesis.hex()}", first, signed(closed, ORIGIN, identity)[0]
+
+
+def check_countersigned(taken, offered, vkey):
+    check(taken.startswith(offered), "its own words come back")
+    name, key_id, key = vkey.split("+", 2)
+    ours = taken[len(offered):].split()
+    check_equal(ours[:2], ["\u2014", name], "who countersigned it")
+    raw = base64.b64decode(ours[2])
+    check_equal(raw[:4].hex(), key_id, "the key's ID")
+    text = offered.split("\n\n")[0] + "\n"
+    Ed25519PublicKey.from_public_bytes(base64.b64decode(key)[1:]).verify(raw[4:], text.encode())
+
+
+def succession(world):
+    """With succession_key the collector lets one log follow another, by its identity's word and its certificate; the
+    old one is closed and the new one taken from then on. Without it an operator has to."""
+    broker, collector, gateway = world.enrol()
+    make_leaf(world.path("tls"), "stranger", "ca", "another gateway", "clientAuth", "URI:sealring:another")
+    for process in (broker, collector, gateway):
+        process.start()
+    gateway.wait_subscribed()
+    device = world.closing(Publisher(broker.port, "device"))
+    device.publish("plant/x", b"21.5", 1)
+    device.wait_acknowledged()
+    wait_archived(GrowingLog(log_folder(collector.archive)), device.sent, alive=[gateway, collector])
+    gateway.stop()
+    offered, anchor, first, again = succession_of(world, collector.archive)
+
+    def post(client="gateway"):
+        return ask(world, collector.port, "POST", "/succession", offered, client)
+    status, words = post()
+    check(status == 403 and "succession_key is not set" in words and "[[gateway]]" in words, words)
+    collector.wait_said("warning: refused a succession from", "CN=", "succession_key is not set")
+    collector.stop()
+    out, _ = world.run("sealring", "key", "generate", world.path("succession.key"), "collector.example/succession")
+    change(world, "[tls]", 'succession_key = "succession.key"\n[tls]')
+    collector.start()
+    status, words = post("stranger")
+    check(status == 403 and "another URI than yours" in words, words)
+    status, taken = post()
+    check_equal(status, 200, taken)
+    check_countersigned(taken, offered, out.strip())
+    print("    " + collector.wait_said("error: alarm: " + ORIGIN, "is closed at size", anchor), flush=True)
+
+    def check_taken(old_size):
+        check_equal(post(), (200, taken), "the same again")
+        for role in ("witness", "mirror"):
+            target = f"/{role}/{hashlib.sha256(ORIGIN.encode()).hexdigest()}/successor"
+            check_equal(ask(world, collector.port, "GET", target), (200, taken), target)
+        status, words = ask(world, collector.port, "POST", "/witness/add-checkpoint", "old 1\n\n" + again)
+        check(status == 403 and f'closed: "{ORIGIN}~1" follows it' in words, words)
+        body = f"old {old_size}\n\n{first}"
+        status, words = ask(world, collector.port, "POST", "/witness/add-checkpoint", body, "stranger")
+        check(status == 403 and "another URI" in words, words)
+        status, words = ask(world, collector.port, "POST", "/witness/add-checkpoint", body)
+        check_equal((status, words.split()[1]), (200, WITNESS), "the follower's first checkpoint")
+    check_taken(0)
+    # Nothing but the archive says that it is one of ours; what could stand between the two is a kill.
+    collector.kill()
+    collector.start()
+    collector.wait_said("ready: ", "2 logs")
+    collector.wait_said("error: alarm: " + ORIGIN, "is closed at size", anchor)
+    check_taken(1)
+    collector.stop()
+    world.write("both-policy", f"log {world.vkey}\nlog {anchor.split()[0]}\nquorum none\n")
+    change(world, '"collector-policy"', '"both-policy"')
+    collector.start()
+    collector.wait_said("ready: ", "2 logs")
+    check("alarm" not in collector.said(), "an operator has enrolled it")
+    check_taken(1)
+    collector.stop()
+    # The key is for the archive's life.
+    world.run("sealring", "key", "generate", world.path("new.key"), "collector.example/succession")
+    change(world, '"succession.key"', '"new.key"')
+    refused(collector, DAMAGED, log_folder(collector.archive) + "/successor", "was succession_key changed?")
 
 
 def keys(world):
@@ -316,4 +435,5 @@ def flags(world):
 
 if __name__ == "__main__":
     main(("configuration", configuration), ("key_files", key_files), ("system", system), ("damaged", damaged),
-         ("keys", keys), ("clients", clients), ("removed", removed), ("flags", flags))
+         ("keys", keys), ("clients", clients), ("removed", removed), ("flags", flags),
+         ("succession", succession))

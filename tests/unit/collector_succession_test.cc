@@ -74,10 +74,10 @@ struct SuccessionTest {
     CHECK(get(one, "tile/0/000.p/100", "mirror").status == 200);
   }
   // The follower is a log like any other, pinned, and bound to the certificate.
-  void require_follower(FakeLog& one) {
+  void require_follower(FakeLog& one, const std::string& uri = kUri) {
     collector.peer_uris = {"sealring:stranger"};
     require_status(collector.witness(one.add_checkpoint(0, 10)), 403);
-    collector.peer_uris = {kUri};
+    collector.peer_uris = {uri};
     FakeLog impostor{one.key().name, one.by[0]};
     impostor.grow(300, "another entry 0 ");
     require_status(collector.mirror(impostor.add_checkpoint(0, 5)), 200);
@@ -329,7 +329,6 @@ TEST_CASE_METHOD(SuccessionTest, "succession: a chain of them, none of a log tha
 }
 
 TEST_CASE_METHOD(SuccessionTest, "succession: the followers in an archive are found however long the chain is") {
-  std::string origin = kOrigin;
   fill(log);
   require_status(post(note()), 200);
   for (int i = 1; i < 12; ++i) {  // past the tenth names are no longer in the order of text
@@ -343,6 +342,7 @@ TEST_CASE_METHOD(SuccessionTest, "succession: the followers in an archive are fo
     age(i == 1 ? kOrigin : kOrigin + "~" + std::to_string(i - 1), 3600);
     require_status(post(signed_by('f', statement(one, 2, next))), 200);
   }
+  std::string uri = kUri;
   SECTION("by the first one alone") {}
   SECTION("or with some of them in the policy") {
     for (const char* name : {"~12", "~3", "~10"})
@@ -351,13 +351,14 @@ TEST_CASE_METHOD(SuccessionTest, "succession: the followers in an archive are fo
   SECTION("or with one that is pinned there, and bound to another certificate") {
     FakeLog fifth{kOrigin + "~5", 'f'};
     fifth.grow(1, fifth.key().name);
-    collector.logs().push_back({fifth.key(), fifth.leaves[0], "sealring:new"});
+    uri = "sealring:new";  // so are those behind it
+    collector.logs().push_back({fifth.key(), fifth.leaves[0], uri});
   }
   collector.open();
   CHECK(collector.service->log_count() == 13);
   FakeLog last{kOrigin + "~12", 'f'};
   last.grow(300, last.key().name);
-  require_follower(last);
+  require_follower(last, uri);
 }
 
 TEST_CASE_METHOD(SuccessionTest, "succession: a follower that the policy names already") {
