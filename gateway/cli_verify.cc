@@ -16,7 +16,8 @@ namespace {
 constexpr std::size_t kMaxProofBytes = 16u << 20;  // of a proof or a payload; far above what can be
 
 struct VerifyArguments {
-  std::string path, policy, anchor, payload, max_lag = "24h";
+  std::string path, policy, anchor, succession_key, payload, max_lag = "24h";
+  std::vector<std::string> successions;
   std::uint64_t min_size = 0;
   std::vector<std::uint64_t> accepted_breaks;
   bool json = false;
@@ -40,6 +41,22 @@ Result<Policy> read_policy(const std::string& path) {
   return policy;
 }
 
+Result<SuccessionsBrought> read_successions(const VerifyArguments& arguments) {
+  SuccessionsBrought out;
+  for (const std::string& path : arguments.successions) {
+    SEALRING_ASSIGN(Bytes note, read_file(path, kMaxNoteBytes));
+    out.files.push_back({path, std::move(note)});
+  }
+  if (!arguments.successions.empty() && arguments.succession_key.empty())
+    return reject_error("--succession: counts only with --succession-key, the vkey of the collector's succession key");
+  if (arguments.succession_key.empty()) return out;
+  Result<VerifierKey> key = VerifierKey::parse(arguments.succession_key);
+  if (!key) return std::move(key).error().in("--succession-key");
+  if (key->type != KeyType::ed25519) return reject_error("--succession-key: is the vkey of a cosigner");
+  out.key = std::move(*key);
+  return out;
+}
+
 // A file that is a proof of one record; none when PATH is something else.
 std::optional<int> verify_file(const VerifyArguments& arguments, const VerifyOptions& options) {
   struct stat st {};
@@ -52,6 +69,7 @@ std::optional<int> verify_file(const VerifyArguments& arguments, const VerifyOpt
   proof.file = std::move(*file);
   proof.policy = options.policy;
   proof.anchors = options.anchors;
+  proof.successions = options.successions;
   if (options.min_size > 0) return fail(reject_error("--min-size: is for logs, not for the proof of a record"), kUsage);
   if (!options.accepted_breaks.empty())
     return fail(reject_error("--accept-break: is for logs, not for the proof of a record"), kUsage);
@@ -85,6 +103,9 @@ int run_verify(const VerifyArguments& arguments) {
     if (!policy) return fail(std::move(policy).error().in("--policy"), kUsage);
     options.policy = std::move(*policy);
   }
+  Result<SuccessionsBrought> successions = read_successions(arguments);
+  if (!successions) return fail(successions.error(), kUsage);
+  options.successions = std::move(*successions);
   try {
     if (const std::optional<int> code = verify_file(arguments, options)) return *code;
     if (!arguments.payload.empty())
@@ -114,6 +135,12 @@ void add_verify(CLI::App& app, int& code) {
   sub->add_option("--policy", a.policy, "C2SP tlog-policy file: whose cosignatures make a receipt")->type_name("FILE");
   sub->add_option("--anchor", a.anchor, "the line that `sealring init` printed, or a file of such lines")
       ->type_name("FILE");
+  sub->add_option("--succession", a.successions,
+                  "the statement that a log was closed and which one follows (repeatable, in the order of the logs)")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  sub->add_option("--succession-key", a.succession_key, "vkey of the collector's key that must have countersigned it")
+      ->type_name("VKEY");
   sub->add_option("--min-size", a.min_size, "the log must have at least so many entries")->type_name("N");
   sub->add_option("--max-lag", a.max_lag,
                   "entries that a witness has seen longer ago than this, and that are not here, are a finding")

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "crypto/checkpoint.h"
 #include "crypto/sha256.h"
 #include "drivers/file.h"
 #include "gateway/verify_log.h"
@@ -41,24 +40,38 @@ std::string last_name(std::string path) {
 
 class PathVerifier {
  public:
-  explicit PathVerifier(const VerifyOptions& options) : options_(options) { report_.path = options.path; }
+  explicit PathVerifier(const VerifyOptions& options)
+      : options_(options), followed_(follow_successions(options.anchors, options.policy, options.successions)) {
+    report_.path = options.path;
+  }
   VerifyReport run();
 
  private:
   void verify_root();
-  void verify_source(const std::string& folder, Result<std::unique_ptr<EvidenceSource>> source, const Anchor* anchor);
+  void verify_source(const std::string& folder, Result<std::unique_ptr<EvidenceSource>> source, bool alone);
   const Anchor* anchor_for(const std::string& folder) const;
+  const Anchor* anchor_alone(const EvidenceSource& source) const;
   Trust trust_for(const EvidenceSource& source, const Anchor* anchor) const;
 
   const VerifyOptions& options_;
+  const Followed followed_;
   VerifyReport report_;
 };
 
 // By the folder's name, which is the hash of the origin; never by what the evidence says of itself.
 const Anchor* PathVerifier::anchor_for(const std::string& folder) const {
-  for (const Anchor& anchor : options_.anchors)
+  for (const Anchor& anchor : followed_.anchors)
     if (folder_of(anchor.key.name) == folder) return &anchor;
   return nullptr;
+}
+
+// Of a path whose name does not say whose log it is. With one anchor it has to be that log; or one that follows it, and
+// then it may say itself which: each of them is trusted alike.
+const Anchor* PathVerifier::anchor_alone(const EvidenceSource& source) const {
+  if (options_.anchors.size() > 1) return nullptr;
+  for (const Anchor& anchor : followed_.anchors)
+    if (!followed_.steps.empty() && anchor.key.name == source.claimed_origin()) return &anchor;
+  return options_.anchors.empty() ? nullptr : &followed_.anchors.front();
 }
 
 Trust PathVerifier::trust_for(const EvidenceSource& source, const Anchor* anchor) const {
@@ -69,8 +82,10 @@ Trust PathVerifier::trust_for(const EvidenceSource& source, const Anchor* anchor
   trust.now_unix = options_.now_unix;
   trust.max_lag_s = options_.max_lag_s;
   trust.on_progress = options_.on_progress;
-  if (!options_.policy) return trust;
-  trust.policy = &*options_.policy;
+  trust.followed = followed_;
+  trust.succession_key = options_.successions.key;
+  if (!followed_.policy) return trust;
+  trust.policy = &*followed_.policy;
   const std::vector<Policy::Log>& logs = trust.policy->logs;
   std::string origin = anchor ? anchor->key.name : "";
   for (const Policy::Log& log : logs)
@@ -88,7 +103,7 @@ Trust PathVerifier::trust_for(const EvidenceSource& source, const Anchor* anchor
 }
 
 void PathVerifier::verify_source(const std::string& folder, Result<std::unique_ptr<EvidenceSource>> source,
-                                 const Anchor* anchor) {
+                                 bool alone) {
   if (!source) {
     LogReport report;
     report.where = folder;
@@ -97,8 +112,10 @@ void PathVerifier::verify_source(const std::string& folder, Result<std::unique_p
     report_.logs.push_back(std::move(report));
     return;
   }
-  LogReport report = verify_log(**source, trust_for(**source, anchor));
   const std::string name = last_name(folder);
+  const Anchor* anchor = anchor_for(name);
+  if (alone && anchor == nullptr) anchor = anchor_alone(**source);
+  LogReport report = verify_log(**source, trust_for(**source, anchor));
   if (is_log_folder_name(name) && !report.origin.empty() && name != folder_of(report.origin))
     report.find(Verdict::tampered, "", "the folder's name is not the SHA-256 of " + quoted(report.origin, 255));
   report_.logs.push_back(std::move(report));
@@ -110,14 +127,18 @@ void PathVerifier::verify_root() {
   for (const std::string& name : *names) {
     if (name == "lock") continue;  // of a running collector
     if (is_log_folder_name(name))
-      verify_source(options_.path + "/" + name, open_archive_source(options_.path + "/" + name), anchor_for(name));
+      verify_source(options_.path + "/" + name, open_archive_source(options_.path + "/" + name), false);
     else
       report_.find(Verdict::named, name, "does not belong here; it was not looked into");
   }
-  for (const Anchor& anchor : options_.anchors)
-    if (std::find(names->begin(), names->end(), folder_of(anchor.key.name)) == names->end())
-      report_.find(Verdict::truncated, folder_of(anchor.key.name),
-                   "there is no log of " + quoted(anchor.key.name, 255) + ", of which an anchor was given");
+  for (const Anchor& anchor : followed_.anchors) {
+    if (std::find(names->begin(), names->end(), folder_of(anchor.key.name)) != names->end()) continue;
+    const FollowedSuccession* step = followed_.leading_to(anchor.key.name);
+    report_.find(
+        Verdict::truncated, folder_of(anchor.key.name),
+        "there is no log of " + quoted(anchor.key.name, 255) +
+            (step && step->gave_anchor ? ", which follows by " + step->where : ", of which an anchor was given"));
+  }
 }
 
 VerifyReport PathVerifier::run() {
@@ -126,17 +147,16 @@ VerifyReport PathVerifier::run() {
     report_.find(Verdict::unreadable, options_.path, kind.error().message);
     return std::move(report_);
   }
-  const Anchor* named = anchor_for(last_name(options_.path));
-  const Anchor* only = options_.anchors.size() == 1 ? &options_.anchors.front() : nullptr;
+  for (const Finding& finding : followed_.findings) report_.find(finding.verdict, finding.where, finding.what);
   switch (*kind) {
     case PathKind::archive_root:
       verify_root();
       break;
     case PathKind::archive_log:
-      verify_source(options_.path, open_archive_source(options_.path), named ? named : only);
+      verify_source(options_.path, open_archive_source(options_.path), true);
       break;
     case PathKind::store:
-      verify_source(options_.path, open_store_source(options_.path), only);
+      verify_source(options_.path, open_store_source(options_.path), true);
       break;
     case PathKind::unknown:
       report_.find(Verdict::unreadable, options_.path, "is neither an archive nor a log's folder in one nor a store");

@@ -13,8 +13,8 @@
 #include <optional>
 #include <set>
 
-#include "crypto/checkpoint.h"
 #include "crypto/policy.h"
+#include "crypto/succession.h"
 
 namespace sealring {
 
@@ -51,10 +51,22 @@ struct Anchor {
 // A file of anchors, one a line; empty lines and lines that start with '#' are skipped. At most one for an origin.
 Result<std::vector<Anchor>> parse_anchors(std::string_view text);
 
+// Statements that logs were closed and are followed by others, and whose countersignature makes them count
+// (docs/log.md §7).
+struct SuccessionsBrought {
+  struct File {
+    std::string where;
+    Bytes note;
+  };
+  std::vector<File> files;  // in the order of the logs
+  std::optional<VerifierKey> key;
+};
+
 struct VerifyOptions {
   std::string path;  // an archive, one log's folder in it, or a gateway's store
   std::optional<Policy> policy;
   std::vector<Anchor> anchors;
+  SuccessionsBrought successions{};
   std::uint64_t min_size = 0;  // known from outside: fewer entries are a truncation
   // Indices of breaks that the auditor knows of and accepts: they are named then, and no more.
   std::set<std::uint64_t> accepted_breaks;
@@ -96,11 +108,19 @@ struct SuccessionSeen {
   bool signature_holds = false;
 };
 
+// That this log was closed, and which one follows it.
+struct ClosedSeen {
+  std::string where;
+  Succession statement;
+  std::string countersigned_by;  // the succession key that was brought; empty: shown, and not believed
+};
+
 struct LogReport {
   std::string where;   // folder
   std::string origin;  // empty: not known
   std::string anchor;  // as recomputed from the evidence itself; for comparing, never for trusting
   bool anchor_matched = false;
+  std::string anchor_from;  // the statement of a succession that named the anchor; empty: it was brought
   bool is_store = false;
 
   std::uint64_t first = 0;  // entries [first, size) were read
@@ -113,6 +133,7 @@ struct LogReport {
   std::vector<BreakSeen> breaks;
   std::vector<RotationSeen> rotations;  // signed by both keys
   std::optional<SuccessionSeen> succession;
+  std::optional<ClosedSeen> closed;
   std::uint64_t carried = 0;                    // entries of the closed log's store, whole ones
   std::uint64_t epoch_signatures = 0;           // of frames; only a store has them
   std::map<std::string, std::uint64_t> kinds;   // "message", "event", "kind 77" -> how many

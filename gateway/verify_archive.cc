@@ -68,6 +68,8 @@ class ArchiveSource final : public EvidenceSource {
   bool is_store() const override { return false; }
   const std::string& where() const override { return folder_; }
   const Bytes& own_anchor() const override { return own_anchor_; }
+  const std::string& claimed_origin() const override { return claimed_origin_; }
+  const Bytes& successor() const override { return successor_; }
   const std::vector<SegmentRef>& segments() const override { return segments_; }
   const std::vector<NoteRef>& notes() const override { return notes_; }
   const std::vector<KeptBreak>& kept_breaks() const override { return kept_breaks_; }
@@ -81,12 +83,14 @@ class ArchiveSource final : public EvidenceSource {
   // One folder of the archive; `take` says whether a name belongs there.
   void list(const std::string& name, bool required, const std::function<bool(const std::string&)>& take);
   void list_segments_and_receipts();
+  void read(const char* name, std::size_t max_bytes, Bytes& out);
   void settle();
   bool take_note(NoteRef::Role role, const std::string& where, std::optional<std::uint64_t> size);
   bool take_break(const std::string& name);
 
   std::string folder_;
-  Bytes own_anchor_;
+  Bytes own_anchor_, successor_;
+  std::string claimed_origin_;
   std::vector<SegmentRef> segments_;
   std::vector<NoteRef> notes_;
   std::vector<KeptBreak> kept_breaks_;
@@ -125,19 +129,27 @@ bool ArchiveSource::take_break(const std::string& name) {
   return true;
 }
 
+// A file that need not be there.
+void ArchiveSource::read(const char* name, std::size_t max_bytes, Bytes& out) {
+  Result<Bytes> bytes = read_file(folder_ + "/" + name, max_bytes);
+  if (bytes)
+    out = std::move(*bytes);
+  else if (bytes.error().kind != ErrorKind::missing)
+    findings_.push_back({Verdict::unreadable, name, bytes.error().message});
+}
+
 Status ArchiveSource::open() {
   SEALRING_ASSIGN(const std::vector<std::string> names, list_directory(folder_));
   static constexpr const char* kFolders[] = {"segments", "receipts", "pending", "staging", "evidence", "index", "keys"};
   for (const std::string& name : names) {
     const bool folder = std::find(std::begin(kFolders), std::end(kFolders), name) != std::end(kFolders);
-    if (!folder && name != "log" && name != "witness") strangers_.push_back(name);
+    if (!folder && name != "log" && name != "witness" && name != "successor") strangers_.push_back(name);
     if (name == "witness") notes_.push_back({NoteRef::Role::witness, name, std::nullopt});
   }
-  Result<Bytes> log = read_file(folder_ + "/log", 4096);
-  if (log)
-    own_anchor_ = std::move(*log);
-  else if (log.error().kind != ErrorKind::missing)
-    findings_.push_back({Verdict::unreadable, "log", log.error().message});
+  read("log", 4096, own_anchor_);
+  read("successor", kMaxNoteBytes, successor_);
+  const ByteView own = ByteView(own_anchor_).substr(0, own_anchor_.find_first_of(" \n"));
+  if (Result<VerifierKey> key = VerifierKey::parse(own)) claimed_origin_ = std::move(key->name);
   list("pending", false, [&](const std::string& name) {
     return take_note(NoteRef::Role::pending, "pending/" + name, parse_note_name(name));
   });

@@ -330,7 +330,10 @@ void LogPass::say_what_holds() {
     proven.push_back(all +
                      " are one history that begins with the anchor's entry 0, fixed up to the last handover "
                      "whose key was erased before a compromise of the gateway");
-  else if (report_.size > 0)
+  if (report_.anchor_matched && !report_.anchor_from.empty())
+    proven.push_back("that anchor is the one of " + report_.anchor_from + ", countersigned by " +
+                     sealring::quoted(trust_.succession_key->name, 255) + ": whoever has that key vouches for it");
+  if (!report_.anchor_matched && report_.size > 0)
     proven.push_back(all + " are consistent with each other and with the signatures, and no more than that");
   if (report_.highest_receipt)
     proven.push_back("whoever cosigned size " + number(report_.highest_receipt->size) +
@@ -349,6 +352,10 @@ LogReport LogPass::run() {
   report_.where = source_.where();
   report_.is_store = source_.is_store();
   report_.staged = source_.staged();
+  if (trust_.anchor) {
+    const FollowedSuccession* step = trust_.followed.leading_to(trust_.anchor->key.name);
+    if (step && step->gave_anchor) report_.anchor_from = step->where;
+  }
   choose_identity();
   for (const Finding& finding : source_.findings()) find(finding.verdict, finding.where, finding.what);
   const std::vector<SegmentRef>& segments = source_.segments();
@@ -365,8 +372,10 @@ LogReport LogPass::run() {
     std::vector<Claim> claims = check_notes(source_, trust_, checker_.identity(), report_);
     for (Claim& claim : check_logged_notes(checker_.logged_notes(), trust_, checker_.identity(), report_))
       claims.push_back(std::move(claim));
+    for (Claim& claim : check_closed(source_, trust_, checker_.identity(), report_)) claims.push_back(std::move(claim));
     check_claims(std::move(claims));
   }
+  check_follows(trust_, checker_.has_entry_1(), report_);
   compare_breaks(source_.kept_breaks(), report_);
   grade_breaks(trust_, report_);
   name_missing_receipts();

@@ -5,6 +5,7 @@
 
 #include "gateway/rotation.h"
 #include "gateway/verify_source.h"
+#include "gateway/verify_succession.h"
 
 namespace sealring {
 
@@ -12,6 +13,8 @@ namespace sealring {
 struct Trust {
   std::optional<Anchor> anchor;
   const Policy* policy = nullptr;
+  Followed followed;
+  std::optional<VerifierKey> succession_key;
   std::vector<VerifierKey> policy_keys;  // of the policy's `log` lines of this origin, in its order
   std::uint64_t min_size = 0;
   std::set<std::uint64_t> accepted_breaks;
@@ -113,6 +116,7 @@ class EntryChecker {
   FrameSigner signer_of(std::uint64_t first, std::uint64_t end) const;
   // To be added to the words on an epoch's signature that does not hold: whether another epoch's key made it.
   std::string other_signer(ByteView message, const Signature& signature);
+  bool has_entry_1() const { return has_entry_1_; }
   const std::vector<LoggedNote>& logged_notes() const { return logged_notes_; }
 
  private:
@@ -191,6 +195,13 @@ std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust,
                                LogReport& report);
 std::vector<Claim> check_logged_notes(const std::vector<EntryChecker::LoggedNote>& notes, const Trust& trust,
                                       const IdentityChain& identity, LogReport& report);
+
+// That the log was closed, as a statement that was brought or lies with the evidence has it. What that claims about a
+// root is returned.
+std::vector<Claim> check_closed(const EvidenceSource& source, const Trust& trust, const IdentityChain& identity,
+                                LogReport& report);
+// What the log says that it follows, against the statement by which it is trusted.
+void check_follows(const Trust& trust, bool has_entry_1, LogReport& report);
 
 LogReport verify_log(const EvidenceSource& source, const Trust& trust);
 

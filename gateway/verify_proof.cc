@@ -7,6 +7,7 @@
 #include "crypto/tlog_proof.h"
 #include "gateway/evidence.h"
 #include "gateway/rotation.h"
+#include "gateway/verify_succession.h"
 
 namespace sealring {
 namespace {
@@ -14,10 +15,19 @@ namespace {
 // One file's check, step by step; each step needs what the ones before found.
 class ProofCheck {
  public:
-  explicit ProofCheck(const ProofOptions& options) : options_(options) { report_.where = options.where; }
+  explicit ProofCheck(const ProofOptions& options)
+      : options_(options),
+        followed_(follow_successions(options.anchors, options.policy, options.successions)),
+        anchors_(followed_.anchors),
+        policy_(followed_.policy) {
+    report_.where = options.where;
+  }
 
   ProofReport run() {
+    for (const Finding& finding : followed_.findings)
+      report_.find(finding.verdict, finding.where + ": " + finding.what);
     if (read() && check_tree()) {
+      check_successions();
       check_signature();
       check_anchor();
       check_policy();
@@ -115,9 +125,25 @@ class ProofCheck {
   }
 
   const Anchor* own_anchor() const {
-    for (const Anchor& anchor : options_.anchors)
+    for (const Anchor& anchor : anchors_)
       if (anchor.key.name == checkpoint_.origin) return &anchor;
     return nullptr;
+  }
+
+  void check_successions() {
+    if (const FollowedSuccession* step = followed_.leading_to(checkpoint_.origin)) {
+      if (step->gave_anchor) report_.anchor_from = step->where;
+      const Result<Entry> entry = decode_entry(evidence_.entry);
+      const auto* own = entry ? std::get_if<SuccessionEntry>(&entry->body) : nullptr;
+      if (proof_.index == 1 &&
+          (own == nullptr || !agrees(*step, {std::string(own->origin), own->size, own->root}, own->old_key)))
+        tampered("the record is entry 1, and says otherwise than " + step->where + " which log it follows");
+    }
+    const FollowedSuccession* step = followed_.closing(checkpoint_.origin);
+    if (step == nullptr) return;
+    report_.closed = ClosedSeen{step->where, step->statement, options_.successions.key->name};
+    if (step->statement.closed.size == checkpoint_.size && step->statement.closed.root != checkpoint_.root)
+      report_.find(Verdict::forked, step->where + " names another root of the log at this size: two histories");
   }
 
   void check_signature() {
@@ -126,11 +152,11 @@ class ProofCheck {
   }
 
   void check_anchor() {
-    if (options_.anchors.empty()) return;
+    if (anchors_.empty()) return;
     const Anchor* anchor = own_anchor();
     if (anchor == nullptr) {
       tampered("the record is of the log " + quoted(checkpoint_.origin, 255) + ", the anchor of " +
-               quoted(options_.anchors.front().key.name, 255));
+               quoted(anchors_.front().key.name, 255));
       return;
     }
     if (!genesis_leaf_) {
@@ -147,13 +173,13 @@ class ProofCheck {
   }
 
   void check_policy() {
-    if (!options_.policy) return;
-    const Result<Policy::Verdict> verdict = options_.policy->evaluate(note_);
+    if (!policy_) return;
+    const Result<Policy::Verdict> verdict = policy_->evaluate(note_);
     if (!verdict) {
       tampered("by the policy: " + verdict.error().message);
       return;
     }
-    const std::vector<Policy::Log>& logs = options_.policy->logs;
+    const std::vector<Policy::Log>& logs = policy_->logs;
     const auto names = [&](const Rotation& rotation) {
       return std::any_of(logs.begin(), logs.end(),
                          [&](const Policy::Log& log) { return log.key == vkey(rotation.old_key); });
@@ -175,7 +201,7 @@ class ProofCheck {
     report_.quorum_met = verdict->quorum_met;
     if (!report_.quorum_met)
       report_.open.push_back("that anybody but the gateway vouches for it: the policy's quorum " +
-                             quoted(options_.policy->quorum) + " is not met. A proof made after the receipt has it");
+                             quoted(policy_->quorum) + " is not met. A proof made after the receipt has it");
   }
 
   void check_payload() {
@@ -202,6 +228,9 @@ class ProofCheck {
     if (report_.anchor_matched)
       report_.proven.push_back("the record is entry " + std::to_string(proof_.index) +
                                " of the log that began with the anchor's entry 0, signed by its key");
+    if (report_.anchor_matched && !report_.anchor_from.empty())
+      report_.proven.push_back("that anchor is the one of " + report_.anchor_from + ", countersigned by " +
+                               quoted(options_.successions.key->name, 255) + ": whoever has that key vouches for it");
     if (report_.quorum_met) {
       std::string names;
       for (const auto& [name, time] : report_.cosigned_by) names += (names.empty() ? "" : ", ") + name;
@@ -213,15 +242,18 @@ class ProofCheck {
     if (report_.payload_matched) report_.proven.push_back("the payload given is the one that was recorded");
     // Each that was brought must be met: `extra` is not authenticated, and whoever cuts entry 0 out of it must not turn
     // another history into a fine one.
-    const bool enough = (options_.policy || !options_.anchors.empty()) && (!options_.policy || report_.quorum_met) &&
-                        (options_.anchors.empty() || report_.anchor_matched);
+    const bool enough = (policy_ || !anchors_.empty()) && (!policy_ || report_.quorum_met) &&
+                        (anchors_.empty() || report_.anchor_matched);
     if (enough) return;
-    if (!options_.policy && options_.anchors.empty())
+    if (!policy_ && anchors_.empty())
       report_.open.push_back("whose log it is: bring its anchor (--anchor) or a policy (--policy)");
     report_.find(Verdict::unproven, "the file agrees with itself, but that is less than was asked for");
   }
 
   const ProofOptions& options_;
+  const Followed followed_;
+  const std::vector<Anchor>& anchors_;
+  const std::optional<Policy>& policy_;
   ProofReport report_;
   TlogProof proof_;
   Note note_;

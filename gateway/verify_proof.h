@@ -11,6 +11,7 @@ struct ProofOptions {
   Bytes file;
   std::optional<Policy> policy;
   std::vector<Anchor> anchors;
+  SuccessionsBrought successions;
   std::optional<Bytes> payload;  // of a large message, to be compared with what its entry says
 };
 
@@ -25,6 +26,8 @@ struct ProofReport {
   bool quorum_met = false;
   bool anchor_matched = false;  // key and entry 0
   bool payload_matched = false;
+  std::string anchor_from;  // as in LogReport
+  std::optional<ClosedSeen> closed;
   std::vector<Finding> findings;
   std::vector<std::string> proven, open;
   Verdict verdict = Verdict::fine;

@@ -3,6 +3,7 @@
 
 #include "gateway/render.h"
 #include "gateway/verify_proof.h"
+#include "gateway/verify_succession.h"
 
 namespace sealring {
 namespace {
@@ -39,6 +40,7 @@ std::string proof_report_text(const ProofReport& report) {
     row(out, "checkpoint", "size " + std::to_string(report.size) + ", root " + base64(view(report.root)));
   for (const auto& [from, to] : report.rotations)
     row(out, "rotated", "the identity key from " + from.encode() + " to " + to.encode());
+  if (report.closed) row(out, "closed", closed_text(*report.closed, report.index + 1));
   for (const auto& [name, time] : report.cosigned_by) row(out, "cosigned", "by " + name + " at " + time_of(time));
   for (const std::string& sentence : report.proven) row(out, "proven", sentence);
   for (const std::string& sentence : report.open) row(out, "not proven", sentence);
@@ -64,13 +66,20 @@ std::string proof_report_json(const ProofReport& report) {
                {"root", base64(view(report.root))},
                {"leaf_hash", hex(view(report.leaf))},
                {"anchor_matched", report.anchor_matched},
+               {"anchor_from", report.anchor_from},
                {"quorum_met", report.quorum_met},
                {"cosigned_by", cosigned},
                {"rotations", rotations},
+               {"closed", nullptr},
                {"record", nullptr},
                {"proven", report.proven},
                {"not_proven", report.open},
                {"findings", findings}};
+  if (report.closed)
+    json["closed"] = {{"where", report.closed->where},
+                      {"size", report.closed->statement.closed.size},
+                      {"follower", report.closed->statement.follower.encode()},
+                      {"countersigned_by", report.closed->countersigned_by}};
   if (!report.entry.empty() && report.verdict != Verdict::tampered)
     json["record"] = Json::parse(record_json(shown(report)), nullptr, false);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -2,7 +2,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
-#include "gateway/verify.h"
+#include "gateway/verify_succession.h"
 
 namespace sealring {
 namespace {
@@ -109,6 +109,7 @@ void log_text(std::string& out, const LogReport& log) {
   if (!log.anchor.empty()) report_row(out, log.anchor_matched ? "anchor" : "begins with", log.anchor, kUnwrapped);
   report_row(out, "checked", checked(log));
   if (log.succession) report_row(out, "follows", succession_text(*log.succession));
+  if (log.closed) report_row(out, "closed", closed_text(*log.closed, log.size));
   if (log.carried > 0)
     report_row(out, "carried", plural(log.carried, "entry", "entries") + " of the log that it follows");
   for (const RotationSeen& seen : log.rotations)
@@ -175,6 +176,17 @@ ReportJson succession_json(const LogReport& log) {
           {"signature_holds", seen.signature_holds}};
 }
 
+ReportJson closed_json(const LogReport& log) {
+  if (!log.closed) return nullptr;
+  const ClosedSeen& closed = *log.closed;
+  return {{"where", closed.where},
+          {"size", closed.statement.closed.size},
+          {"root", base64(view(closed.statement.closed.root))},
+          {"follower", closed.statement.follower.encode()},
+          {"genesis", hex(view(closed.statement.genesis))},
+          {"countersigned_by", closed.countersigned_by}};
+}
+
 ReportJson log_json(const LogReport& log) {
   ReportJson json = {{"verdict", verdict_name(log.verdict)},
                      {"exit_code", static_cast<int>(log.verdict)},
@@ -186,6 +198,7 @@ ReportJson log_json(const LogReport& log) {
                      {"root", base64(view(log.root))},
                      {"anchor", log.anchor},
                      {"anchor_matched", log.anchor_matched},
+                     {"anchor_from", log.anchor_from},
                      {"segments", log.segments},
                      {"leaves", log.leaves},
                      {"sealed_checkpoints", log.checkpoints},
@@ -194,6 +207,7 @@ ReportJson log_json(const LogReport& log) {
                      {"rotations", rotations_json(log)},
                      {"succession", succession_json(log)},
                      {"carried", log.carried},
+                     {"closed", closed_json(log)},
                      {"epoch_signatures", log.epoch_signatures},
                      {"receipts", receipts_json(log)},
                      {"witnessed", nullptr},

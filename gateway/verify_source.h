@@ -54,6 +54,16 @@ class EvidenceSource {
   virtual const std::string& where() const = 0;
   // The anchor line that lies with the evidence; empty: none. As little to be trusted as the rest.
   virtual const Bytes& own_anchor() const = 0;
+  // Whose log it says it is; empty: it does not.
+  virtual const std::string& claimed_origin() const {
+    static const std::string none;
+    return none;
+  }
+  // The statement by which the log was closed, as its collector keeps it; empty: none.
+  virtual const Bytes& successor() const {
+    static const Bytes none;
+    return none;
+  }
   virtual const std::vector<SegmentRef>& segments() const = 0;  // ascending by start
   virtual const std::vector<NoteRef>& notes() const = 0;
   virtual const std::vector<KeptBreak>& kept_breaks() const {  // a collector's only

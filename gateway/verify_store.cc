@@ -27,6 +27,7 @@ class StoreSource final : public EvidenceSource {
   bool is_store() const override { return true; }
   const std::string& where() const override { return folder_; }
   const Bytes& own_anchor() const override { return own_anchor_; }
+  const std::string& claimed_origin() const override { return reader_->state().origin; }
   const std::vector<SegmentRef>& segments() const override { return refs_; }
   const std::vector<NoteRef>& notes() const override { return notes_; }
   const std::vector<RecordedRotation>& rotations() const override { return rotations_; }

@@ -1,8 +1,221 @@
-// The verifier's side of a succession (docs/log.md §7): the entries of a log that follows a closed one.
-#include "crypto/succession.h"
+#include "gateway/verify_succession.h"
+
+#include <algorithm>
+
 #include "gateway/verify_log.h"
 
 namespace sealring {
+namespace {
+
+std::string named(const std::string& origin) { return quoted(origin, 255); }
+
+// The steps so far, and one statement more.
+class Follower {
+ public:
+  Follower(Followed& out, const SuccessionsBrought::File& file, const std::optional<VerifierKey>& key)
+      : out_(out), file_(file), key_(key) {}
+
+  void follow() {
+    Result<Note> note = Note::parse(file_.note);
+    if (!note) return refuse("it is not a signed note: " + note.error().message);
+    Result<Succession> statement = Succession::parse(note->text);
+    if (!statement) return refuse(statement.error().message);
+    step_ = {file_.where, std::move(*note), std::move(*statement), false};
+    if (countersigned() && closed_by_its_log() && only_one()) add_anchor();
+  }
+
+ private:
+  const Succession& statement() const { return step_.statement; }
+  void refuse(const std::string& why, Verdict verdict = Verdict::unproven) {
+    out_.findings.push_back({verdict, file_.where, "is not followed: " + why});
+  }
+  bool refused(const std::string& why, Verdict verdict = Verdict::unproven) {
+    refuse(why, verdict);
+    return false;
+  }
+
+  bool countersigned() {
+    if (!key_) return refused("the key of the collector that took it was not given");
+    switch (check_note_signature(step_.note, *key_)) {
+      case SignatureState::valid:
+        return true;
+      case SignatureState::absent:
+        return refused("it has no line of the succession key " + key_->encode() + ", and without that it binds nobody");
+      case SignatureState::invalid:
+        return refused("its line of the succession key " + key_->encode() + " does not verify", Verdict::tampered);
+    }
+    return false;
+  }
+
+  // By one of the keys that are known for it; which of them is its identity now, the collector has asked.
+  bool closed_by_its_log() {
+    const std::string& origin = statement().closed.origin;
+    std::vector<VerifierKey> keys;
+    for (const Anchor& anchor : out_.anchors) keys.push_back(anchor.key);
+    if (out_.policy)
+      for (const Policy::Log& log : out_.policy->logs) keys.push_back(log.key);
+    keys.erase(std::remove_if(keys.begin(), keys.end(), [&](const VerifierKey& key) { return key.name != origin; }),
+               keys.end());
+    if (keys.empty())
+      return refused("it closes " + named(origin) +
+                     ", of which neither anchor nor policy nor a succession given before it names a key");
+    bool by_it = false;
+    for (const VerifierKey& key : keys) {
+      const SignatureState state = check_note_signature(step_.note, key);
+      if (state == SignatureState::invalid)
+        return refused("its line of " + key.encode() + " does not verify", Verdict::tampered);
+      by_it = by_it || state == SignatureState::valid;
+      if (key.key == key_->key) return refused("the succession key given is that of " + named(origin) + " itself");
+      if (key.key == statement().follower.key)
+        return refused("the log that follows has the key of the one that was closed", Verdict::tampered);
+    }
+    return by_it || refused("no key that is known of " + named(origin) +
+                            " has signed it; if its identity was rotated, name the new key in the policy");
+  }
+
+  bool only_one() {
+    const FollowedSuccession* other = out_.closing(statement().closed.origin);
+    if (other == nullptr) return true;
+    if (other->statement == statement()) return false;  // given twice
+    return refused(named(statement().closed.origin) + " was closed otherwise by " + other->where, Verdict::forked);
+  }
+
+  void add_anchor() {
+    const Anchor anchor{statement().follower, statement().genesis};
+    const auto same_log = [&](const Anchor& one) { return one.key.name == anchor.key.name; };
+    const auto brought = std::find_if(out_.anchors.begin(), out_.anchors.end(), same_log);
+    if (brought != out_.anchors.end() && brought->line() != anchor.line())
+      return refuse("it names " + anchor.line() + " as the log that follows, the anchor given is " + brought->line(),
+                    Verdict::tampered);
+    step_.gave_anchor = brought == out_.anchors.end();
+    if (step_.gave_anchor) out_.anchors.push_back(anchor);
+    // Where the policy is not about the closed log, it is not about the one that follows.
+    if (out_.policy && out_.policy->find_log(statement().closed.origin)) {
+      std::vector<Policy::Log>& logs = out_.policy->logs;
+      const auto is_it = [&](const Policy::Log& log) { return log.key == anchor.key; };
+      if (std::none_of(logs.begin(), logs.end(), is_it)) logs.push_back({anchor.key, ""});
+    }
+    out_.steps.push_back(std::move(step_));
+  }
+
+  Followed& out_;
+  const SuccessionsBrought::File& file_;
+  const std::optional<VerifierKey>& key_;
+  FollowedSuccession step_;
+};
+
+// What says that a log was closed, against the keys that were its identity.
+class ClosedCheck {
+ public:
+  ClosedCheck(const IdentityChain& identity, LogReport& report) : identity_(identity), report_(report) {}
+
+  void take(const std::string& where, const Note& note, const Succession& statement, const std::string& by) {
+    const Checkpoint& closed = statement.closed;
+    if (closed.origin != identity_.first().name)
+      return report_.find(Verdict::tampered, where, "closes " + named(closed.origin) + ", not this log");
+    if (!signed_by_its_identity(where, note, closed.size)) return;
+    if (report_.closed && !(report_.closed->statement == statement))
+      report_.find(Verdict::forked, where, "closes this log otherwise than " + report_.closed->where);
+    if (!report_.closed) report_.closed = ClosedSeen{where, statement, by};
+    claims.push_back({closed.size, closed.root, "succession " + where, false, false, false});
+  }
+
+  std::vector<Claim> claims;
+
+ private:
+  // The one of that size, or one that it was rotated to.
+  bool signed_by_its_identity(const std::string& where, const Note& note, std::uint64_t size) {
+    bool reached = false, by_it = false;
+    for (const IdentityChain::Link& link : identity_.links()) {
+      reached = reached || link.key == identity_.at(size);
+      const SignatureState state = check_note_signature(note, link.key);
+      if (state == SignatureState::invalid) {
+        report_.find(Verdict::tampered, where, "its signature by " + link.key.encode() + " does not hold");
+        return false;
+      }
+      by_it = by_it || (reached && state == SignatureState::valid);
+    }
+    if (!by_it)
+      report_.find(identity_.sure_at(size) ? Verdict::tampered : Verdict::unproven, where,
+                   "closes this log without a signature by its identity key " + identity_.last().encode());
+    return by_it;
+  }
+
+  const IdentityChain& identity_;
+  LogReport& report_;
+};
+
+}  // namespace
+
+const FollowedSuccession* Followed::closing(std::string_view origin) const {
+  for (const FollowedSuccession& step : steps)
+    if (step.statement.closed.origin == origin) return &step;
+  return nullptr;
+}
+
+const FollowedSuccession* Followed::leading_to(std::string_view origin) const {
+  for (const FollowedSuccession& step : steps)
+    if (step.statement.follower.name == origin) return &step;
+  return nullptr;
+}
+
+Followed follow_successions(const std::vector<Anchor>& anchors, const std::optional<Policy>& policy,
+                            const SuccessionsBrought& brought) {
+  Followed out{anchors, policy, {}, {}};
+  for (const SuccessionsBrought::File& file : brought.files) Follower(out, file, brought.key).follow();
+  return out;
+}
+
+bool agrees(const FollowedSuccession& step, const Checkpoint& closed, const PublicKey& old_key) {
+  return step.statement.closed == closed &&
+         check_note_signature(step.note, {closed.origin, KeyType::ed25519, old_key}) == SignatureState::valid;
+}
+
+std::string closed_text(const ClosedSeen& closed, std::uint64_t size) {
+  const Succession& statement = closed.statement;
+  std::string out = "at size " + std::to_string(statement.closed.size) + ", by " + closed.where +
+                    (closed.countersigned_by.empty() ? " (NOT believed: not countersigned by a key that was given)"
+                                                     : ", countersigned by " + quoted(closed.countersigned_by, 255)) +
+                    "; " + named(statement.follower.name) + " follows it, " + statement.follower.encode();
+  if (size > statement.closed.size)
+    out += "; entries [" + std::to_string(statement.closed.size) + ", " + std::to_string(size) +
+           ") are beyond what that names";
+  return out;
+}
+
+// What lies with the evidence is no more than shown without the key that makes it count; but what the log's identity
+// has signed there, it has signed.
+std::vector<Claim> check_closed(const EvidenceSource& source, const Trust& trust, const IdentityChain& identity,
+                                LogReport& report) {
+  ClosedCheck check(identity, report);
+  if (const FollowedSuccession* step = trust.followed.closing(identity.first().name))
+    check.take(step->where, step->note, step->statement, trust.succession_key->name);
+  if (source.successor().empty()) return std::move(check.claims);
+  const std::string where = "successor";
+  const Result<Note> note = Note::parse(source.successor());
+  const Result<Succession> statement = note ? Succession::parse(note->text) : Result<Succession>(note.error());
+  if (!statement) {
+    report.find(Verdict::tampered, where, "is not the statement of a succession: " + statement.error().message);
+    return std::move(check.claims);
+  }
+  const auto state = trust.succession_key ? check_note_signature(*note, *trust.succession_key) : SignatureState::absent;
+  if (trust.succession_key && state != SignatureState::valid)
+    report.find(state == SignatureState::invalid ? Verdict::tampered : Verdict::unproven, where,
+                "has no line of the succession key " + trust.succession_key->encode() +
+                    (state == SignatureState::invalid ? " that verifies" : ""));
+  check.take(where, *note, *statement, state == SignatureState::valid ? trust.succession_key->name : "");
+  return std::move(check.claims);
+}
+
+void check_follows(const Trust& trust, bool has_entry_1, LogReport& report) {
+  const FollowedSuccession* step = trust.followed.leading_to(report.origin);
+  if (step == nullptr || !has_entry_1) return;
+  if (!report.succession)
+    report.find(Verdict::tampered, step->where, "names a log that follows another, but entry 1 here is no succession");
+  else if (!agrees(*step, report.succession->closed, report.succession->old_key.key))
+    report.find(Verdict::tampered, step->where,
+                "says otherwise than entry 1 which log was closed where, and by which key");
+}
 
 void EntryChecker::on(const SuccessionEntry& succession, const EntryPlace& place) {
   if (place.index != 1) return bad(place, "a succession may only be entry 1");

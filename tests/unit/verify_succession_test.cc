@@ -1,7 +1,8 @@
 // What the verifier makes of a log that was closed, and of the one that follows it.
 #include <catch2/catch.hpp>
 
-#include "crypto/succession.h"
+#include "gateway/prove.h"
+#include "gateway/verify_proof.h"
 #include "tests/unit/archive_fixture.h"
 
 using namespace sealring;
@@ -41,6 +42,35 @@ struct Succeeded {
     log.add({log.common(), carried});
   }
   void follow() { log.add({log.common(), entry()}); }
+  // Signed by the closed log, and by the collector unless it is nobody.
+  Note note(SoftwareSigner* countersigner) const { return note_of(statement(), *old.identity, countersigner); }
+  static Note note_of(const Succession& made, SoftwareSigner& identity, SoftwareSigner* countersigner) {
+    Note out{made.text(), {}};
+    out.signatures.push_back(*sign_note_text(out.text, made.closed.origin, identity));
+    if (countersigner) out.signatures.push_back(*sign_note_text(out.text, kCollector, *countersigner));
+    return out;
+  }
+  static constexpr const char* kCollector = "collector.example/succession";
+  std::unique_ptr<SoftwareSigner> collector = test_key(50);
+  SuccessionsBrought brought(const Note& file) const {
+    return {{{"statement", file.encode()}}, VerifierKey{kCollector, KeyType::ed25519, collector->public_key()}};
+  }
+  SuccessionsBrought brought() const { return brought(note(collector.get())); }
+  // The follower as it should be, in the archive.
+  void complete() {
+    follow();
+    carry(3, Bytes(300, 'x'));
+    log.seal();
+    log.add_message("after");
+    log.seal();
+    log.write_log_line();
+  }
+  // What whoever knew the closed log asks of the follower.
+  VerifyOptions by_old_anchor(const std::string& path) const {
+    VerifyOptions options = asking(old, path);
+    options.successions = brought();
+    return options;
+  }
   VerifyReport report(bool seal = true) {
     if (seal) log.seal();
     log.write_log_line();
@@ -260,4 +290,343 @@ TEST_CASE("what stands before carried entries may not be here", "[verify][succes
   CHECK(report.verdict == Verdict::truncated);
   CHECK(report.logs.at(0).carried == 1);
   CHECK_FALSE(report.logs.at(0).succession);
+}
+
+TEST_CASE("a statement leads from the old anchor to the log that follows", "[verify][succession]") {
+  Succeeded s;
+  s.complete();
+  std::string path = s.log.folder;
+  if (GENERATE(false, true)) {
+    path = s.dir / "copy";
+    fs::copy(s.log.folder, path, fs::copy_options::recursive);
+  }
+  const VerifyReport report = verify(s.by_old_anchor(path));
+  INFO(report_text(report));
+  CHECK(report.verdict == Verdict::fine);
+  const LogReport& log = report.logs.at(0);
+  CHECK(log.origin == s.log.origin);
+  CHECK(log.anchor_matched);
+  CHECK(log.anchor_from == "statement");
+  CHECK(log.receipts_counted == 2);
+  CHECK_THAT(report_text(report), Catch::Contains("that anchor is the one of statement, countersigned by \"collector"));
+  CHECK_THAT(report_json(report), Catch::Contains("\"anchor_from\": \"statement\""));
+  SECTION("which it is not without") {
+    VerifyOptions options = s.by_old_anchor(path);
+    options.successions = {};
+    CHECK(verify(options).verdict == Verdict::tampered);
+  }
+  SECTION("and a policy that is not about the old one is not about this one") {
+    VerifyOptions options = s.by_old_anchor(path);
+    options.policy = s.old.policy_naming({{"example.com/third", KeyType::ed25519, test_key(91)->public_key()}});
+    const VerifyReport other = verify(options);
+    CHECK(other.verdict == Verdict::unproven);
+    CHECK(says(other, Verdict::unproven, "the policy does not name this log"));
+  }
+  SECTION("by the policy alone") {
+    VerifyOptions options = s.by_old_anchor(path);
+    options.anchors.clear();
+    CHECK(verify(options).verdict == Verdict::fine);
+  }
+  SECTION("beside its own anchor") {
+    VerifyOptions options = s.by_old_anchor(s.log.folder);
+    options.anchors.push_back(s.log.anchor());
+    const VerifyReport own = verify(options);
+    CHECK(own.verdict == Verdict::fine);
+    CHECK(own.logs.at(0).anchor_from.empty());
+    options.anchors.back().genesis = sha256("x");
+    CHECK(verify(options).verdict == Verdict::tampered);
+  }
+}
+
+namespace {
+
+// That a file was not followed, for these words; and that the log is not fine then.
+void not_followed(const Succeeded& s, const SuccessionsBrought& brought, Verdict verdict, const std::string& words) {
+  VerifyOptions options = asking(s.old, s.old.folder);
+  REQUIRE(verify(options).verdict == Verdict::fine);
+  options.successions = brought;
+  const VerifyReport report = verify(options);
+  INFO(report_text(report));
+  CHECK(report.verdict == verdict);
+  REQUIRE_FALSE(report.findings.empty());
+  CHECK_THAT(report.findings.back().what, Catch::Contains(words));
+  options.path = s.log.folder;
+  CHECK(verify(options).verdict == (report.findings.size() == brought.files.size() ? Verdict::tampered : verdict));
+}
+
+}  // namespace
+
+TEST_CASE("a statement that is not followed", "[verify][succession]") {
+  Succeeded s;
+  s.complete();
+  SECTION("because it is none") {
+    SuccessionsBrought brought = s.brought();
+    brought.files[0].note = GENERATE("", "x\n", "x\n\n\u2014 x AAAAAAAA\n");
+    not_followed(s, brought, Verdict::unproven, "is not followed: ");
+    brought.files[0].note = sign_checkpoint(s.closed, *s.old.identity)->encode();
+    not_followed(s, brought, Verdict::unproven, "is not followed: succession: ");
+  }
+  SECTION("because no key was given") {
+    SuccessionsBrought brought = s.brought();
+    brought.key.reset();
+    not_followed(s, brought, Verdict::unproven, "the key of the collector that took it was not given");
+  }
+  SECTION("because nobody countersigned it, or somebody else") {
+    const auto other = test_key(51);
+    const Note note = s.note(GENERATE(true, false) ? nullptr : other.get());
+    not_followed(s, s.brought(note), Verdict::unproven, "without that it binds nobody");
+  }
+  SECTION("because a line does not verify") {
+    Note note = s.note(s.collector.get());
+    const std::size_t which = GENERATE(0, 1);
+    note.signatures[which].signature[5] = static_cast<char>(note.signatures[which].signature[5] ^ 1);
+    not_followed(s, s.brought(note), Verdict::tampered, "does not verify");
+  }
+  SECTION("because the closed log is not known") {
+    VerifyOptions options = s.by_old_anchor(s.old.folder);
+    options.policy.reset();
+    options.anchors[0].key.name = "example.com/other";
+    CHECK_THAT(verify(options).findings.at(0).what, Catch::Contains("of which neither anchor nor policy"));
+  }
+  SECTION("because another key signed for the closed log") {
+    const Note note = Succeeded::note_of(s.statement(), *test_key(60), s.collector.get());
+    not_followed(s, s.brought(note), Verdict::unproven, "if its identity was rotated");
+  }
+  SECTION("because the succession key is the log's own") {
+    SuccessionsBrought brought = s.brought();
+    brought.key = s.old.vkey();
+    not_followed(s, brought, Verdict::unproven, "the succession key given is that of");
+  }
+  SECTION("because the follower has the old key") {
+    Succession made = s.statement();
+    made.follower.key = s.old.identity->public_key();
+    const Note note = Succeeded::note_of(made, *s.old.identity, s.collector.get());
+    not_followed(s, s.brought(note), Verdict::tampered, "has the key of the one that was closed");
+  }
+  SECTION("because there is another one") {
+    Succession made = s.statement();
+    made.genesis = sha256("x");
+    SuccessionsBrought brought = s.brought();
+    brought.files.push_back({"second", Succeeded::note_of(made, *s.old.identity, s.collector.get()).encode()});
+    not_followed(s, brought, Verdict::forked, "was closed otherwise by statement");
+    brought.files[1] = brought.files[0];
+    VerifyOptions options = asking(s.old, s.log.folder);
+    options.successions = brought;
+    CHECK(verify(options).verdict == Verdict::fine);
+  }
+}
+
+TEST_CASE("a statement with any bit changed is not followed", "[verify][succession]") {
+  Succeeded s;
+  s.complete();
+  VerifyOptions options = s.by_old_anchor(s.log.folder);
+  options.policy.reset();
+  options.min_size = 1;
+  const Bytes file = options.successions.files[0].note;
+  REQUIRE(verify(options).verdict == Verdict::fine);
+  for (std::size_t at = 0; at < file.size(); ++at) {
+    Bytes changed = file;
+    changed[at] = static_cast<char>(changed[at] ^ 1 << at % 8);
+    options.successions.files[0].note = changed;
+    if (verify(options).verdict == Verdict::fine) FAIL_CHECK("byte " << at);
+  }
+}
+
+TEST_CASE("a log that follows one that followed", "[verify][succession]") {
+  Succeeded s;
+  s.complete();
+  LogBuilder third{s.root, *follower_origin(s.log.origin)};
+  third.identity = test_key(41);
+  third.add_genesis();
+  const Succession made{s.log.checkpoint(), third.vkey(), third.genesis_hash};
+  third.add({third.common(), SuccessionEntry{made.closed.origin, made.closed.size, made.closed.root,
+                                             s.log.identity->public_key(), *s.log.identity->sign(made.text())}});
+  third.seal();
+  third.write_log_line();
+  VerifyOptions options = s.by_old_anchor(third.folder);
+  options.successions.files.push_back(
+      {"second", Succeeded::note_of(made, *s.log.identity, s.collector.get()).encode()});
+  CHECK(verify(options).verdict == Verdict::fine);
+  CHECK(verify(options).logs.at(0).anchor_from == "second");
+  options.path = s.root;
+  const VerifyReport all = verify(options);
+  INFO(report_text(all));
+  CHECK(all.verdict == Verdict::fine);
+  CHECK(all.logs.size() == 3);
+  std::swap(options.successions.files[0], options.successions.files[1]);
+  CHECK(verify(options).verdict == Verdict::unproven);
+  std::swap(options.successions.files[0], options.successions.files[1]);
+  fs::remove_all(third.folder);
+  const VerifyReport lacking = verify(options);
+  CHECK(lacking.verdict == Verdict::truncated);
+  CHECK_THAT(lacking.findings.at(0).what, Catch::Contains("which follows by second"));
+}
+
+TEST_CASE("entry 1 and the statement must say the same", "[verify][succession]") {
+  Succeeded s;
+  const auto with = [&](const std::string& words) {
+    s.log.seal();
+    s.log.write_log_line();
+    CHECK(tampered(verify(s.by_old_anchor(s.log.folder)), words));
+    VerifyOptions own = asking(s.log, s.log.folder);
+    own.anchors.push_back(s.old.anchor());
+    own.policy->logs.push_back({s.old.vkey(), ""});
+    own.successions = s.brought();
+    CHECK(tampered(verify(own), words));
+  };
+  SECTION("where the log was closed") {
+    const Checkpoint truth = s.closed;
+    if (GENERATE(true, false))
+      --s.closed.size;
+    else
+      s.closed.root = sha256("x");
+    s.follow();
+    s.closed = truth;
+    with("says otherwise than entry 1");
+  }
+  SECTION("by which key") {
+    const auto other = test_key(60);
+    s.log.add({s.log.common(), SuccessionEntry{s.closed.origin, s.closed.size, s.closed.root, other->public_key(),
+                                               *other->sign(s.statement().text())}});
+    with("says otherwise than entry 1");
+  }
+  SECTION("that there is one") {
+    s.log.add_event(EventCode::start);
+    with("entry 1 here is no succession");
+  }
+}
+
+TEST_CASE("the log that was closed", "[verify][succession]") {
+  Succeeded s;
+  s.complete();
+  VerifyOptions options = s.by_old_anchor(s.old.folder);
+  const std::string successor = s.old.folder + "/successor";
+  SECTION("is said to be") {
+    const VerifyReport report = verify(options);
+    CHECK(report.verdict == Verdict::fine);
+    REQUIRE(report.logs.at(0).closed);
+    CHECK(report.logs[0].closed->countersigned_by == Succeeded::kCollector);
+    CHECK_THAT(report_text(report), Catch::Contains("closed      at size 5, by statement, countersigned by "));
+    CHECK_THAT(report_text(report), !Catch::Contains("beyond"));
+    CHECK_THAT(report_json(report), Catch::Contains("\"follower\": \"" + s.log.vkey().encode()));
+  }
+  SECTION("and what came later there is named") {
+    s.old.add_message("by the copy");
+    s.old.seal();
+    const VerifyReport report = verify(options);
+    CHECK(report.verdict == Verdict::fine);
+    CHECK_THAT(report_text(report), Catch::Contains("entries [5, 7) are beyond"));
+  }
+  SECTION("with another root") {
+    s.closed.root = sha256("x");
+    options.successions = s.brought();
+    const VerifyReport report = verify(options);
+    CHECK(report.verdict == Verdict::forked);
+    CHECK(says(report, Verdict::forked, "succession statement: the identity has signed root"));
+  }
+  SECTION("beyond what is here") {
+    s.closed = {s.closed.origin, 9, sha256("x")};
+    options.successions = s.brought();
+    CHECK(verify(options).verdict == Verdict::named);
+    CHECK(says(verify(options), Verdict::named, "existed by then and are not here"));
+  }
+  SECTION("by a rotated key") {
+    s.old.add_rotation();
+    s.old.seal();
+    s.closed = s.old.checkpoint();
+    options.policy = s.old.policy();
+    options.successions = s.brought(Succeeded::note_of(s.statement(), *s.old.rotated, s.collector.get()));
+    CHECK(verify(options).verdict == Verdict::fine);
+    options.successions = s.brought();  // by the one before it
+    CHECK(tampered(verify(options), "without a signature by its identity key"));
+  }
+  SECTION("as its collector keeps it") {
+    options.successions = {};
+    write_all(successor, s.note(s.collector.get()).encode());
+    const VerifyReport shown = verify(options);
+    CHECK(shown.verdict == Verdict::fine);
+    CHECK(shown.logs.at(0).closed->countersigned_by.empty());
+    CHECK_THAT(report_text(shown), Catch::Contains("closed      at size 5, by successor (NOT believed"));
+    options.successions.key = s.brought().key;
+    const VerifyReport believed = verify(options);
+    CHECK(believed.verdict == Verdict::fine);
+    CHECK(believed.logs.at(0).closed->countersigned_by == Succeeded::kCollector);
+    write_all(successor, s.note(nullptr).encode());
+    CHECK(verify(options).verdict == Verdict::unproven);
+    Note note = s.note(s.collector.get());
+    note.signatures[1].signature[5] = static_cast<char>(note.signatures[1].signature[5] ^ 1);
+    write_all(successor, note.encode());
+    CHECK(tampered(verify(options), "that verifies"));
+    note = s.note(s.collector.get());
+    note.signatures[0].signature[5] = static_cast<char>(note.signatures[0].signature[5] ^ 1);
+    write_all(successor, note.encode());
+    CHECK(tampered(verify(options), "does not hold"));
+    write_all(successor, Succeeded::note_of(s.statement(), *test_key(60), s.collector.get()).encode());
+    CHECK(tampered(verify(options), "without a signature by its identity key"));
+    write_all(successor, "x");
+    CHECK(tampered(verify(options), "is not the statement of a succession"));
+    write_all(s.log.folder + "/successor", s.note(s.collector.get()).encode());
+    CHECK(tampered(verify(asking(s.log, s.log.folder)), "not this log"));
+  }
+  SECTION("twice, in different ways") {
+    Succession other = s.statement();
+    other.genesis = sha256("x");
+    write_all(successor, Succeeded::note_of(other, *s.old.identity, s.collector.get()).encode());
+    CHECK(says(verify(options), Verdict::forked, "closes this log otherwise than statement"));
+  }
+}
+
+TEST_CASE("proofs of records, by the anchor of the log that was closed", "[proof][succession]") {
+  Succeeded s;
+  SECTION("of the follower") {
+    s.complete();
+    const auto view = open_log_view(s.log.folder);
+    REQUIRE(view);
+    ProofOptions options;
+    options.anchors = {s.old.anchor()};
+    options.policy = s.old.policy();
+    options.successions = s.brought();
+    for (const std::uint64_t index : {0, 1, 2, 4}) {
+      options.file = make_proof(**view, index)->proof.encode();
+      const ProofReport report = verify_proof(options);
+      INFO(proof_report_text(report));
+      CHECK(report.verdict == Verdict::fine);
+      CHECK(report.anchor_from == "statement");
+      CHECK(report.quorum_met);
+    }
+    options.successions = s.brought(s.note(nullptr));
+    const ProofReport report = verify_proof(options);
+    CHECK(report.verdict == Verdict::tampered);
+    CHECK(report.findings.at(0).verdict == Verdict::unproven);
+  }
+  SECTION("of a follower whose entry 1 says otherwise") {
+    s.closed.size = 4;
+    s.follow();
+    s.closed.size = 5;
+    s.log.seal();
+    s.log.write_log_line();
+    const auto view = open_log_view(s.log.folder);
+    REQUIRE(view);
+    ProofOptions options;
+    options.anchors = {s.old.anchor()};
+    options.successions = s.brought();
+    options.file = make_proof(**view, 1)->proof.encode();
+    CHECK(verify_proof(options).verdict == Verdict::tampered);
+  }
+  SECTION("of the closed one") {
+    s.complete();
+    const auto view = open_log_view(s.old.folder);
+    REQUIRE(view);
+    ProofOptions options;
+    options.anchors = {s.old.anchor()};
+    options.successions = s.brought();
+    options.file = make_proof(**view, 3)->proof.encode();
+    const ProofReport report = verify_proof(options);
+    CHECK(report.verdict == Verdict::fine);
+    CHECK_THAT(proof_report_text(report), Catch::Contains("closed        at size 5, by statement"));
+    CHECK_THAT(proof_report_json(report), Catch::Contains("\"closed\": {"));
+    s.closed.root = sha256("x");
+    options.successions = s.brought();
+    CHECK(verify_proof(options).verdict == Verdict::forked);
+  }
 }
