@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """What the commands refuse, and that the words say what, where and what to do: those that no other test comes to."""
+import base64
 import hashlib
 import json
 import os
@@ -11,7 +12,10 @@ from lib.compare import log_folder
 from lib.load import Publisher
 from lib.world import ORIGIN, check, main
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, UNPROVEN = 1, 2, 11
+VECTORS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "vectors")
+KEY_OF_THE_EXAMPLES_COLLECTOR = (
+    "collector.example/succession+fb96d908+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs")
 
 
 def refused(world, code, words, *command):
@@ -74,6 +78,39 @@ def places(world):
     check(not os.path.exists(world.path("p")), "nothing was written")
     refused(world, USAGE, ("--payload", "is for the proof of a record", "is none"),
             "sealring", "verify", folder + "/store", "--payload", world.path("there"))
+
+
+def succession(world):
+    """What follows a log is verified by a statement, and only with the key of the collector that countersigned it."""
+    def vector(name):
+        with open(os.path.join(VECTORS, name), "rb") as f:
+            return f.read()
+
+    def vkey(name, public):
+        typed = b"\x01" + public
+        key_id = hashlib.sha256(name.encode() + b"\n" + typed).hexdigest()[:8]
+        return f"{name}+{key_id}+{base64.b64encode(typed).decode()}"
+
+    def genesis(name):
+        entry = bytes.fromhex("".join(line.split("#")[0] for line in vector(name).decode().splitlines()))
+        return hashlib.sha256(b"\0" + entry).hexdigest()
+
+    origin, identity = vector("rotation.note").splitlines()[1:3]
+    anchor = f"{vkey(origin.decode(), base64.b64decode(identity))} {genesis('entry-genesis.hex')}"
+    note, key = os.path.join(VECTORS, "succession.note"), KEY_OF_THE_EXAMPLES_COLLECTOR
+    verify = ("sealring", "verify", os.path.join(VECTORS, "message.tlog-proof"), "--anchor", anchor)
+    refused(world, USAGE, ("--succession: counts only with --succession-key",), *verify, "--succession", note)
+    refused(world, USAGE, ("--succession-key",), *verify, "--succession", note, "--succession-key", key[:-4])
+    refused(world, USAGE, ("no/such: No such file",),
+            *verify, "--succession", "no/such", "--succession-key", key)
+    out, _ = world.run(*verify, "--json", "--succession", note, "--succession-key", key, code=0)
+    closed = json.loads(out)["closed"]
+    check(closed["follower"].startswith(origin.decode() + "~1+") and closed["size"] == 6, f"closed: {closed}")
+    # The key of somebody else, and a file that is none, are said and end with another code.
+    for file, other, words in ((note, vkey("collector.example/other", base64.b64decode(identity)), "binds nobody"),
+                               (verify[2], key, "more than six lines"), (note, anchor.split()[0], "itself")):
+        out, _ = world.run(*verify, "--succession", file, "--succession-key", other, code=UNPROVEN)
+        check("is not followed" in out and words in out, f"{words}: {out}")
 
 
 class Answering:
@@ -217,4 +254,5 @@ def group(world):
 
 
 if __name__ == "__main__":
-    main(("init", init), ("places", places), ("answers", answers), ("torn", torn), ("group", group))
+    main(("init", init), ("places", places), ("succession", succession), ("answers", answers), ("torn", torn),
+         ("group", group))
