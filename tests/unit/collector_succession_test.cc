@@ -131,6 +131,18 @@ TEST_CASE_METHOD(SuccessionTest, "succession: it closes the log, and its followe
   }
 }
 
+TEST_CASE("succession: its key is a third one, with a third name") {
+  ScratchDirectory scratch;
+  FakeClock clock;
+  const auto opens = [&](const std::string& name, char seed) {
+    CollectorService::Keys keys{{"w", signer('w')}, {"m", signer('m')}, NamedKey{name, signer(seed)}};
+    return CollectorService::open(scratch.path(), {}, std::move(keys), clock).ok();
+  };
+  CHECK(opens("s", 's'));
+  for (const char* name : {"w", "m"}) CHECK_FALSE(opens(name, 's'));
+  for (const char seed : {'w', 'm'}) CHECK_FALSE(opens("s", seed));
+}
+
 TEST_CASE_METHOD(SuccessionTest, "succession: what the follower sends is archived") {
   fill(log);
   require_status(post(note()), 200);
@@ -212,11 +224,12 @@ TEST_CASE_METHOD(SuccessionTest, "succession: the witness' latest checkpoint, th
 }
 
 TEST_CASE_METHOD(SuccessionTest, "succession: after a rotation the former identity closes nothing") {
+  const bool rotated = GENERATE(true, false);
+  const char seed = GENERATE('j', 'k');
   collector.logs()[0].later = {log.key_of('j'), log.key_of('k')};
   collector.open();
   fill(log);
   const Succession good = statement(log, 150, follower);
-  const bool rotated = GENERATE(true, false);
   log.by = "j";
   if (rotated) require_status(collector.witness(log.add_checkpoint(150, 300)), 200);
   collector.open();
@@ -225,7 +238,6 @@ TEST_CASE_METHOD(SuccessionTest, "succession: after a rotation the former identi
     for (const std::uint64_t size : {100, 150, 200})
       require_refused(signed_by('i', statement(log, size, follower)), 403,
                       "but from size 300 on the log has another one, " + log.key_of('j').encode());
-    const char seed = GENERATE('j', 'k');
     require_status(post(signed_by(seed, statement(log, 300, follower))), 200);
     CHECK(check_note_signature(*Note::parse(copy(path)), log.key_of(seed)) == SignatureState::valid);
   } else {
@@ -361,42 +373,35 @@ TEST_CASE_METHOD(SuccessionTest, "succession: the followers in an archive are fo
   require_follower(last, uri);
 }
 
-TEST_CASE_METHOD(SuccessionTest, "succession: a follower that the policy names already") {
+TEST_CASE_METHOD(SuccessionTest, "succession: a follower that the policy names already, by the same anchor") {
+  const std::string uri = GENERATE("sealring:its-own", "");
+  const bool restarted = GENERATE(false, true);
   fill(log);
-  LogIdentity named{follower.key(), follower.leaves[0], "sealring:its-own"};
-  const auto with_named = [&] {
-    collector.logs().resize(1);
-    collector.logs().push_back(named);
-  };
-  SECTION("by the same anchor") {
-    const std::string uri = GENERATE("sealring:its-own", "");
-    named.tls_uri = uri;
-    with_named();
-    collector.open();
-    require_status(post(note()), 200);
-    if (GENERATE(false, true)) {
-      // An operator has enrolled it: there is nothing to say any more.
-      CHECK_THAT(stderr_of([&] { collector.open(); }), !Catch::Contains("alarm"));
-    }
-    CHECK(collector.service->log_count() == 2);
-    // The operator's word counts.
-    collector.peer_uris = {"sealring:its-own"};
-    require_status(collector.witness(follower.add_checkpoint(0, 10)), 200);
-    collector.peer_uris = {kUri};
-    require_status(collector.witness(follower.add_checkpoint(10, 20)), uri.empty() ? 200 : 403);
-    // It is a follower all the same.
-    collector.peer_uris = {"sealring:its-own"};
-    FakeLog second{kOrigin + "~2", 'g'};
-    second.grow(1);
-    age(kOrigin, 1);
-    const HttpResponse young = post(signed_by('f', statement(follower, 10, second)));
-    require_status(young, uri.empty() ? 403 : 503);
-    return;
-  }
-  SECTION("by another key") { named.key = other.key(); }
-  SECTION("by another entry 0") { named.genesis = other.leaves[0]; }
-  SECTION("by no entry 0") { named.genesis = std::nullopt; }
-  with_named();
+  collector.logs().push_back({follower.key(), follower.leaves[0], uri});
+  collector.open();
+  require_status(post(note()), 200);
+  // An operator has enrolled it: there is nothing to say any more.
+  if (restarted) CHECK_THAT(stderr_of([&] { collector.open(); }), !Catch::Contains("alarm"));
+  CHECK(collector.service->log_count() == 2);
+  // The operator's word counts.
+  require_status(collector.witness(follower.add_checkpoint(0, 10)), uri.empty() ? 200 : 403);
+  collector.peer_uris = {"sealring:its-own"};
+  require_status(collector.witness(follower.add_checkpoint(uri.empty() ? 10 : 0, 20)), 200);
+  // It is a follower all the same.
+  FakeLog second{kOrigin + "~2", 'g'};
+  second.grow(1);
+  age(kOrigin, 1);
+  require_status(post(signed_by('f', statement(follower, 20, second))), uri.empty() ? 403 : 503);
+}
+
+TEST_CASE_METHOD(SuccessionTest, "succession: a follower that the policy names already, by another anchor") {
+  fill(log);
+  LogIdentity named{follower.key(), follower.leaves[0], kUri};
+  const int what = GENERATE(0, 1, 2);
+  if (what == 0) named.key = other.key();
+  if (what == 1) named.genesis = other.leaves[0];
+  if (what == 2) named.genesis = std::nullopt;
+  collector.logs().push_back(named);
   require_refused(note(), 403, "~1\" is here already, and has another anchor than " + follower.key().encode());
   require_open();
 }
@@ -419,6 +424,7 @@ TEST_CASE_METHOD(SuccessionTest, "succession: a follower of which the archive ha
 }
 
 TEST_CASE_METHOD(SuccessionTest, "succession: an operator enrols the follower afterwards") {
+  const bool key = GENERATE(false, true);
   fill(log);
   require_status(post(note()), 200);
   SECTION("by its vkey alone: what bound it so far still does") {
@@ -428,7 +434,6 @@ TEST_CASE_METHOD(SuccessionTest, "succession: an operator enrols the follower af
   }
   SECTION("by another anchor than the succession has") {
     LogIdentity named{follower.key(), follower.leaves[0], kUri};
-    const bool key = GENERATE(false, true);
     if (key) named.key = other.key();
     if (!key) named.genesis = other.leaves[0];
     collector.logs().push_back(named);
@@ -457,6 +462,7 @@ TEST_CASE_METHOD(SuccessionTest, "succession: a start without the key leaves the
 }
 
 TEST_CASE_METHOD(SuccessionTest, "succession: what was kept of it must be what it was") {
+  const bool without_key = GENERATE(false, true);
   fill(log);
   require_status(post(note()), 200);
   Note kept = *Note::parse(copy(path));
@@ -472,12 +478,12 @@ TEST_CASE_METHOD(SuccessionTest, "succession: what was kept of it must be what i
   }
   SECTION("the identity's line is wrong") {
     flip_line(kept, 0);
-    if (GENERATE(false, true)) collector.succession = 0;
+    if (without_key) collector.succession = 0;
     words += "the succession's signature of " + log.key().encode() + " is wrong";
   }
   SECTION("the collector's line is missing") {
     kept.signatures.pop_back();
-    if (GENERATE(false, true)) collector.succession = 0;
+    if (without_key) collector.succession = 0;
     words += "a succession with other lines";
   }
   SECTION("the identity's line is missing") {
