@@ -540,12 +540,17 @@ TEST_CASE_METHOD(SuccessionTest, "succession: many at once, while the log is use
   std::atomic<bool> stop{false};
   std::atomic<int> taken{0}, refused{0}, odd{0};
   std::atomic<std::uint64_t> cosigned{150};
+  std::vector<Bytes> checkpoints, closings;  // made beforehand: making them asserts, and that is for one thread
+  for (std::uint64_t size = 151; size <= 500; ++size) checkpoints.push_back(log.add_checkpoint(size - 1, size));
+  for (const FakeLog* next : {&follower, &other, &follower, &other})
+    closings.push_back(signed_by('i', statement(log, 100, *next)));
   std::vector<std::thread> threads;
   threads.emplace_back([&] {
-    for (std::uint64_t size = 151; size <= 700; ++size) {
-      const HttpResponse response = collector.witness(log.add_checkpoint(size - 1, size));
+    std::uint64_t size = 150;
+    for (const Bytes& checkpoint : checkpoints) {
+      const HttpResponse response = collector.witness(checkpoint);
       if (response.status != 200) return void(odd += response.status != 403);
-      cosigned = size;
+      cosigned = ++size;
     }
   });
   for (int i = 0; i < 2; ++i)
@@ -559,9 +564,9 @@ TEST_CASE_METHOD(SuccessionTest, "succession: many at once, while the log is use
       }
     });
   std::vector<std::thread> posts;
-  for (const FakeLog* next : {&follower, &other, &follower, &other})
-    posts.emplace_back([&, next] {
-      const HttpResponse response = post(signed_by('i', statement(log, 100, *next)));
+  for (const Bytes& closing : closings)
+    posts.emplace_back([&] {
+      const HttpResponse response = post(closing);
       ++(response.status == 200 ? taken : refused);
       odd += response.status != 200 && response.status != 403;
     });
