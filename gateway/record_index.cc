@@ -69,11 +69,10 @@ RecordIndex::Bundle RecordIndex::read(std::uint64_t number) const {
     if (!entry) return bundle;
     bundle.min_ns = std::min(bundle.min_ns, entry->common.wall_ns);
     bundle.max_ns = std::max(bundle.max_ns, entry->common.wall_ns);
-    const auto* message = std::get_if<Message>(&entry->body);
-    if (message == nullptr) continue;
-    found.push_back(fingerprint(kWholeTopic, message->topic));
-    each_level(message->topic,
-               [&](std::uint32_t level, std::string_view word) { found.push_back(fingerprint(level, word)); });
+    const auto topic = topic_of(*entry);
+    if (!topic) continue;
+    found.push_back(fingerprint(kWholeTopic, *topic));
+    each_level(*topic, [&](std::uint32_t level, std::string_view word) { found.push_back(fingerprint(level, word)); });
     if (found.size() < 8 * kMaxFingerprints) continue;  // a topic may have thousands of levels
     std::sort(found.begin(), found.end());
     found.erase(std::unique(found.begin(), found.end()), found.end());

@@ -20,6 +20,15 @@ bool topic_matches(std::string_view filter, std::string_view topic) {
   }
 }
 
+std::optional<ByteView> topic_of(const Entry& entry) {
+  if (const auto* message = std::get_if<Message>(&entry.body)) return message->topic;
+  const auto* carried = std::get_if<Carried>(&entry.body);
+  if (carried == nullptr || carried->bytes.size() != carried->length) return std::nullopt;
+  const Result<Entry> inner = decode_entry(carried->bytes);
+  const auto* message = inner ? std::get_if<Message>(&inner->body) : nullptr;
+  return message ? std::optional(message->topic) : std::nullopt;
+}
+
 RecordCursor::RecordCursor(const LogView& log, RecordQuery query, const RecordIndex* index)
     : log_(log), query_(std::move(query)), index_(index), next_(std::max(query_.from, log.first_index())) {}
 
@@ -32,8 +41,8 @@ bool RecordCursor::wanted(ByteView bytes, std::uint64_t index, bool& is_part) co
   if (query_.since_ns && entry->common.wall_ns < *query_.since_ns) return false;
   if (query_.until_ns && entry->common.wall_ns >= *query_.until_ns) return false;
   if (query_.topic.empty()) return true;
-  const auto* message = std::get_if<Message>(&entry->body);
-  return message != nullptr && topic_matches(query_.topic, message->topic);
+  const auto topic = topic_of(*entry);
+  return topic && topic_matches(query_.topic, *topic);
 }
 
 Status RecordCursor::seek(const std::function<bool()>& stop) {

@@ -19,13 +19,16 @@ struct RecordQuery {
   std::uint64_t from = 0;                // lowest index
   std::optional<std::uint64_t> last;     // only the last so many of those that match
   std::optional<std::uint64_t> count;    // no more than so many
-  std::string topic;                     // MQTT topic filter: only messages; empty: everything
+  std::string topic;                     // MQTT topic filter: only messages, carried ones too; empty: everything
   std::optional<std::int64_t> since_ns;  // wall clock >= since_ns
   std::optional<std::int64_t> until_ns;  // wall clock < until_ns
 };
 
 // By MQTT 5 §4.7: '+' is one level, '#' the rest and the parent; neither at the beginning matches a topic with '$'.
 bool topic_matches(std::string_view filter, std::string_view topic);
+
+// Of a message, or of one that is carried over in one piece from the log that this one follows. None: anything else.
+std::optional<ByteView> topic_of(const Entry& entry);
 
 struct FoundEntry {
   std::uint64_t index = 0;

@@ -100,18 +100,33 @@ std::string kind_title(const Entry& entry) {
   return "unknown";
 }
 
-// From the log that this one follows. What a piece holds of an entry cannot be read alone.
-std::string carried_words(const Carried& carried) {
-  std::string out = "carried over from entry " + std::to_string(carried.index);
-  if (carried.bytes.size() != carried.length)
-    return out + ": bytes " + std::to_string(carried.offset) + " to " +
-           std::to_string(carried.offset + carried.bytes.size()) + " of " + std::to_string(carried.length);
+// What stands in a whole carried entry. One level is shown: a log may follow one that followed another.
+std::optional<Record> carried_record(const Carried& carried) {
+  if (carried.bytes.size() != carried.length) return std::nullopt;
   const Result<Entry> inner = decode_entry(carried.bytes);
-  if (!inner) return out + ": not an entry";
+  if (!inner) return std::nullopt;
+  Record record;
+  record.index = carried.index;
+  record.entry = Bytes(carried.bytes);
+  if (const auto* message = std::get_if<Message>(&inner->body)) {
+    record.payload = Bytes(message->payload);
+    if (message->parts) record.parts_missing = message->parts->count - 1;  // carried by themselves
+  }
+  return record;
+}
+
+// From the log that this one follows.
+std::string carried_words(const Carried& carried) {
+  const std::string out = "carried over from entry " + std::to_string(carried.index) + ": ";
+  if (carried.bytes.size() != carried.length)
+    return out + "bytes " + std::to_string(carried.offset) + " to " +
+           std::to_string(carried.offset + carried.bytes.size()) + " of " + std::to_string(carried.length);
+  const std::optional<Record> record = carried_record(carried);
+  if (!record) return out + "not an entry";
+  const Result<Entry> inner = decode_entry(record->entry);
   if (const auto* message = std::get_if<Message>(&inner->body))
-    return out + ": message on " + shown(message->topic) + ", " + std::to_string(message->payload.size()) + " bytes";
-  // Not by calling itself for one that is wrapped again and again: a log may follow one that followed another.
-  return out + ": " + kind_title(*inner);
+    return out + shown(message->topic) + "  " + preview(*record, 0);
+  return out + kind_title(*inner);
 }
 
 // What is no message, in words.
@@ -247,7 +262,10 @@ void put_event(OrderedJson& json, const Event& event) {
   json["details"] = std::move(details);
 }
 
-void put_body(OrderedJson& json, const Record& record, const Entry& entry) {
+OrderedJson record_object(const Record& record, bool opened);
+
+// `opened`: a carried entry is shown as the record that it is.
+void put_body(OrderedJson& json, const Record& record, const Entry& entry, bool opened) {
   if (const auto* message = std::get_if<Message>(&entry.body)) return put_message(json, record, *message);
   if (const auto* event = std::get_if<Event>(&entry.body)) return put_event(json, *event);
   if (const auto* genesis = std::get_if<Genesis>(&entry.body)) {
@@ -291,7 +309,11 @@ void put_body(OrderedJson& json, const Record& record, const Entry& entry) {
     json["carried_index"] = carried->index;
     json["carried_bytes"] = carried->length;
     json["offset"] = carried->offset;
-    json["bytes_base64"] = base64(carried->bytes);
+    const std::optional<Record> inner = opened ? carried_record(*carried) : std::nullopt;
+    if (inner)
+      json["entry"] = record_object(*inner, false);
+    else
+      json["bytes_base64"] = base64(carried->bytes);
   } else {
     json["kind_number"] = std::get<Opaque>(entry.body).kind;
     json["entry_base64"] = base64(record.entry);
@@ -400,7 +422,9 @@ std::string record_line(const Record& record, std::size_t width) {
   return width == 0 ? line : fitted(line, width);
 }
 
-std::string record_json(const Record& record) {
+namespace {
+
+OrderedJson record_object(const Record& record, bool opened) {
   const Result<Entry> entry = decode_entry(record.entry);
   OrderedJson json;
   json["index"] = record.index;
@@ -414,14 +438,20 @@ std::string record_json(const Record& record) {
     json["connection"] = entry->common.connection;
     if (!record.broker.empty()) put_bytes(json, "broker", record.broker);
     json["received"] = entry->common.received;
-    put_body(json, record, *entry);
+    put_body(json, record, *entry, opened);
   } else {
     json["kind"] = "undecodable";
     json["error"] = entry.error().message;
     json["entry_base64"] = base64(record.entry);
   }
   json["leaf_hash"] = hex(view(leaf_hash(record.entry)));
-  return json.dump(-1, ' ', true, OrderedJson::error_handler_t::replace);
+  return json;
+}
+
+}  // namespace
+
+std::string record_json(const Record& record) {
+  return record_object(record, true).dump(-1, ' ', true, OrderedJson::error_handler_t::replace);
 }
 
 std::string record_text(const Record& record, const std::optional<Segment>& segment) {
@@ -454,6 +484,13 @@ std::string record_text(const Record& record, const std::optional<Segment>& segm
   if (const auto* message = std::get_if<Message>(&entry->body)) {
     message_rows(out, record, *message);
     return out;
+  }
+  const auto* carried = std::get_if<Carried>(&entry->body);
+  const auto inner = carried ? carried_record(*carried) : std::nullopt;
+  if (inner && !std::holds_alternative<Carried>(decode_entry(inner->entry)->body)) {
+    record_row(out, "carried",
+               "over from entry " + std::to_string(inner->index) + " of the log that this one follows:");
+    return out + "\n" + record_text(*inner, std::nullopt);
   }
   record_row(out, kind_title(*entry), words(*entry));
   if (const auto* receipt = std::get_if<Receipt>(&entry->body)) out += indented(receipt->note);

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "crypto/merkle.h"
 #include "gateway/record_index.h"
 #include "gateway/render.h"
 #include "gateway/time_spec.h"
@@ -386,4 +387,74 @@ TEST_CASE("requests are strict", "[looking]") {
   REQUIRE(back);
   CHECK(socket_request_json(*back) == socket_request_json(request));
   CHECK(back->query.since_ns == -7);
+}
+
+namespace {
+
+Bytes carrying(std::uint64_t index, ByteView bytes, std::uint64_t offset = 0, std::size_t count = SIZE_MAX) {
+  Carried carried;
+  carried.index = index;
+  carried.length = bytes.size();
+  carried.offset = offset;
+  carried.bytes = bytes.substr(offset, count);
+  Bytes out;
+  REQUIRE(encode_entry({EntryCommon{}, carried}, out).ok());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("what a log carries over from the one that it follows", "[looking]") {
+  Message message;
+  message.topic = "plant/temp";
+  message.payload = "21.0";
+  const Bytes inner = record_of(message).entry;
+  SECTION("is found by its topic") {
+    FakeLog log;
+    while (log.list.size() < 2 * 256) {
+      log.add_message(1, "other/t");
+      log.list.push_back(carrying(log.list.size(), "no entry"));
+    }
+    log.list[3] = carrying(7, inner);
+    log.list[300] = carrying(8, inner);
+    log.list[301] = carrying(9, inner, 0, 10);
+    RecordIndex index(log);
+    while (index.step()) continue;
+    RecordQuery query;
+    query.topic = "plant/#";
+    CHECK(found(log, query) == std::vector<std::uint64_t>{3, 300});
+    CHECK(found(log, query, &index) == std::vector<std::uint64_t>{3, 300});
+  }
+  Record record;
+  record.index = 2;
+  record.entry = carrying(7, inner);
+  SECTION("is shown as what it is") {
+    CHECK_THAT(record_line(record, 0), Catch::Contains("* carried over from entry 7: plant/temp  21.0"));
+    const std::string text = record_text(record, {});
+    CHECK_THAT(text, Catch::Contains("carried       over from entry 7 of the log that this one follows:\n\n"
+                                     "index         7\n") &&
+                         Catch::Contains("topic         plant/temp\n") && Catch::Contains("\n  21.0\n"));
+    const auto json = nlohmann::json::parse(record_json(record));
+    CHECK(json["carried_index"] == 7);
+    CHECK(json["entry"]["kind"] == "message");
+    CHECK(json["entry"]["topic"] == "plant/temp");
+    CHECK(json["entry"]["leaf_hash"] == hex(view(leaf_hash(inner))));
+    CHECK_FALSE(json.contains("bytes_base64"));
+  }
+  SECTION("is opened once") {
+    record.entry = carrying(9, record.entry);
+    const auto json = nlohmann::json::parse(record_json(record));
+    CHECK(json["entry"]["carried_index"] == 7);
+    CHECK_FALSE(json["entry"].contains("entry"));
+    CHECK(json["entry"]["bytes_base64"] == base64(inner));
+    CHECK_THAT(record_line(record, 0), Catch::EndsWith("carried over from entry 9: carried"));
+    CHECK_THAT(record_text(record, {}), !Catch::Contains("topic"));
+  }
+  SECTION("and stays bytes where it is a piece, or no entry") {
+    record.entry = GENERATE_COPY(carrying(9, inner, 0, 10), carrying(9, "no entry"));
+    const auto json = nlohmann::json::parse(record_json(record));
+    CHECK_FALSE(json.contains("entry"));
+    CHECK(json.contains("bytes_base64"));
+    CHECK_THAT(record_text(record, {}), Catch::Contains("carried over from entry 9"));
+  }
 }

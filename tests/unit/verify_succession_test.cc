@@ -327,6 +327,13 @@ TEST_CASE("a statement leads from the old anchor to the log that follows", "[ver
     options.anchors.clear();
     CHECK(verify(options).verdict == Verdict::fine);
   }
+  SECTION("but a copy does not choose among anchors of several logs") {
+    if (path == s.log.folder) return;
+    VerifyOptions options = s.by_old_anchor(path);
+    options.anchors.push_back({{"example.com/third", KeyType::ed25519, test_key(91)->public_key()}, sha256("x")});
+    CHECK(verify(options).verdict == Verdict::unproven);
+    CHECK_FALSE(verify(options).logs.at(0).anchor_matched);
+  }
   SECTION("beside its own anchor") {
     VerifyOptions options = s.by_old_anchor(s.log.folder);
     options.anchors.push_back(s.log.anchor());
@@ -334,7 +341,9 @@ TEST_CASE("a statement leads from the old anchor to the log that follows", "[ver
     CHECK(own.verdict == Verdict::fine);
     CHECK(own.logs.at(0).anchor_from.empty());
     options.anchors.back().genesis = sha256("x");
-    CHECK(verify(options).verdict == Verdict::tampered);
+    const VerifyReport wrong = verify(options);
+    CHECK(wrong.verdict == Verdict::tampered);
+    CHECK_THAT(wrong.findings.at(0).what, Catch::Contains("as the log that follows, the anchor given is"));
   }
 }
 
@@ -557,12 +566,14 @@ TEST_CASE("the log that was closed", "[verify][succession]") {
     note.signatures[1].signature[5] = static_cast<char>(note.signatures[1].signature[5] ^ 1);
     write_all(successor, note.encode());
     CHECK(tampered(verify(options), "that verifies"));
+    CHECK(verify(options).logs.at(0).closed);
     note = s.note(s.collector.get());
     note.signatures[0].signature[5] = static_cast<char>(note.signatures[0].signature[5] ^ 1);
     write_all(successor, note.encode());
     CHECK(tampered(verify(options), "does not hold"));
     write_all(successor, Succeeded::note_of(s.statement(), *test_key(60), s.collector.get()).encode());
     CHECK(tampered(verify(options), "without a signature by its identity key"));
+    CHECK_FALSE(verify(options).logs.at(0).closed);
     write_all(successor, "x");
     CHECK(tampered(verify(options), "is not the statement of a succession"));
     write_all(s.log.folder + "/successor", s.note(s.collector.get()).encode());
