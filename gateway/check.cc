@@ -17,6 +17,7 @@
 #include "gateway/identity_key.h"
 #include "gateway/init.h"
 #include "gateway/status.h"
+#include "gateway/succession.h"
 #include "storage/entry.h"
 #include "storage/store_reader.h"
 
@@ -46,6 +47,10 @@ class Check {
     }
     config_ = std::move(*config);
     check_config_file(config_path);
+    if (auto of_store = config_of_store(config_, credentials_))
+      config_ = std::move(*of_store);
+    else
+      error("store", of_store.error().message);
     check_identity_key();
     for (GatewayConfig::Broker& broker : config_.brokers) check_broker(broker);
     if (config_.upstream)
@@ -329,6 +334,9 @@ Result<Policy> load_policy(const GatewayConfig& config, const std::vector<Public
   SEALRING_ASSIGN(const Bytes text, read_file(up.policy));
   auto policy = Policy::parse(text);
   if (!policy) return std::move(policy).error().in(up.policy);
+  // Nobody was there to write it down: here it is known whom the log follows.
+  if (!config.follows.empty() && policy->find_log(config.origin) == nullptr)
+    for (const PublicKey& key : identities) policy->logs.push_back({{config.origin, KeyType::ed25519, key}, ""});
   const auto is_own = [&](const Policy::Log& log) {
     return log.key.name == config.origin &&
            std::find(identities.begin(), identities.end(), log.key.key) != identities.end();

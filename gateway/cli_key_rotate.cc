@@ -9,6 +9,7 @@
 #include "gateway/cli.h"
 #include "gateway/config.h"
 #include "gateway/identity_key.h"
+#include "gateway/succession.h"
 #include "storage/store_reader.h"
 
 namespace sealring {
@@ -77,6 +78,7 @@ std::string what_next(const RotateArguments& a, const GatewayConfig& config, con
 
 int run_rotate(const RotateArguments& a) {
   Result<GatewayConfig> config = GatewayConfig::load(a.config);
+  if (config) config = config_of_store(std::move(*config), credentials());
   if (!config) return fail(config.error(), kUsage);
   Result<RotationStatement> made = prepare(*config, a.place);
   if (!made) return fail(made.error());

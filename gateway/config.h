@@ -17,6 +17,8 @@ struct GatewayConfig {
   std::string store = "/var/lib/sealring/store";
   std::string identity_key = "/var/lib/sealring/identity.key";
   std::string previous_identity_key;          // empty: none
+  bool follow_rollback = true;                // otherwise the operator decides what becomes of an old copy
+  std::string follows;                        // of config_of_store(): the log before the one in the store; empty: none
   std::string socket = "/run/sealring/sock";  // empty: none
   std::string socket_group;                   // empty: `sealring` where that group exists
   DiagLevel diag_level = DiagLevel::info;

@@ -37,6 +37,9 @@ constexpr ConfigKey kKeys[] = {
      "manager, or \"pkcs11:...\", a key on a token"},
     {"", "previous_identity_key", "file", Value::optional, "\"identity-1.key\"", "", kRestart,
      "after a rotation: the key before it, which signs beside identity_key as long as it is named here"},
+    {"", "on_rollback", "follow or hold", Value::fallback, "\"follow\"", "", kRestart,
+     "when the store turns out to be an old copy of the log: follow it with another log, or sign and forward nothing "
+     "more until an operator decides"},
     {"", "socket", "file", Value::fallback, "\"/run/sealring/sock\"", "", kRestart,
      "where the commands ask the daemon; \"\": nowhere"},
     {"", "socket_group", "string", Value::fallback, "\"\"", "", kRestart,

@@ -4,10 +4,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <thread>
 
 #include "drivers/file.h"
 #include "gateway/check.h"
+#include "gateway/follower.h"
 #include "gateway/identity_key.h"
 #include "gateway/prove.h"
 #include "gateway/reload.h"
@@ -15,6 +17,7 @@
 #include "gateway/socket_server.h"
 #include "gateway/sources.h"
 #include "gateway/status_report.h"
+#include "gateway/succession.h"
 #include "gateway/uplink.h"
 
 namespace sealring {
@@ -54,6 +57,7 @@ std::optional<DaemonExit> open_store(const GatewayConfig& config, const std::str
   auto opened = Ring::open({config.store});
   if (!opened) return refuse_store(opened.error());
   ring = std::move(opened).value();
+  clear_up_beside(config.store);
   if (ring->origin() != config.origin)
     return refuse(DaemonExit::config, reject_error("config says origin " + quoted(config.origin) + ", the store in " +
                                                    config.store + " is of " + quoted(ring->origin())));
@@ -136,31 +140,49 @@ void keep_secrets() {
   ::prctl(PR_SET_DUMPABLE, 0);
 }
 
-}  // namespace
+std::optional<Note> to_offer(const std::optional<KnownSuccession>& known) {
+  return known && !known->taken() ? std::optional(known->note) : std::nullopt;
+}
 
-DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& environment) {
-  keep_secrets();
-  ServiceManager manager(environment.service);
-  set_diag_level(config.diag_level);
+// Whether another log has taken the place of this one. Otherwise it stays what it is, held, and the reason is said.
+bool has_followed(const GatewayConfig& config, const GatewayIdentity& identity, const Head& proof, const Ring& ring,
+                  const Clock& clock, ServiceManager& manager) {
+  Status status = may_follow(config, identity, proof);
+  if (status.ok()) {
+    manager.status("making the log that follows " + config.origin);
+    status = make_follower(config, identity, proof, ring, clock, [&manager] { manager.watchdog(); });
+  }
+  if (!status.ok())
+    diag(DiagLevel::error,
+         "no log follows this one: " + status.error().message + ". Recording goes on in the old copy");
+  return status.ok();
+}
+
+// One run on one store. None: the store is another one now, and all is to be begun anew.
+std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional<KnownSuccession>& succession,
+                                const DaemonEnvironment& environment, ServiceManager& manager) {
   SystemClock clock;
   std::unique_ptr<Ring> ring;
   GatewayIdentity identity;
   if (const auto refused = open_store(config, environment.credentials, ring, identity)) return *refused;
+  const auto rollback = environment.assume_current ? std::nullopt : known_rollback(config, identity, *ring);
+  if (rollback && has_followed(config, identity, *rollback, *ring, clock, manager)) return std::nullopt;
 
   RecordQueue queue(config.recorder.queue_bytes);
   EpochKeys epochs(config.store);
   Recorder recorder(recorder_config(config), *ring, signers_of(identity), epochs, clock, queue, broker_names(config));
-  const auto rollback = environment.assume_current ? std::nullopt : known_rollback(config, identity, *ring);
   recorder.hold_signatures(rollback || (config.upstream && !environment.assume_current));
   if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
   if (Status s = rotate(recorder, config, identity.rotation); !s.ok()) return refuse(DaemonExit::config, s.error());
-  auto uplink = make_uplink(config, identity, environment.assume_current, *ring, queue);
+  auto uplink = make_uplink(config, identity, environment.assume_current, *ring, queue, to_offer(succession));
   if (!uplink) return refuse(DaemonExit::config, uplink.error());
   auto sources = Sources::create(config, queue);
   if (!sources) return refuse(DaemonExit::config, sources.error());
   connect_sources(**sources, recorder, queue);
   Forwarder* const forwarder = uplink->forwarder.get();
-  connect_uplink(forwarder, recorder, *ring, config.store, rollback);
+  connect_uplink(forwarder, recorder, *ring, config.store, rollback, [&config, &environment] {
+    if (config.follow_rollback && !environment.assume_current) ::kill(::getpid(), kAgain);
+  });
   const std::unique_ptr<LogView> log = view_of(*ring, config.store);
   RecordIndex index(*log);
   const std::string vkey = vkey_of(config, identity.current.get()), former = vkey_of(config, identity.previous.get());
@@ -172,7 +194,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
     SocketServer::Services services = reading_services(*log, index, bell);
     services.status = [&](unsigned clients) {
       return status_json({*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients,
-                          vkey, former, day});
+                          vkey, former, config.follows, day});
     };
     auto listening = listen(config, environment.runtime, std::move(services));
     if (!listening) return refuse(DaemonExit::config, listening.error());
@@ -181,10 +203,10 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   }
 
   Status outcome;
+  std::atomic<bool> ending{false};
   std::thread recording([&] {
     outcome = recorder.run();
-    // Orderly or not, the process ends with its recorder.
-    ::kill(::getpid(), SIGTERM);
+    if (!ending) ::kill(::getpid(), SIGTERM);  // the process ends with its recorder
   });
   if (forwarder != nullptr) forwarder->start();
   const Status started = (*sources)->start();
@@ -192,19 +214,38 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
     diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + joined(broker_names(config)) +
                                 " at size " + std::to_string(ring->size()));
 
+  int signal = 0;
   if (started.ok()) {
     Reload reload(environment.config_path, environment.credentials, config, ring->usage().map_bytes, recorder,
                   forwarder);
-    serve_signals(manager, reload, recorder, queue,
-                  [&] { return "recording " + config.origin + ", " + std::to_string(ring->size()) + " entries"; });
+    signal = serve_signals(manager, reload, recorder, queue, [&] {
+      return "recording " + config.origin + ", " + std::to_string(ring->size()) + " entries";
+    });
   }
 
+  ending = true;
   stop_in_order(**sources, forwarder, queue, recording);
   server.reset();
   if (!started.ok()) return refuse(DaemonExit::config, started.error());
   if (!outcome.ok()) return refuse(DaemonExit::unknown, outcome.error());
+  if (signal == kAgain) return std::nullopt;
   diag(DiagLevel::notice, "stopped at size " + std::to_string(ring->size()));
   return DaemonExit::stopped;
+}
+
+}  // namespace
+
+DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& environment) {
+  keep_secrets();
+  ServiceManager manager(environment.service);
+  set_diag_level(config.diag_level);
+  for (;;) {
+    const auto of_store = config_of_store(config, environment.credentials);
+    if (!of_store) return refuse(DaemonExit::config, of_store.error());
+    const auto succession = succession_of(config.store);
+    if (!succession) return refuse(DaemonExit::config, succession.error());
+    if (const auto exit = serve(*of_store, *succession, environment, manager)) return *exit;
+  }
 }
 
 }  // namespace sealring

@@ -25,7 +25,7 @@ struct DaemonEnvironment {
   bool assume_current = false;  // --assume-current: sign without having asked the collector
 };
 
-// Serves until SIGTERM or SIGINT. To be called with both and SIGHUP blocked in the only thread there is.
+// Serves until SIGTERM or SIGINT. To be called with both, SIGHUP and SIGUSR1 blocked in the only thread there is.
 DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& environment);
 
 }  // namespace sealring

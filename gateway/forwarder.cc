@@ -40,7 +40,10 @@ Forwarder::Forwarder(Config config, const Ring& ring, HttpClient& client, Record
       client_(client),
       queue_(queue),
       retry_min_(config_.retry_min),
-      retry_max_(config_.retry_max) {}
+      retry_max_(config_.retry_max),
+      succession_(config_.succession) {
+  stats_.succession_waits = succession_.has_value();
+}
 
 Forwarder::~Forwarder() { stop(); }
 
@@ -194,7 +197,8 @@ void Forwarder::put_back(std::optional<Sent> early) {
 
 Status Forwarder::ask() {
   lineless_end_ = 0;
-  const std::uint64_t receipted = receipted_size();
+  if (succession_) SEALRING_TRY(offer_succession());
+  const std::uint64_t receipted = receipted_size(ring_.segments());
   for (const std::string role : {"witness", "mirror"}) {
     SEALRING_ASSIGN(const std::optional<Head> head, head_of(role, receipted));
     if (role == "witness") witness_size_ = head ? head->checkpoint.size : 0;
@@ -223,6 +227,31 @@ Status Forwarder::ask() {
   return {};
 }
 
+// A collector that does not take it may have been told of this log by its operator: then all goes on, and otherwise
+// its next answer is the reason why it does not.
+Status Forwarder::offer_succession() {
+  const std::string endpoint = "/succession";
+  HttpClient::Request call;
+  call.target = config_.path + endpoint;
+  call.content_type = "text/plain; charset=utf-8";
+  call.body = succession_->encode();
+  SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
+  if (response.status != 200) {
+    const std::string words = unexpected(endpoint, response).message;
+    if (told_.insert(words).second) diag(DiagLevel::warning, "the succession is not taken: " + words);
+    return {};
+  }
+  SEALRING_ASSIGN(const Note taken, understood(Note::parse(response.body), endpoint));
+  const std::string own = succession_->signatures.front().line();
+  if (taken.text != succession_->text || taken.signatures.size() < 2 || taken.signatures.front().line() != own)
+    return retry_error("collector's answer at " + endpoint + " is not our succession with its own line");
+  if (events_.on_taken) SEALRING_TRY(events_.on_taken(taken));
+  succession_.reset();
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  stats_.succession_waits = false;
+  return {};
+}
+
 // None: it has nothing of this log.
 Result<std::optional<Head>> Forwarder::head_of(const std::string& role, std::uint64_t receipted) {
   HttpClient::Request call;
@@ -240,17 +269,6 @@ Result<std::optional<Head>> Forwarder::head_of(const std::string& role, std::uin
   Result<Head> head = check_head(response.body, config_.identity, ring_);
   if (!head) return retry_error("collector's checkpoint at " + endpoint + " " + head.error().message);
   return std::optional<Head>(std::move(head).value());
-}
-
-// Of what is still here; what was released had its receipts.
-std::uint64_t Forwarder::receipted_size() const {
-  std::uint64_t size = 0;
-  for (const Segment& segment : ring_.segments()) {
-    if (size == 0) size = segment.number == 0 ? 0 : segment.start;
-    if (segment.state != SegmentState::acknowledged) break;
-    size = segment.end;
-  }
-  return size;
 }
 
 // --- witness ---

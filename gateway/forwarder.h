@@ -45,12 +45,15 @@ class Forwarder {
     std::chrono::milliseconds retry_min{500}, retry_max{60000};  // set_retry() changes them
     bool ask_first =
         true;  // false: the operator has said that the store is no old copy; nothing at the collector is fine
+    std::optional<Note> succession;  // of this log, which no collector has taken yet
   };
   // Called on the forwarder's thread. on_fits: what the collector has fits our store, at each time that it was asked.
-  // on_contradiction: once, from when on nothing is forwarded any more.
+  // on_contradiction: once, from when on nothing is forwarded any more. on_taken: the succession has the collector's
+  // line; an error makes it be offered again.
   struct Events {
     std::function<void()> on_fits;
     std::function<void(const Head&)> on_contradiction;
+    std::function<Status(const Note&)> on_taken;
   };
   Forwarder(Config config, const Ring& ring, HttpClient& client, RecordQueue& queue);
   ~Forwarder();  // stops
@@ -71,6 +74,7 @@ class Forwarder {
     std::uint64_t witnessed_size = 0;  // since start
     bool asked = false;                // the collector has said what it has, and it fits
     bool contradicted = false;         // it does not fit
+    bool succession_waits = false;     // no collector has taken it
     bool reachable = false;            // the last call was answered as it should be
     std::string last_trouble;
   };
@@ -97,8 +101,8 @@ class Forwarder {
   Result<Note> with_lines(const Segment& segment, const std::vector<NoteSignature>& lines) const;
   void back_off(std::chrono::milliseconds& backoff, std::minstd_rand& random);
   Status ask();
+  Status offer_succession();
   Result<std::optional<Head>> head_of(const std::string& role, std::uint64_t receipted);
-  std::uint64_t receipted_size() const;
   Status witness_sealed(const Segment& segment);
   Status send_entries(const Segment& segment, std::pair<SegmentIterator, SegmentIterator> below);
   Result<ReceivedReceipt> forward(const Segment& segment);
@@ -125,6 +129,7 @@ class Forwarder {
   Bytes ticket_;
   Events events_;
   bool asked_ = false;
+  std::optional<Note> succession_;  // to be offered
   int cosigned_in_a_row_ = 0;
   // Segments that the recorder was handed something of which the ring does not show yet.
   std::optional<std::uint64_t> handed_over_, witnessed_;

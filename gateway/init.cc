@@ -20,6 +20,7 @@
 #include "gateway/epoch_key.h"
 #include "gateway/identity_key.h"
 #include "gateway/init_folder.h"
+#include "gateway/new_store.h"
 #include "storage/entry.h"
 #include "storage/ring.h"
 
@@ -74,41 +75,6 @@ Result<PublicKey> identity_key(const std::string& path, const InitOptions& optio
   SEALRING_ASSIGN(auto key, SoftwareSigner::generate());
   SEALRING_TRY(create_key_file(path, origin, *key));
   return key->public_key();
-}
-
-Result<Bytes> genesis_entry(const InitOptions& options, const PublicKey& identity, const SoftwareSigner& epoch,
-                            const Clock& clock) {
-  const ClockReading now = clock.now();
-  Entry entry;
-  entry.common.wall_ns = now.wall_ns;
-  entry.common.clock = now.synchronised ? ClockState::synchronised : ClockState::unsynchronised;
-  entry.common.boottime_ns = now.boottime_ns;
-  Genesis genesis;
-  genesis.origin = options.origin;
-  genesis.identity = identity;
-  genesis.epoch_key = epoch.public_key();
-  genesis.software = options.software;
-  entry.body = genesis;
-  Bytes bytes;
-  SEALRING_TRY(encode_entry(entry, bytes));
-  return bytes;
-}
-
-Result<Hash> create_store(const InitOptions& options, const std::string& store, const PublicKey& identity,
-                          const Clock& clock) {
-  SEALRING_TRY(make_directories(store, 0700));
-  SEALRING_ASSIGN(auto epoch, SoftwareSigner::generate());
-  // Durable before the log names it. A crash here leaves key files that the next init replaces.
-  SEALRING_TRY(EpochKeys(store).save(0, *epoch));
-  SEALRING_ASSIGN(const Bytes entry, genesis_entry(options, identity, *epoch, clock));
-  Frame frame;
-  frame.header.count = 1;
-  frame.header.root = leaf_hash(entry);
-  SEALRING_ASSIGN(frame.header.signature, epoch->sign(Checkpoint{options.origin, 1, frame.header.root}.text()));
-  put_u16(frame.entries, static_cast<std::uint16_t>(entry.size()));
-  frame.entries += entry;
-  SEALRING_TRY(Ring::create({store, options.ring_bytes}, options.origin, frame));
-  return frame.header.root;
 }
 
 // A store that an earlier init completed: it must be this gateway's and still at its beginning.
@@ -246,7 +212,8 @@ Result<InitResult> init_gateway(const InitOptions& options, const Clock& clock) 
   SEALRING_ASSIGN(const auto identity, identity_key(at.identity(), options, result.resumed));
   result.resumed = result.resumed || has_store;
   Result<Hash> genesis =
-      has_store ? take_over_store(sized, at.store(), identity) : create_store(sized, at.store(), identity, clock);
+      has_store ? take_over_store(sized, at.store(), identity)
+                : create_store({options.origin, sized.ring_bytes, options.software}, at.store(), identity, clock);
   if (!genesis) return std::move(genesis).error();
   result.anchor = {VerifierKey{options.origin, KeyType::ed25519, identity}, *genesis};
   SEALRING_TRY(create_file(at.config(), config_template(options.origin, named(at, options)), 0640));

@@ -262,10 +262,7 @@ Status Recorder::record_break() {
   lost.size = range_.size();
   lost.root = range_.root();
   lost.next_key = next->public_key();
-  for (const Segment& segment : ring_.segments()) {
-    lost.receipted = segment.start;  // those before it were released, so they had their receipts
-    if (segment.state != SegmentState::acknowledged) break;
-  }
+  lost.receipted = receipted_size(ring_.segments());
   SEALRING_ASSIGN(lost.by_next, next->sign(break_message(origin_, lost)));
   SEALRING_TRY(add_entry(lost));
   SEALRING_TRY(commit_as(*next, epoch_ + 1));

@@ -88,6 +88,14 @@ class Recorder {
   // waits for room, unless it hangs. Any thread.
   std::uint64_t turns() const { return turns_; }
 
+  // In place of run(), for a log that follows another one: records why, then what `next` gives until it gives none,
+  // each wrapped, and moves the journal into the ring. The queue is closed. full: the ring is too small.
+  struct Taken {
+    std::uint64_t index = 0;  // in the log that is followed
+    Bytes entry;
+  };
+  Status take_over(const SuccessionEntry& succession, const std::function<Result<std::optional<Taken>>()>& next);
+
   // Until the queue is closed; then records "stop" and moves the journal into the ring. An error is fatal.
   Status run();
 

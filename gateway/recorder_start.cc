@@ -86,7 +86,7 @@ Status Recorder::rebuild_tail() {
   std::vector<std::string> names;
   for (const Source& source : sources_) names.push_back(source.name);
   TailScan scan(names, Redelivery::kMaxTail);
-  bool enough = false;
+  bool enough = false, carried = false;
   std::uint64_t looked_from = size;
   for (std::uint64_t end = size; end > first;) {
     const std::uint64_t begin = std::max(first, (end - 1) / kBundleEntries * kBundleEntries);
@@ -99,6 +99,7 @@ Status Recorder::rebuild_tail() {
       SEALRING_ASSIGN(const Entry entry, decode_entry(raw));
       if (index + 1 == size) boot_ = entry.common.boot + 1;
       scan.take(index, entry);
+      carried = carried || std::holds_alternative<Carried>(entry.body);
       enough = scan.complete();
     }
     end = begin;
@@ -110,7 +111,8 @@ Status Recorder::rebuild_tail() {
     for (const TailScan::Found& found : scan.tail(i))
       sources_[i].redelivery.recorded(found.packet_id, found.index, found.flagged);
     if (scan.doubtful()) sources_[i].redelivery.doubt();
-    if (!scan.complete(i) && looked_from > 0) sources_[i].redelivery.older_unknown();
+    // What was carried over from another log may come again, too, and is not compared.
+    if (!scan.complete(i) && (looked_from > 0 || carried)) sources_[i].redelivery.older_unknown();
     sources_[i].dropped = scan.dropped(i);
   }
   return {};

@@ -109,7 +109,7 @@ int serve_signals(ServiceManager& manager, Reload& reload, const Recorder& recor
   };
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, kAgain}) sigaddset(&signals, signal);
   const bool watched = manager.watchdog_interval().count() > 0;
   const milliseconds interval = watched ? std::min(manager.watchdog_interval(), kStatusInterval) : kStatusInterval;
   auto status_due = steady_clock::now() + kStatusInterval;
@@ -122,6 +122,7 @@ int serve_signals(ServiceManager& manager, Reload& reload, const Recorder& recor
     wait.tv_nsec = interval.count() % 1000 * 1000000;
     // Without a manager nobody hears: no reason to wake up.
     const int signal = manager.there() ? ::sigtimedwait(&signals, nullptr, &wait) : ::sigwaitinfo(&signals, nullptr);
+    if (signal == kAgain) return signal;
     if (signal == SIGTERM || signal == SIGINT) {
       manager.stopping("stopping");
       return signal;

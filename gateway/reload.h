@@ -45,9 +45,10 @@ class Reload {
   std::string waiting_;
 };
 
-// Serves until SIGTERM or SIGINT, which it returns: SIGHUP reloads, the watchdog is told that the recorder comes round,
-// and only then, so that a manager restarts us when it hangs. `words` is what people see of the state. The three
-// signals are blocked in all threads.
+// Serves until SIGTERM, SIGINT or kAgain, which it returns: SIGHUP reloads, the watchdog is told that the recorder
+// comes round, and only then, so that a manager restarts us when it hangs. `words` is what people see of the state. The
+// four signals are blocked in all threads.
+constexpr int kAgain = SIGUSR1;  // the daemon's own, to itself: everything is to be begun anew
 int serve_signals(ServiceManager& manager, Reload& reload, const Recorder& recorder, RecordQueue& queue,
                   const std::function<std::string()>& words);
 

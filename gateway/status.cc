@@ -159,6 +159,11 @@ void upstream_row(std::string& out, const Json& json) {
 std::string text_of(const Json& json) {
   std::string out;
   if (json.contains("origin")) row(out, "log", plain(json["origin"]));
+  const Json follows = json.value("follows", Json());
+  if (follows.is_string() && follows != "")
+    row(out, "",
+        "which follows " + plain(follows) +
+            (at(json, "upstream", "succession_waits") == true ? "; the collector has not taken that yet" : ""));
   if (json.contains("running")) row(out, "daemon", json["running"] == true ? "running" : "not running");
   if (json.contains("size")) row(out, "size", plain(json["size"]) + (json["size"] == 1 ? " entry" : " entries"));
   const std::string segments =

@@ -71,6 +71,7 @@ std::string upstream_json(const Forwarder* forwarder, const Recorder::Stats& r) 
   const Forwarder::Stats f = forwarder->stats();
   JsonText json;
   json.put("reachable", f.reachable).put("asked", f.asked).put("contradicted", f.contradicted);
+  json.put("succession_waits", f.succession_waits);
   json.put("witnessed_size", f.witnessed_size).put("acknowledged_size", f.acknowledged_size);
   json.put("last_receipt_unix", r.last_receipt_wall_ns / 1000000000).put("trouble", f.last_trouble);
   return json.text();
@@ -81,7 +82,8 @@ std::string upstream_json(const Forwarder* forwarder, const Recorder::Stats& r) 
 std::uint64_t written_bytes(const Ring::Usage& usage) { return usage.journal_bytes + usage.ring_bytes; }
 
 std::string status_json(const StatusParts& parts) {
-  const auto& [ring, recorder, queue, sources, forwarder, clock, index, clients, identity, previous, day] = parts;
+  const auto& [ring, recorder, queue, sources, forwarder, clock, index, clients, identity, previous, follows, day] =
+      parts;
   const Ring::Usage usage = ring.usage();
   const std::vector<Segment> segments = ring.segments();
   const Recorder::Stats r = recorder.stats();
@@ -89,7 +91,7 @@ std::string status_json(const StatusParts& parts) {
   const DayCount::Today today = day.look(now.wall_ns, [&] { return written_bytes(ring.usage()); });
   const std::uint64_t since = r.identity.since;
   JsonText json;
-  json.put("origin", ring.origin()).put("running", true).put("size", usage.size);
+  json.put("origin", ring.origin()).put("follows", follows).put("running", true).put("size", usage.size);
   json.put("segments", segments_json(segments));
   json.put("ring", JsonText()
                        .put("map_bytes", usage.map_bytes)

@@ -46,6 +46,7 @@ struct StatusParts {
   RecordIndex::Progress index;
   unsigned clients;
   std::string identity, previous_identity;  // vkeys; the second is empty outside the overlap of a rotation
+  std::string follows;                      // origin of the log before this one; empty: none
   DayCount& day;
 };
 std::string status_json(const StatusParts& parts);

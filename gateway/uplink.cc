@@ -5,12 +5,13 @@
 #include "drivers/diag.h"
 #include "drivers/file.h"
 #include "gateway/check.h"
+#include "gateway/succession.h"
 
 namespace sealring {
 namespace {
 
-// The store is an old copy: the identity must sign nothing in it any more, and what proves it is kept beside the store.
-void on_contradiction(Recorder& recorder, const std::string& store, const Head& head, std::uint64_t size) {
+// The store is an old copy: the identity must sign nothing in it any more, and what proves it is kept in it.
+bool on_contradiction(Recorder& recorder, const std::string& store, const Head& head, std::uint64_t size) {
   recorder.hold_signatures(true);
   diag(DiagLevel::error, "alarm: rollback: " + contradiction_words(head, size) +
                              ". Recording goes on; nothing is signed with the identity key and nothing is forwarded");
@@ -23,6 +24,7 @@ void on_contradiction(Recorder& recorder, const std::string& store, const Head& 
   recorder.change(std::move(alarm));
   const Status kept = replace_file(store + "/" + kRollbackFile, head.note, 0600);
   if (!kept.ok()) diag(DiagLevel::error, "the proof of the rollback is not kept: " + kept.error().message);
+  return kept.ok();
 }
 
 }  // namespace
@@ -47,7 +49,7 @@ Result<std::vector<LogKey>> keys_of_log(const GatewayConfig& config, const Gatew
 }
 
 Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& identity, bool assume_current,
-                           const Ring& ring, RecordQueue& queue) {
+                           const Ring& ring, RecordQueue& queue, const std::optional<Note>& succession) {
   Uplink out;
   if (!config.upstream) return out;
   const GatewayConfig::Upstream& up = *config.upstream;
@@ -61,6 +63,7 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& i
   SEALRING_ASSIGN(out.client, HttpClient::create(http));
   Forwarder::Config forward;
   forward.ask_first = !assume_current;
+  forward.succession = succession;
   forward.path = url.path;
   forward.mirror = up.mirror;
   std::vector<PublicKey> keys = {identity.current->public_key()};
@@ -74,7 +77,7 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& i
 }
 
 void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const std::string& store,
-                    const std::optional<Head>& rollback) {
+                    const std::optional<Head>& rollback, std::function<void()> on_proof) {
   if (rollback)
     diag(DiagLevel::error,
          "alarm: rollback, known since an earlier start: " + contradiction_words(*rollback, ring.size()) +
@@ -87,8 +90,13 @@ void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const s
                       [&forwarder](std::uint64_t size, Bytes note) { forwarder.early(size, std::move(note)); }});
   Forwarder::Events events;
   events.on_fits = [&recorder] { recorder.hold_signatures(false); };
-  events.on_contradiction = [&recorder, &ring, store](const Head& head) {
-    on_contradiction(recorder, store, head, ring.size());
+  events.on_contradiction = [&recorder, &ring, store, on_proof](const Head& head) {
+    if (on_contradiction(recorder, store, head, ring.size())) on_proof();
+  };
+  events.on_taken = [store](const Note& note) -> Status {
+    SEALRING_TRY(put_succession(store, note));
+    diag(DiagLevel::notice, "the collector has taken the succession, by " + note.signatures.back().name);
+    return {};
   };
   forwarder.set_events(std::move(events));
 }

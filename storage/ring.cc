@@ -641,6 +641,16 @@ Result<std::unique_ptr<Ring>> Ring::open(const Options& options) {
   return std::unique_ptr<Ring>(std::move(opened).value());
 }
 
+std::uint64_t receipted_size(const std::vector<Segment>& segments) {
+  std::uint64_t size = 0;
+  for (const Segment& segment : segments) {
+    size = segment.start;
+    if (segment.state != SegmentState::acknowledged) break;
+    size = segment.end;
+  }
+  return size;
+}
+
 const char* segment_state_name(SegmentState state) {
   switch (state) {
     case SegmentState::open:

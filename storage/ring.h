@@ -34,6 +34,9 @@ struct Segment {
   Bytes note;  // once signed: checkpoint of size `end` with the identity's line; once acknowledged, the cosigners' too
 };
 
+// How far receipts reach without a gap: what was released had its own.
+std::uint64_t receipted_size(const std::vector<Segment>& segments);
+
 // An inner node of the tree that a frame completes: 2^level leaves, the index-th of its level. From level
 // kStoredNodeLevel on they are stored, so that proofs need no released entry.
 struct TreeNode {

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 MAGIC = b"sealring/segment/v1\n"
 SEGMENT_NAME = re.compile(r"(\d{20})-(\d{20})\.seg")
-KINDS = {0: "genesis", 1: "message", 2: "part", 3: "event", 4: "handover", 8: "receipt"}
+KINDS = {0: "genesis", 1: "message", 2: "part", 3: "event", 4: "handover", 7: "succession", 8: "receipt", 10: "carried"}
 
 
 class Malformed(Exception):
@@ -218,6 +218,8 @@ class LogReader:
     def __init__(self):
         self.range = CompactRange()
         self.messages, self.kinds, self.events = [], {}, {}
+        self.carried = {}  # index in the log before -> entry
+        self.follows = None  # (origin, size, root) of that log
         self.segments = 0
         self.origin = None
         self._open = None  # (message, parts still to come, total, hash) of a large message
@@ -251,6 +253,10 @@ class LogReader:
                 self._add_genesis(index, fields)
             elif kind == "part":
                 self._add_part(fields)
+            elif kind == "succession":
+                self._add_succession(index, fields)
+            elif kind == "carried":
+                self._add_carried(fields)
             elif kind == "event":
                 self.events[fields[16]] = self.events.get(fields[16], 0) + 1
         except (Malformed, KeyError, TypeError, UnicodeDecodeError) as error:
@@ -260,6 +266,20 @@ class LogReader:
         if index != 0:
             raise Malformed("a second genesis")
         self.origin = fields[16]
+
+    def _add_succession(self, index, fields):
+        if index != 1:
+            raise Malformed("a succession that is not entry 1")
+        self.follows = (fields[16], fields[17], fields[18])
+
+    def _add_carried(self, fields):
+        index, length, offset = fields[16], fields[17], fields.get(18, 0)
+        if offset == 0 and self.carried and index <= max(self.carried):
+            raise Malformed(f"entry {index} is carried over a second time, or out of order")
+        entry = self.carried.get(index, b"") + fields[19]
+        if len(entry) != offset + len(fields[19]) or len(entry) > length:
+            raise Malformed(f"a piece of entry {index} is not where it belongs")
+        self.carried[index] = entry
 
     def _add_message(self, index, fields):
         flags = fields[18]
@@ -291,6 +311,17 @@ class LogReader:
             self._open = None
             if len(message.payload) != total or hashlib.sha256(message.payload).digest() != digest:
                 raise Malformed("the parts do not give the payload that the message announced")
+
+    def carried_messages(self):
+        """With the indices that they had in the log before."""
+        inner = LogReader()
+        for index, entry in sorted(self.carried.items()):
+            fields = decode_cbor(entry)
+            if fields[1] == 1:
+                inner._add_message(index, fields)
+            elif fields[1] == 2:
+                inner._add_part(fields)
+        return inner.messages
 
     def finish(self):
         if self._open:

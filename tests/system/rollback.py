@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """A gateway whose disk is set back to an old copy notices by what its collector has, and signs no second history; and a
-witness knows of entries long before their segment is sealed."""
+witness knows of entries long before their segment is sealed. That another log follows then is in succession.py."""
 import os
 import re
 import shutil
@@ -11,10 +11,11 @@ from lib.world import check, check_equal, main, wait_until
 
 
 class Scene:
-    def __init__(self, world, **recorder):
+    def __init__(self, world, on_rollback="hold", **recorder):
         self.world = world
         self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB")
         self.gateway.recorder.update({"segment_age": "1s", **recorder})
+        self.gateway.top["on_rollback"] = on_rollback
         self.gateway.configure()
         for process in (self.broker, self.collector, self.gateway):
             process.start()

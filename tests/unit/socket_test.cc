@@ -278,6 +278,7 @@ TEST_CASE("each allocation of a status fails once, and the next one is whole", "
                         clients,
                         "vkey",
                         "",
+                        "",
                         day});
   };
   scene.start();

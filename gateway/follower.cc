@@ -1,0 +1,207 @@
+#include "gateway/follower.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "crypto/merkle.h"
+#include "drivers/diag.h"
+#include "drivers/file.h"
+#include "drivers/key_file.h"
+#include "drivers/pkcs11_uri.h"
+#include "gateway/config.h"
+#include "gateway/init.h"
+#include "gateway/new_store.h"
+#include "gateway/reload.h"
+#include "gateway/succession.h"
+#include "gateway/uplink.h"
+
+namespace sealring {
+namespace {
+
+constexpr std::uint64_t kMiB = 1u << 20;
+constexpr std::uint64_t kWrappingBytes = 128;    // of a carried entry, with what the tree has more
+constexpr std::uint64_t kBesideRing = 4 * kMiB;  // journal, keys, and what the file system wants
+
+std::string folder_beside(const std::string& store) { return store + ".new"; }
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+Error failed(const std::string& what) { return retry_error(what + ": " + std::generic_category().message(errno)); }
+
+void remove_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) diag(DiagLevel::warning, "cannot remove " + path + ": " + error.message() + "; it is of no use");
+}
+
+Status set_aside(const std::string& store) {
+  std::string name = store + ".abandoned";
+  for (int number = 2; exists(name); ++number) name = store + ".abandoned-" + std::to_string(number);
+  if (::rename(folder_beside(store).c_str(), name.c_str()) != 0)
+    return failed("cannot rename " + folder_beside(store) + " to " + name);
+  diag(DiagLevel::notice, "the abandoned store is kept as " + name + "; nothing here removes it");
+  return {};
+}
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// In one step for whoever looks, also after a power cut.
+Status exchange(const std::string& a, const std::string& b) {
+  if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) != 0)
+    return failed("cannot put " + a + " in the place of " + b);
+  return sync_directory(parent_of(b));
+}
+
+// Large enough for what is carried over, wrapped, with as much free beside it as there was, or more.
+std::uint64_t ring_bytes(const Ring& ring, std::uint64_t from) {
+  const Ring::Usage usage = ring.usage();
+  const std::uint64_t needed = usage.used_bytes + (usage.size - from) * kWrappingBytes + usage.reserve_bytes;
+  return std::max(usage.map_bytes, (needed + needed / 4 + kMiB - 1) / kMiB * kMiB);
+}
+
+Status check_space(const std::string& store, std::uint64_t bytes) {
+  SEALRING_ASSIGN(const DiskSpace space, disk_space(parent_of(store)));
+  if (space.available >= bytes + kBesideRing) return {};
+  return Error{ErrorKind::full, parent_of(store) + ": only " + size_words(space.available) + " are free there, not " +
+                                    size_words(bytes + kBesideRing) +
+                                    " for a log that follows: make room, and restart sealringd"};
+}
+
+// What its own chain of keys and receipts made, the follower has of its own.
+bool is_carried(const Entry& entry) {
+  return !std::holds_alternative<Genesis>(entry.body) && !std::holds_alternative<Handover>(entry.body) &&
+         !std::holds_alternative<KeyBreak>(entry.body) && !std::holds_alternative<Rotation>(entry.body) &&
+         !std::holds_alternative<Receipt>(entry.body) && !std::holds_alternative<SuccessionEntry>(entry.body);
+}
+
+// The entries of a ring, one after the other.
+class Abandoned {
+ public:
+  Abandoned(const Ring& ring, std::uint64_t from, std::function<void()> alive)
+      : ring_(ring), next_(from), end_(ring.size()), alive_(std::move(alive)) {}
+
+  Result<std::optional<Recorder::Taken>> next() {
+    while (next_ < end_) {
+      if (at_ == batch_.size()) SEALRING_TRY(read());
+      const ByteView bytes = batch_[at_++];
+      const std::uint64_t index = next_++;
+      const Result<Entry> entry = decode_entry(bytes);
+      if (!entry || is_carried(*entry)) return std::optional(Recorder::Taken{index, Bytes(bytes)});
+    }
+    return std::optional<Recorder::Taken>();
+  }
+
+ private:
+  Status read() {
+    alive_();
+    const std::uint64_t end = std::min(end_, (next_ / kBundleEntries + 1) * kBundleEntries);
+    const auto count = static_cast<std::size_t>(end - next_);
+    SEALRING_ASSIGN(bytes_, ring_.entries(next_, count));
+    SEALRING_ASSIGN(batch_, split_entries(bytes_, count));
+    at_ = 0;
+    return {};
+  }
+
+  const Ring& ring_;
+  std::uint64_t next_;
+  const std::uint64_t end_;
+  std::function<void()> alive_;
+  Bytes bytes_;
+  std::vector<ByteView> batch_;
+  std::size_t at_ = 0;
+};
+
+struct Made {
+  Succession statement;
+  SuccessionEntry entry;
+};
+
+// The new store with its key and its entry 0, and what the old identity says of it.
+Result<Made> begin(const GatewayConfig& config, const GatewayIdentity& identity, const Head& proof, std::uint64_t bytes,
+                   const std::string& place, SoftwareSigner& key, const Clock& clock) {
+  SEALRING_ASSIGN(const std::string origin, follower_origin(config.origin));
+  SEALRING_TRY(make_directories(place, 0700));
+  SEALRING_TRY(create_key_file(follower_key_path(place), origin, key));
+  Made made;
+  SEALRING_ASSIGN(made.statement.genesis,
+                  create_store({origin, bytes, "sealring " SEALRING_VERSION}, place, key.public_key(), clock));
+  made.statement.closed = proof.checkpoint;
+  made.statement.follower = {origin, KeyType::ed25519, key.public_key()};
+  Note note;
+  note.text = made.statement.text();
+  auto line = sign_note_text(note.text, config.origin, *identity.current);
+  if (!line) return std::move(line).error().in("the identity key does not sign the succession");
+  made.entry.by_old = to_array<64>(line->signature);
+  note.signatures.push_back(std::move(line).value());
+  SEALRING_TRY(put_succession(place, note));
+  made.entry.size = proof.checkpoint.size;
+  made.entry.root = proof.checkpoint.root;
+  made.entry.old_key = identity.current->public_key();
+  return made;
+}
+
+Result<Succession> build(const GatewayConfig& config, const GatewayIdentity& identity, const Head& proof,
+                         const Ring& ring, const std::string& place, const Clock& clock,
+                         const std::function<void()>& alive) {
+  const std::uint64_t from = receipted_size(ring.segments());
+  const std::uint64_t bytes = ring_bytes(ring, from);
+  SEALRING_TRY(check_space(config.store, bytes));
+  SEALRING_ASSIGN(const auto key, SoftwareSigner::generate());
+  SEALRING_ASSIGN(Made made, begin(config, identity, proof, bytes, place, *key, clock));
+  made.entry.origin = config.origin;
+  SEALRING_ASSIGN(const auto follower, Ring::open({place}));
+  EpochKeys epochs(place);
+  RecordQueue queue(config.recorder.queue_bytes);
+  queue.close();  // nobody will make room: a ring that is full is an error
+  Recorder recorder(recorder_config(config), *follower, IdentitySigners(*key), epochs, clock, queue);
+  recorder.hold_signatures(true);  // the daemon signs, once it has asked what the collector has
+  SEALRING_TRY(recorder.open());
+  Abandoned entries(ring, from, alive);
+  SEALRING_TRY(recorder.take_over(made.entry, [&entries] { return entries.next(); }));
+  return made.statement;
+}
+
+}  // namespace
+
+void clear_up_beside(const std::string& store) {
+  const std::string place = folder_beside(store);
+  if (!exists(place)) return;
+  if (!exists(place + "/" + kRollbackFile)) return remove_folder(place);
+  if (const Status s = set_aside(store); !s.ok()) diag(DiagLevel::warning, s.error().message);
+}
+
+Status may_follow(const GatewayConfig& config, const GatewayIdentity& identity, const Head& proof) {
+  if (!config.follow_rollback) return reject_error("on_rollback = \"hold\"");
+  if (is_pkcs11_uri(config.identity_key))
+    return reject_error("the identity key is on a token, where nothing is made unasked");
+  const auto note = Note::parse(proof.note);
+  const VerifierKey key{config.origin, KeyType::ed25519, identity.current->public_key()};
+  if (identity.rotation || !note || check_note_signature(*note, key) != SignatureState::valid)
+    return reject_error("the proof is not by the key that is the log's identity here");
+  return {};
+}
+
+Status make_follower(const GatewayConfig& config, const GatewayIdentity& identity, const Head& proof, const Ring& ring,
+                     const Clock& clock, const std::function<void()>& alive) {
+  const std::string place = folder_beside(config.store);
+  if (exists(place)) return retry_error(place + " is in the way");
+  const Result<Succession> made = build(config, identity, proof, ring, place, clock, alive);
+  const Status swapped = made ? exchange(place, config.store) : Status(made.error());
+  if (!swapped.ok()) {
+    if (!exists(place + "/" + kRollbackFile)) remove_folder(place);
+    return swapped;
+  }
+  if (const Status s = set_aside(config.store); !s.ok()) diag(DiagLevel::warning, s.error().message);
+  diag(DiagLevel::error, "alarm: succession: " + made->follower.name + " follows " + config.origin +
+                             ", whose store is an old copy; its anchor: " + anchor_of(*made));
+  return {};
+}
+
+}  // namespace sealring

@@ -1,0 +1,34 @@
+// What a store says about the log that it follows (docs/log.md §7), and what that means for the configuration.
+//
+//     <store>/succession.note    the statement, by the closed log's identity; with the collector's line once it took it
+//     <store>/identity.key       the follower's identity key, made by sealringd (0600)
+//
+// The configuration goes on naming the first log of a chain and its key: nobody was there to change it.
+#pragma once
+
+#include <optional>
+
+#include "crypto/succession.h"
+#include "gateway/config.h"
+
+namespace sealring {
+
+struct KnownSuccession {
+  Succession statement;
+  Note note;
+  bool taken() const { return note.signatures.size() > 1; }  // a collector has countersigned it
+};
+
+// None: the store's log is a first one. reject: the file is no statement, or has no line of the closed log.
+Result<std::optional<KnownSuccession>> succession_of(const std::string& store);
+Status put_succession(const std::string& store, const Note& note);
+std::string follower_key_path(const std::string& store);
+
+// `config` for the log that is in its store. One that follows config.origin: with its origin, with `follows` set, and
+// with the key that sealringd made for it, unless identity_key names another key of that log or one on a token.
+Result<GatewayConfig> config_of_store(GatewayConfig config, const std::string& credentials);
+
+// How the log that follows is enrolled: its anchor line.
+std::string anchor_of(const Succession& statement);
+
+}  // namespace sealring
