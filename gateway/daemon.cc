@@ -158,6 +158,15 @@ bool has_followed(const GatewayConfig& config, const GatewayIdentity& identity, 
   return status.ok();
 }
 
+int wait_for_signal(const GatewayConfig& config, const DaemonEnvironment& environment, ServiceManager& manager,
+                    const Ring& ring, Recorder& recorder, RecordQueue& queue, Forwarder* forwarder) {
+  diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + joined(broker_names(config)) + " at size " +
+                              std::to_string(ring.size()));
+  Reload reload(environment.config_path, environment.credentials, config, ring.usage().map_bytes, recorder, forwarder);
+  return serve_signals(manager, reload, recorder, queue,
+                       [&] { return "recording " + config.origin + ", " + std::to_string(ring.size()) + " entries"; });
+}
+
 // One run on one store. None: the store is another one now, and all is to be begun anew.
 std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional<KnownSuccession>& succession,
                                 const DaemonEnvironment& environment, ServiceManager& manager) {
@@ -210,19 +219,8 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   });
   if (forwarder != nullptr) forwarder->start();
   const Status started = (*sources)->start();
-  if (started.ok())
-    diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + joined(broker_names(config)) +
-                                " at size " + std::to_string(ring->size()));
-
-  int signal = 0;
-  if (started.ok()) {
-    Reload reload(environment.config_path, environment.credentials, config, ring->usage().map_bytes, recorder,
-                  forwarder);
-    signal = serve_signals(manager, reload, recorder, queue, [&] {
-      return "recording " + config.origin + ", " + std::to_string(ring->size()) + " entries";
-    });
-  }
-
+  const int signal =
+      started.ok() ? wait_for_signal(config, environment, manager, *ring, recorder, queue, forwarder) : 0;
   ending = true;
   stop_in_order(**sources, forwarder, queue, recording);
   server.reset();

@@ -41,15 +41,17 @@ Forwarder::Forwarder(Config config, const Ring& ring, HttpClient& client, Record
       queue_(queue),
       retry_min_(config_.retry_min),
       retry_max_(config_.retry_max),
-      succession_(config_.succession) {
-  stats_.succession_waits = succession_.has_value();
-}
+      succession_(config_.succession) {}
 
 Forwarder::~Forwarder() { stop(); }
 
 void Forwarder::contradict() { stats_.contradicted = true; }
 
 void Forwarder::start() {
+  {
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    stats_.succession_waits = succession_.has_value();
+  }
   thread_ = std::thread([this] { loop(); });
 }
 

@@ -46,6 +46,11 @@ for kind in proc sysfs; do
   mounted=("$target" "${mounted[@]}")
 done
 
+# Terminals of its own.
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
+mounted=("$root/dev/pts" "${mounted[@]}")
+ln -sf pts/ptmx "$root/dev/ptmx"
+
 rm -rf "$root/sealring"
 git clone --quiet --no-hardlinks "$repository" "$root/sealring"
 echo "fresh root: $(git -C "$root/sealring" log -1 --format='%h %s')"

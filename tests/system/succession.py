@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A gateway whose store is an old copy goes on under a log that follows: what was acknowledged is in one of the two, the
-collector closes the first and takes the second by itself, and an auditor follows from the one anchor that he has."""
+"""A gateway whose store is an old copy goes on under a log that follows: what was acknowledged is in one of the two. The
+collector closes the first and takes the second by itself, and an auditor follows from the anchor that he has."""
 import collections
 import json
 import os
@@ -74,7 +74,7 @@ class Scene:
 
 
 def messages_of(scene, follower=FOLLOWER):
-    """Of both logs together, a record that both have counted once: they have it at one index and with the same bytes."""
+    """Of both logs; a record that both have, at one index and with the same bytes, is counted once."""
     first, second = scene.log(), scene.log(follower)
     check_equal(second.follows[0], ORIGIN, "the origin that entry 1 names")
     closed = {m.index: (m.topic, m.payload) for m in first.messages}

@@ -3,6 +3,7 @@
 #include "collector/service.h"
 #include "crypto/sha256.h"
 #include "drivers/file.h"
+#include "gateway/succession.h"
 #include "gateway/uplink.h"
 #include "tests/unit/recorder_fixture.h"
 
@@ -61,6 +62,8 @@ struct Line {  // from a recorder to the archive
   DirectClient client;
   std::unique_ptr<Forwarder> forwarder;
   bool witness_in_policy = true;
+  std::optional<Note> succession;  // to be offered
+  std::atomic<int> proofs{0};      // of a rollback, that were kept
 
   Line() {
     g.config.segment_entries = 10;
@@ -110,9 +113,10 @@ struct Line {  // from a recorder to the archive
     config.retry_min = kSoon;
     config.retry_max = 2 * kSoon;
     config.ask_first = held;
+    config.succession = succession;
     forwarder = std::make_unique<Forwarder>(std::move(config), *g.ring, client, *g.queue);
     client.start();
-    connect_uplink(forwarder.get(), *g.recorder, *g.ring, g.store, std::nullopt);
+    connect_uplink(forwarder.get(), *g.recorder, *g.ring, g.store, std::nullopt, [this] { ++proofs; });
     g.thread = std::thread([this] { g.outcome = g.recorder->run(); });
     forwarder->start();
   }
@@ -276,6 +280,7 @@ TEST_CASE("forwarder: what our identity signed and our store cannot extend is a 
   CHECK(line.g.token.asked == signatures);
   CHECK(line.archived() == archived);
   CHECK(*read_file(line.g.store + "/" + kRollbackFile) == proof);
+  CHECK(line.proofs == 1);
 }
 
 TEST_CASE("forwarder: a rollback is noticed in the middle, too") {
@@ -533,6 +538,69 @@ TEST_CASE("forwarder: a witness may be ahead, also of a policy that names it lat
       [&] { return line.archived() >= sealed && line.g.ring->segments()[1].state == SegmentState::acknowledged; });
   CHECK_FALSE(line.forwarder->stats().contradicted);
   CHECK(list_directory(line.folder() + "/evidence")->empty());
+}
+
+TEST_CASE("forwarder: a succession is offered until it comes back with the collector's line") {
+  Line line;
+  const auto collector_key = std::move(SoftwareSigner::generate()).value();
+  Succession statement;
+  statement.closed = {kOrigin, 30, sha256("a root")};
+  statement.follower = {std::string(kOrigin) + "~1", KeyType::ed25519, (*SoftwareSigner::generate())->public_key()};
+  Note note{statement.text(), {}};
+  note.signatures.push_back(*sign_note_text(note.text, kOrigin, *line.g.identity));
+  line.succession = note;
+  Note taken = note;
+  taken.signatures.push_back(*sign_note_text(note.text, "collector.example/succession", *collector_key));
+  Note of_another = taken;
+  of_another.text += "more\n";
+  Note resigned = taken;
+  resigned.signatures.erase(resigned.signatures.begin());
+  resigned.signatures.push_back(taken.signatures.front());
+  std::atomic<int> offered{0};
+  std::mutex mutex;
+  HttpResponse answer{503, "text/plain", "later\n"};
+  const auto answer_with = [&](unsigned status, const Bytes& body) {
+    std::lock_guard<std::mutex> lock(mutex);
+    answer = {status, "text/plain", body};
+    offered = 0;
+  };
+  line.client.answer_by([&](const HttpClient::Request& request) -> std::optional<Result<HttpResponse>> {
+    if (request.target != "/succession") return std::nullopt;
+    CHECK((request.method == "POST" && request.body == note.encode()));
+    std::lock_guard<std::mutex> lock(mutex);
+    ++offered;
+    return Result<HttpResponse>(answer);
+  });
+  const auto kept = [&] { return succession_of(line.g.store)->has_value(); };
+
+  // Refused, all goes on: the operator may have told the collector of the log.
+  line.start();
+  line.seal_some(1);
+  line.wait_receipted();
+  CHECK(offered >= 1);
+  CHECK(line.forwarder->stats().succession_waits);
+  line.stop();
+
+  // What is no answer to it is not taken for one: not our words, not our line first, nobody's line beside.
+  for (const Bytes& body : {of_another.encode(), resigned.encode(), note.encode(), Bytes("no note")}) {
+    answer_with(200, body);
+    line.start();
+    line.g.wait_for([&] { return offered > 2; });
+    CHECK(line.forwarder->stats().succession_waits);
+    CHECK_FALSE(line.forwarder->stats().asked);
+    CHECK_FALSE(kept());
+    line.stop();
+  }
+  answer_with(200, taken.encode());
+  line.start();
+  line.g.wait_for([&] { return line.forwarder->stats().asked; });
+  CHECK_FALSE(line.forwarder->stats().succession_waits);
+  REQUIRE(kept());
+  CHECK((*succession_of(line.g.store))->taken());
+  CHECK(offered == 1);
+  line.seal_some(1);
+  line.wait_receipted();
+  CHECK(offered == 1);
 }
 
 }  // namespace sealring::test
