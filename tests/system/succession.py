@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A gateway whose store is an old copy goes on under a log that follows: what was acknowledged is in one of the two. The
-collector closes the first and takes the second by itself, and an auditor follows from the anchor that he has."""
+"""A gateway whose store is an old copy goes on under a log that follows; what was acknowledged is in one of the two.
+The collector closes the first and takes the second by itself, and an auditor follows from the anchor that he has."""
 import collections
 import json
 import os
