@@ -2,13 +2,13 @@
 """A gateway whose store is an old copy goes on under a log that follows; what was acknowledged is in one of the two.
 The collector closes the first and takes the second by itself, and an auditor follows from the anchor that he has."""
 import collections
-import json
 import os
 import shutil
+import signal
 
 from lib.compare import GrowingLog, log_folder
 from lib.load import Publisher
-from lib.world import ORIGIN, check, check_equal, main, wait_until
+from lib.world import ORIGIN, TLS_URI, check, check_equal, main
 
 FOLLOWER = ORIGIN + "~1"
 COLLECTOR_KEY = "collector.example/succession"
@@ -66,12 +66,6 @@ class Scene:
     def folders(self):
         return sorted(name for name in os.listdir(self.gateway.folder) if name.startswith("store"))
 
-    def follower_anchor(self):
-        out, _ = self.world.run("sealring", "show", "0", "--json", "--from",
-                                log_folder(self.collector.archive, FOLLOWER))
-        genesis = json.loads(out)
-        return genesis
-
 
 def messages_of(scene, follower=FOLLOWER):
     """Of both logs; a record that both have, at one index and with the same bytes, is counted once."""
@@ -120,6 +114,80 @@ def goes_on(world):
     audit(world, scene)
 
 
+def operator_enrols(world):
+    """A collector without a key for it takes no succession; the follower is enrolled by hand, and all goes on."""
+    scene = Scene(world, takes=False)
+    scene.roll_back()
+    scene.gateway.start()
+    status = scene.gateway.wait_status(lambda s: s["origin"] == FOLLOWER, "another log follows")
+    scene.gateway.wait_said("the succession is not taken")
+    scene.publish(10)  # and these are acknowledged: recording goes on
+    out, _ = world.run("sealring", "status", *scene.config)
+    check("the collector has not taken that yet" in out, out)
+    check(not os.path.exists(log_folder(scene.collector.archive, FOLLOWER)), "the collector knows nothing of it")
+    said = scene.gateway.said(True)
+    anchor = said[said.index("its anchor: ") + len("its anchor: "):].splitlines()[0]
+    check_equal(anchor.split(" ")[0], status["keys"]["identity"], "the vkey in the alarm")
+    scene.collector.stop()
+    with open(world.path("collector-policy"), "a", encoding="utf-8") as f:
+        f.write(f"log {anchor.split(' ')[0]}\n")
+    with open(world.path("collector.toml"), "a", encoding="utf-8") as f:
+        f.write(f'[[gateway]]\nanchor = "{anchor}"\ntls_uri = "{TLS_URI}"\n')
+    scene.collector.start()
+    scene.wait_receipted(FOLLOWER)
+    got, _ = messages_of(scene)
+    check_equal(got, scene.device.sent, "all messages, each once")
+    scene.gateway.stop()
+    scene.collector.stop()
+    with open(world.path("policy"), encoding="utf-8") as f:
+        world.write("policy-of-both", f"log {anchor.split(' ')[0]}\n" + f.read())
+    world.write("anchors", world.anchor + "\n" + anchor + "\n")
+    world.verify(scene.collector.archive, policy="policy-of-both", anchor="anchors")
+
+
+def key_in(store):
+    """The follower's vkey, where there is a statement."""
+    try:
+        with open(store + "/succession.note", encoding="utf-8") as note:
+            return note.read().split("\n")[4]
+    except FileNotFoundError:
+        return None
+
+
+def killed(world):
+    """Where a kill comes before the exchange, the old copy is still there, and the next start makes another follower;
+    behind it, the follower is there, and what it replaced is set aside."""
+    scene = Scene(world)
+    scene.roll_back()
+    plain, beside = scene.gateway.command, scene.store + ".new"
+    keys = []
+    # While it is being made: at the first file that may not be there yet. Then where the two would be exchanged.
+    for where in ([], ["-P", beside]):
+        scene.gateway.command = ["strace", "-f", "-o", os.devnull, *where, "-e", "trace=renameat2", "-e",
+                                 "inject=renameat2:signal=SIGKILL:error=EINTR", *plain]
+        scene.gateway.start(ready=not keys)
+        scene.gateway.wait_end(-signal.SIGKILL)
+        check_equal(scene.folders(), ["store", "store.new"], "folders")
+        check(os.path.exists(scene.store + "/rollback.note"), "the old copy is where it was")
+        keys.append(key_in(beside))
+    check(keys[0] is None and keys[1] is not None, f"where it was killed: {keys}")
+    scene.gateway.command = plain
+    scene.gateway.start()
+    scene.gateway.wait_status(lambda s: s["origin"] == FOLLOWER, "another log follows")
+    scene.gateway.wait_subscribed()
+    scene.wait_receipted(FOLLOWER)
+    check(key_in(scene.store) not in keys, "the key of a try that did not come through is used by nobody")
+    # As a kill right behind the exchange leaves it.
+    scene.gateway.kill()
+    os.rename(scene.store + ".abandoned", scene.store + ".new")
+    scene.gateway.start()
+    scene.gateway.wait_subscribed()
+    scene.wait_receipted(FOLLOWER)
+    check_equal(scene.folders(), ["store", "store.abandoned"], "folders")
+    got, _ = messages_of(scene)
+    check_equal(got, scene.device.sent, "all messages, each once")
+
+
 def audit(world, scene):
     """With the anchor that was given at the beginning, the policy, and the collector's word."""
     note = os.path.join(log_folder(scene.collector.archive), "successor")
@@ -133,4 +201,4 @@ def audit(world, scene):
 
 
 if __name__ == "__main__":
-    main(("goes_on", goes_on),)
+    main(("goes_on", goes_on), ("operator_enrols", operator_enrols), ("killed", killed))
