@@ -199,7 +199,8 @@ struct Gateway {
     std::uint16_t id = 0;
     while (!recorder->stats().waiting_for_room) {
       if (queue->bytes() < (1u << 20)) message("t", payload, ++id);
-      REQUIRE(id < 4000);
+      if (id >= 4000) FAIL("the ring does not become full");
+      std::this_thread::yield();
     }
     return id;
   }
