@@ -82,6 +82,7 @@ Status CollectorService::add(LogIdentity identity, std::vector<LogIdentity>& con
       logs_[origin] = std::move(log);
     }
     SEALRING_ASSIGN(next, follower_of(added, configured));
+    if (next) added.say_closed();  // at each start until the policy names the follower
   }
   return {};
 }
@@ -115,7 +116,6 @@ Result<std::optional<LogIdentity>> CollectorService::follower_of(OriginLog& log,
     }
     return none;
   }
-  log.say_closed();
   return std::optional<LogIdentity>(LogIdentity{by->follower, by->genesis, closed.tls_uri});
 }
 

@@ -113,6 +113,7 @@ TEST_CASE_METHOD(SuccessionTest, "succession: it closes the log, and its followe
   CHECK_THAT(said,
              Catch::Contains("error: alarm: " + kOrigin + " is closed at size 150: " + kOrigin + "~1 follows it") &&
                  Catch::Contains(follower.key().encode() + " " + hex(view(follower.leaves[0]))));
+  CHECK(said.find("alarm: ") == said.rfind("alarm: "));
   const bool restarted = GENERATE(false, true);
   if (restarted) {
     // Said until an operator has enrolled it: a kill may have come before the first time.
