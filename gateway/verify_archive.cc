@@ -40,11 +40,11 @@ std::optional<std::uint64_t> parse_note_name(const std::string& name) {
   return size;
 }
 
-// "<size>-<16 hex>.note"
-std::optional<std::uint64_t> parse_evidence_name(const std::string& name) {
-  if (name.size() != kIndexDigits + 1 + 16 + 5 || name[kIndexDigits] != '-') return std::nullopt;
+// "<size>-<16 hex>SUFFIX"
+std::optional<std::uint64_t> parse_evidence_name(const std::string& name, std::string_view suffix) {
+  if (name.size() != kIndexDigits + 1 + 16 + suffix.size() || name[kIndexDigits] != '-') return std::nullopt;
   if (name.find_first_not_of("0123456789abcdef", kIndexDigits + 1) != kIndexDigits + 17) return std::nullopt;
-  if (name.substr(kIndexDigits + 17) != ".note") return std::nullopt;
+  if (name.substr(kIndexDigits + 17) != suffix) return std::nullopt;
   return parse_index(std::string_view(name).substr(0, kIndexDigits));
 }
 
@@ -154,7 +154,9 @@ Status ArchiveSource::open() {
     return take_note(NoteRef::Role::pending, "pending/" + name, parse_note_name(name));
   });
   list("evidence", false, [&](const std::string& name) {
-    return take_break(name) || take_note(NoteRef::Role::refused, "evidence/" + name, parse_evidence_name(name));
+    const std::string where = "evidence/" + name;
+    return take_break(name) || take_note(NoteRef::Role::refused, where, parse_evidence_name(name, ".note")) ||
+           take_note(NoteRef::Role::refused_succession, where, parse_evidence_name(name, ".succession"));
   });
   list("keys", false,
        [&](const std::string& name) { return take_note(NoteRef::Role::key, "keys/" + name, parse_note_name(name)); });

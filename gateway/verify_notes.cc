@@ -18,6 +18,8 @@ const char* role_name(NoteRef::Role role) {
       return "the first checkpoint by another key";
     case NoteRef::Role::refused:
       return "refused checkpoint";
+    case NoteRef::Role::refused_succession:
+      return "refused succession";
   }
   return "note";
 }
@@ -134,6 +136,7 @@ std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust,
   std::vector<Claim> claims;
   for (std::size_t i = 0; i < source.notes().size(); ++i) {
     const NoteRef& ref = source.notes()[i];
+    if (ref.role == NoteRef::Role::refused_succession) continue;  // no checkpoint: see check_closed()
     const bool refused = ref.role == NoteRef::Role::refused;
     if (refused) report.find(Verdict::named, ref.where, "the collector kept this because it refused it");
     Result<Bytes> bytes = source.note(i);

@@ -30,11 +30,12 @@ struct SegmentEvidence {
 
 struct NoteRef {
   enum class Role {
-    receipt,  // cosigned by the mirror: the log must reach its size
-    witness,  // the latest that the witness cosigned
-    pending,  // registered at the mirror, entries to follow
-    key,      // the first that came with a later identity key
-    refused,  // kept by the collector because it contradicts the log
+    receipt,             // cosigned by the mirror: the log must reach its size
+    witness,             // the latest that the witness cosigned
+    pending,             // registered at the mirror, entries to follow
+    key,                 // the first that came with a later identity key
+    refused,             // kept by the collector because it contradicts the log
+    refused_succession,  // as that one, but no checkpoint: a second statement that closes the log
   };
   Role role = Role::receipt;
   std::string where;

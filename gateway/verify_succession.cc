@@ -113,19 +113,42 @@ class ClosedCheck {
     const Checkpoint& closed = statement.closed;
     if (closed.origin != identity_.first().name)
       return report_.find(Verdict::tampered, where, "closes " + named(closed.origin) + ", not this log");
-    if (!signed_by_its_identity(where, note, closed.size)) return;
+    if (!signed_by_its_identity(where, note, closed.size, false)) return;
     if (report_.closed && !(report_.closed->statement == statement))
       report_.find(Verdict::forked, where, "closes this log otherwise than " + report_.closed->where);
     if (!report_.closed) report_.closed = ClosedSeen{where, statement, by};
     claims.push_back({closed.size, closed.root, "succession " + where, false, false, false});
   }
 
+  // A second one, which the collector kept because it had taken another.
+  void take_refused(const std::string& where, std::uint64_t named_size, ByteView bytes) {
+    report_.find(Verdict::named, where, "the collector kept this because it refused it");
+    const Result<Note> note = Note::parse(bytes);
+    const Result<Succession> statement = note ? Succession::parse(note->text) : Result<Succession>(note.error());
+    if (!statement)
+      return report_.find(Verdict::tampered, where,
+                          "is not the statement of a succession: " + statement.error().message);
+    const Checkpoint& closed = statement->closed;
+    if (closed.origin != identity_.first().name)
+      return report_.find(Verdict::tampered, where, "closes " + named(closed.origin) + ", not this log");
+    if (closed.size != named_size)
+      return report_.find(Verdict::tampered, where, "closes this log at size " + std::to_string(closed.size));
+    if (!report_.closed)
+      return report_.find(Verdict::tampered, where,
+                          "was refused because another one had closed this log, which is not here");
+    if (!signed_by_its_identity(where, *note, closed.size, true)) return;
+    if (!(report_.closed->statement == *statement))
+      report_.find(Verdict::forked, where,
+                   "closes this log otherwise than " + report_.closed->where + ", for " + statement->follower.encode());
+    claims.push_back({closed.size, closed.root, "refused succession " + where, false, false, false});
+  }
+
   std::vector<Claim> claims;
 
  private:
-  // The one of that size, or one that it was rotated to.
-  bool signed_by_its_identity(const std::string& where, const Note& note, std::uint64_t size) {
-    bool reached = false, by_it = false;
+  // The one of that size, or one that it was rotated to. What a collector has `refused` may be by a former one.
+  bool signed_by_its_identity(const std::string& where, const Note& note, std::uint64_t size, bool refused) {
+    bool reached = false, by_it = false, by_former = false;
     for (const IdentityChain::Link& link : identity_.links()) {
       reached = reached || link.key == identity_.at(size);
       const SignatureState state = check_note_signature(note, link.key);
@@ -134,9 +157,11 @@ class ClosedCheck {
         return false;
       }
       by_it = by_it || (reached && state == SignatureState::valid);
+      by_former = by_former || (!reached && state == SignatureState::valid);
     }
+    const Verdict without = identity_.sure_at(size) ? Verdict::tampered : Verdict::unproven;
     if (!by_it)
-      report_.find(identity_.sure_at(size) ? Verdict::tampered : Verdict::unproven, where,
+      report_.find(refused && by_former ? Verdict::named : without, where,
                    "closes this log without a signature by its identity key " + identity_.last().encode());
     return by_it;
   }
@@ -144,6 +169,23 @@ class ClosedCheck {
   const IdentityChain& identity_;
   LogReport& report_;
 };
+
+// What lies with the evidence is no more than shown without the key that makes it count; but what the log's identity
+// has signed there, it has signed.
+void check_successor(const EvidenceSource& source, const Trust& trust, ClosedCheck& check, LogReport& report) {
+  if (source.successor().empty()) return;
+  const std::string where = "successor";
+  const Result<Note> note = Note::parse(source.successor());
+  const Result<Succession> statement = note ? Succession::parse(note->text) : Result<Succession>(note.error());
+  if (!statement)
+    return report.find(Verdict::tampered, where, "is not the statement of a succession: " + statement.error().message);
+  const auto state = trust.succession_key ? check_note_signature(*note, *trust.succession_key) : SignatureState::absent;
+  if (trust.succession_key && state != SignatureState::valid)
+    report.find(state == SignatureState::invalid ? Verdict::tampered : Verdict::unproven, where,
+                "has no line of the succession key " + trust.succession_key->encode() +
+                    (state == SignatureState::invalid ? " that verifies" : ""));
+  check.take(where, *note, *statement, state == SignatureState::valid ? trust.succession_key->name : "");
+}
 
 }  // namespace
 
@@ -183,27 +225,21 @@ std::string closed_text(const ClosedSeen& closed, std::uint64_t size) {
   return out;
 }
 
-// What lies with the evidence is no more than shown without the key that makes it count; but what the log's identity
-// has signed there, it has signed.
 std::vector<Claim> check_closed(const EvidenceSource& source, const Trust& trust, const IdentityChain& identity,
                                 LogReport& report) {
   ClosedCheck check(identity, report);
   if (const FollowedSuccession* step = trust.followed.closing(identity.first().name))
     check.take(step->where, step->note, step->statement, trust.succession_key->name);
-  if (source.successor().empty()) return std::move(check.claims);
-  const std::string where = "successor";
-  const Result<Note> note = Note::parse(source.successor());
-  const Result<Succession> statement = note ? Succession::parse(note->text) : Result<Succession>(note.error());
-  if (!statement) {
-    report.find(Verdict::tampered, where, "is not the statement of a succession: " + statement.error().message);
-    return std::move(check.claims);
+  check_successor(source, trust, check, report);
+  for (std::size_t i = 0; i < source.notes().size(); ++i) {
+    const NoteRef& ref = source.notes()[i];
+    if (ref.role != NoteRef::Role::refused_succession) continue;
+    const Result<Bytes> bytes = source.note(i);
+    if (bytes)
+      check.take_refused(ref.where, *ref.size, *bytes);
+    else
+      report.find(Verdict::unreadable, ref.where, bytes.error().message);
   }
-  const auto state = trust.succession_key ? check_note_signature(*note, *trust.succession_key) : SignatureState::absent;
-  if (trust.succession_key && state != SignatureState::valid)
-    report.find(state == SignatureState::invalid ? Verdict::tampered : Verdict::unproven, where,
-                "has no line of the succession key " + trust.succession_key->encode() +
-                    (state == SignatureState::invalid ? " that verifies" : ""));
-  check.take(where, *note, *statement, state == SignatureState::valid ? trust.succession_key->name : "");
   return std::move(check.claims);
 }
 

@@ -1,5 +1,6 @@
 // What the verifier makes of a log that was closed, and of the one that follows it.
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "gateway/prove.h"
 #include "gateway/verify_proof.h"
@@ -584,6 +585,62 @@ TEST_CASE("the log that was closed", "[verify][succession]") {
     other.genesis = sha256("x");
     write_all(successor, Succeeded::note_of(other, *s.old.identity, s.collector.get()).encode());
     CHECK(says(verify(options), Verdict::forked, "closes this log otherwise than statement"));
+  }
+}
+
+TEST_CASE("a second succession that the collector refused and kept", "[verify][succession]") {
+  Succeeded s;
+  s.complete();
+  VerifyOptions options = s.by_old_anchor(s.old.folder);
+  write_all(s.old.folder + "/successor", s.note(s.collector.get()).encode());
+  std::filesystem::create_directories(s.old.folder + "/evidence");
+  Succession other = s.statement();
+  other.genesis = sha256("x");
+  const std::string name = "evidence/00000000000000000005-0123456789abcdef.succession";
+  const auto keep = [&](const Succession& made, SoftwareSigner& by, const std::string& as) {
+    write_all(s.old.folder + "/" + as, Succeeded::note_of(made, by, nullptr).encode());
+  };
+  SECTION("says that two follow") {
+    keep(other, *s.old.identity, name);
+    const VerifyReport report = verify(options);
+    CHECK(report.verdict == Verdict::forked);
+    CHECK(says(report, Verdict::named, name + ": the collector kept this because it refused it"));
+    CHECK(says(report, Verdict::forked, name + ": closes this log otherwise than statement, for "));
+    CHECK_FALSE(says(report, Verdict::named, "does not belong here"));
+  }
+  SECTION("by a former identity, whose word nobody takes") {
+    s.old.add_rotation();
+    s.old.seal();
+    other.closed = s.old.checkpoint();
+    const std::string behind = "evidence/" + std::string(20 - std::to_string(other.closed.size).size(), '0') +
+                               std::to_string(other.closed.size) + "-0123456789abcdef.succession";
+    keep(other, *s.old.identity, behind);
+    CHECK(says(verify(options), Verdict::named, behind + ": closes this log without a signature by its identity key"));
+    CHECK_FALSE(says(verify(options), Verdict::forked, ""));
+    keep(other, *s.old.rotated, behind);
+    CHECK(says(verify(options), Verdict::forked, behind + ": closes this log otherwise"));
+  }
+  SECTION("by nobody, of another log, of another size, garbage") {
+    keep(other, *test_key(60), name);
+    CHECK(tampered(verify(options), "without a signature by its identity key"));
+    other.closed.size = 6;
+    keep(other, *s.old.identity, name);
+    CHECK(tampered(verify(options), "closes this log at size 6"));
+    const std::string origin = std::string(kOrigin) + "~1";
+    Succession next{{origin, 5, s.closed.root},
+                    {origin.substr(0, origin.size() - 1) + "2", KeyType::ed25519, test_key(61)->public_key()},
+                    sha256("x")};
+    keep(next, *s.log.identity, name);
+    CHECK(tampered(verify(options), "not this log"));
+    write_all(s.old.folder + "/" + name, "x");
+    CHECK(tampered(verify(options), "is not the statement of a succession"));
+  }
+  SECTION("and the first one is gone") {
+    keep(other, *s.old.identity, name);
+    std::filesystem::remove(s.old.folder + "/successor");
+    CHECK(verify(options).verdict == Verdict::forked);  // it was brought
+    options.successions = {};
+    CHECK(tampered(verify(options), "another one had closed this log, which is not here"));
   }
 }
 
