@@ -1,79 +1,14 @@
 #!/usr/bin/python3
 """A gateway whose store is an old copy goes on under a log that follows; what was acknowledged is in one of the two.
 The collector closes the first and takes the second by itself, and an auditor follows from the anchor that he has."""
-import collections
 import os
-import shutil
 import signal
 
-from lib.compare import GrowingLog, log_folder
-from lib.load import Publisher
+from lib.compare import log_folder
+from lib.succession_scene import FOLLOWER, Scene, messages_of
 from lib.world import ORIGIN, TLS_URI, check, check_equal, main
 
-FOLLOWER = ORIGIN + "~1"
-COLLECTOR_KEY = "collector.example/succession"
 LARGE = bytes(range(256)) * 500  # three entries
-
-
-class Scene:
-    def __init__(self, world, takes=True, **top):
-        self.world = world
-        self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB")
-        out, _ = world.run("sealring", "key", "generate", world.path("succession.key"), COLLECTOR_KEY)
-        self.succession_vkey = out.strip().splitlines()[-1]
-        if takes:
-            with open(world.path("collector.toml"), encoding="utf-8") as f:
-                text = f.read()
-            world.write("collector.toml", 'succession_key = "succession.key"\n' + text)
-        self.gateway.recorder.update({"segment_age": "1s"})
-        self.gateway.top.update(top)
-        self.gateway.configure()
-        for process in (self.broker, self.collector, self.gateway):
-            process.start()
-        self.gateway.wait_subscribed()
-        self.device = world.closing(Publisher(self.broker.port, "device"))
-        self.store = os.path.join(self.gateway.folder, "store")
-        self.config = ("--config", os.path.join(self.gateway.folder, "sealring.toml"))
-
-    def publish(self, count, payload=b"reading"):
-        for _ in range(count):
-            self.device.publish("plant/x", b"%d " % sum(self.device.sent.values()) + payload, 1)
-        self.device.wait_acknowledged()
-
-    def log(self, origin=ORIGIN):
-        return GrowingLog(log_folder(self.collector.archive, origin)).read()
-
-    def wait_receipted(self, origin=ORIGIN):
-        self.publish(1)
-        size = self.gateway.status()["size"]
-        self.gateway.wait_status(lambda s: s["origin"] == origin and s["upstream"]["acknowledged_size"] >= size,
-                                 f"{origin} is receipted up to {size}")
-
-    def roll_back(self):
-        """To where 20 messages had been receipted, of a log that has 20 more since."""
-        self.publish(20)
-        self.wait_receipted()
-        self.gateway.stop()
-        image = self.world.path("image")
-        shutil.copytree(self.store, image)
-        self.gateway.start()
-        self.publish(20)
-        self.wait_receipted()
-        self.gateway.stop()
-        shutil.rmtree(self.store)
-        os.rename(image, self.store)
-
-    def folders(self):
-        return sorted(name for name in os.listdir(self.gateway.folder) if name.startswith("store"))
-
-
-def messages_of(scene, follower=FOLLOWER):
-    """Of both logs; a record that both have, at one index and with the same bytes, is counted once."""
-    first, second = scene.log(), scene.log(follower)
-    check_equal(second.follows[0], ORIGIN, "the origin that entry 1 names")
-    closed = {m.index: (m.topic, m.payload) for m in first.messages}
-    carried = [(m.topic, m.payload) for m in second.carried_messages() if closed.get(m.index) != (m.topic, m.payload)]
-    return collections.Counter([*closed.values(), *carried, *((m.topic, m.payload) for m in second.messages)]), second
 
 
 def goes_on(world):
