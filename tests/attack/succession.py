@@ -396,6 +396,8 @@ def upstream(world):
     scene.roll_back()
     scene.collector.stop()
     gateway, proof = scene.gateway, read(log_folder(scene.collector.archive) + "/witness")
+    gateway.upstream["retry_max"] = "200ms"
+    gateway.configure()
     asked, answer = [], [lambda body: http(500, "no")]
 
     def answers(path, body):
