@@ -90,6 +90,8 @@ Result<CollectorConfig> CollectorConfig::read(TomlTable& root) {
   config.witness_key = root.required_path("witness_key");
   config.mirror_key = root.required_path("mirror_key");
   config.succession_key = root.path("succession_key", "");
+  config.succession_quiet =
+      root.duration("succession_quiet", config.succession_quiet, std::chrono::milliseconds(0), std::chrono::hours(24));
   config.diag_level = read_level(root);
   read_tls(root, config);
   read_gateways(root, config);

@@ -1,6 +1,7 @@
 // collector.toml. Its keys: config_keys.h.
 #pragma once
 
+#include <chrono>
 #include <map>
 
 #include "collector/origin_log.h"
@@ -23,6 +24,7 @@ struct CollectorConfig {
   std::uint16_t port = 0;
   std::string archive, policy, witness_key, mirror_key;
   std::string succession_key;  // empty: no succession is taken
+  std::chrono::milliseconds succession_quiet = std::chrono::minutes(2);
   DiagLevel diag_level = DiagLevel::info;
   TlsIdentity tls;
   struct Gateway {

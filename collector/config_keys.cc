@@ -35,6 +35,10 @@ const std::vector<ConfigKey>& collector_config_keys() {
        "countersigns \"this log follows that one\", and lets a log that has a `tls_uri` be closed that way; a third "
        "key with a third name, mode 0600, from `sealring key generate FILE NAME`, for as long as the archive is kept; "
        "\"\": no succession is taken"},
+      {"", "succession_quiet", "duration", Value::fallback, "\"2min\"", "", kRestart,
+       "for how long the witness has cosigned nothing of a log that is to be closed: one that goes on is in use, and "
+       "what wants to close it may be a copy of its gateway; more than the gateways' `heartbeat`; \"0s\": it is closed "
+       "at once"},
       {"", "diag_level", "error, warning, notice, info or debug", Value::fallback, "\"info\"", "", kRestart,
        "the least urgent diagnostics that are written"},
 

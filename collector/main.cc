@@ -77,8 +77,8 @@ int serve(Inputs inputs, const sigset_t& stop_signals) {
   if (!lock.ok()) return fail(lock.error().kind == ErrorKind::reject ? kRunsAlready : kSystem, lock.error().message);
 
   SystemClock clock;
-  Result<std::unique_ptr<CollectorService>> service =
-      CollectorService::open(config.archive, std::move(inputs.logs), std::move(inputs.keys), clock);
+  Result<std::unique_ptr<CollectorService>> service = CollectorService::open(
+      config.archive, std::move(inputs.logs), std::move(inputs.keys), clock, config.succession_quiet);
   if (!service.ok()) return fail(exit_for(service.error()), service.error().message);
   std::atomic<bool> fatal{false};
   (*service)->on_fatal([&](const Error&) {

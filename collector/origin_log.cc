@@ -181,7 +181,8 @@ std::optional<HttpResponse> OriginLog::refuse_closed(const char* what) {
                            " is closed: " + quoted(successor_->follower.name, 255) + " follows it.");
 }
 
-Result<HttpResponse> OriginLog::close(const SignedSuccession& succession) {
+Result<HttpResponse> OriginLog::close(const SignedSuccession& succession, std::int64_t now_s,
+                                      std::chrono::seconds quiet) {
   SEALRING_ASSERT(succession_ != nullptr);
   std::lock_guard<std::mutex> lock(mutex_);
   if (successor_ && successor_note_.empty())
@@ -189,6 +190,10 @@ Result<HttpResponse> OriginLog::close(const SignedSuccession& succession) {
   if (successor_) return close_again(succession);
   SEALRING_ASSIGN(const std::optional<std::string> why_not, why_not_closed(succession));
   if (why_not) return sentence(403, *why_not + ".");
+  if (is_in_use(now_s, quiet))
+    return sentence(503, "The log " + quoted(identity_.key.name, 255) +
+                             " is still being written to: a log is closed when its last checkpoint is " +
+                             std::to_string(quiet.count()) + " s old. Is the gateway there twice?");
   SEALRING_ASSIGN(const Note note, succession_->countersign(succession));
   const Bytes bytes = note.encode();
   const Status written = archive_.put_successor(bytes);
@@ -234,6 +239,16 @@ Result<std::optional<std::string>> OriginLog::why_not_closed(const SignedSuccess
     why = "The log " + quoted(end.origin, 255) + " has no checkpoint of size " + std::to_string(end.size) +
           " with that root here: what closes it must be known here";
   return why;
+}
+
+// A store that was set back has nothing that writes to its log any more; where something does, the gateway is alive,
+// and what asks is a copy of it. What counts is the time in the witness' line, though a checkpoint that is sent once
+// more renews it: a store that knows itself to be an old copy sends none, so it does not put off its own closing. A
+// time that is still to come, by a clock that was wrong then or now, is no quiet either.
+bool OriginLog::is_in_use(std::int64_t now_s, std::chrono::seconds quiet) const {
+  if (quiet.count() == 0 || !witnessed_) return false;
+  const auto cosigned = check_cosignature(*Note::parse(witness_note_), witness_.key());
+  return now_s - quiet.count() < static_cast<std::int64_t>(cosigned.time_s);
 }
 
 void OriginLog::say_closed() const {

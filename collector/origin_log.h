@@ -17,6 +17,8 @@
 // Any thread.
 #pragma once
 
+#include <chrono>
+
 #include "collector/mirror.h"
 #include "collector/succession_note.h"
 
@@ -46,9 +48,9 @@ class OriginLog {
   Result<HttpResponse> mirror_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint);
   Result<HttpResponse> add_entries(AddEntriesReader& upload);
   // Closes the log: 200 with the countersigned note, which is durable. Of a log that is closed: the same note for the
-  // same statement, and 403 for another one, which is kept as evidence. Only of a log that has the key for it; one
-  // thread at a time among all logs, for that key.
-  Result<HttpResponse> close(const SignedSuccession& succession);
+  // same statement, and 403 for another one, which is kept as evidence. 503: the witness has cosigned something within
+  // `quiet` before `now_s`. Only of a log that has the key for it; one thread at a time among all logs, for that key.
+  Result<HttpResponse> close(const SignedSuccession& succession, std::int64_t now_s, std::chrono::seconds quiet);
 
   // By which the log is closed; none: it is open. The follower is vouched for only where the key to verify it is here.
   std::optional<Succession> successor() const;
@@ -78,6 +80,7 @@ class OriginLog {
   std::optional<HttpResponse> refuse_closed(const char* what);
   HttpResponse close_again(const SignedSuccession& succession);
   Result<std::optional<std::string>> why_not_closed(const SignedSuccession& succession) const;
+  bool is_in_use(std::int64_t now_s, std::chrono::seconds quiet) const;
   Result<std::optional<HttpResponse>> refuse(const AddCheckpoint& request, const SignedCheckpoint& checkpoint,
                                              const SignedCheckpoint* latest);
   Result<std::optional<SignedCheckpoint>> find_fork(const SignedCheckpoint& checkpoint) const;

@@ -31,9 +31,10 @@ bool empty_with_other_root(std::string_view text) {
 
 }  // namespace
 
-CollectorService::CollectorService(std::string archive, Keys keys, const Clock& clock)
+CollectorService::CollectorService(std::string archive, Keys keys, const Clock& clock, std::chrono::seconds quiet)
     : archive_(std::move(archive)),
       clock_(clock),
+      quiet_(quiet),
       witness_(std::move(keys.witness), clock),
       mirror_(std::move(keys.mirror), clock) {
   if (keys.succession) succession_key_.emplace(std::move(*keys.succession));
@@ -41,9 +42,10 @@ CollectorService::CollectorService(std::string archive, Keys keys, const Clock& 
 
 Result<std::unique_ptr<CollectorService>> CollectorService::open(const std::string& archive,
                                                                  std::vector<LogIdentity> logs, Keys keys,
-                                                                 const Clock& clock) {
+                                                                 const Clock& clock, std::chrono::milliseconds quiet) {
   SEALRING_TRY(check_keys(keys));
-  std::unique_ptr<CollectorService> service(new CollectorService(archive, std::move(keys), clock));
+  std::unique_ptr<CollectorService> service(
+      new CollectorService(archive, std::move(keys), clock, std::chrono::ceil<std::chrono::seconds>(quiet)));
   // A log before those that follow it, whose origins are longer or, of one length, greater.
   std::sort(logs.begin(), logs.end(), [](const LogIdentity& a, const LogIdentity& b) {
     const std::string &x = a.key.name, &y = b.key.name;
@@ -212,7 +214,7 @@ Result<HttpResponse> CollectorService::take_succession(const HttpRequest& reques
     }
     if (refusal) return *refusal;
   }
-  SEALRING_ASSIGN(HttpResponse response, log->close(*accepted));
+  SEALRING_ASSIGN(HttpResponse response, log->close(*accepted, clock_.now().wall_ns / 1'000'000'000, quiet_));
   if (response.status != 200) return response;
   // Where this fails the log is closed all the same, and the gateway, or the next start, comes back to here.
   std::vector<LogIdentity> nobody;

@@ -18,6 +18,7 @@
 // next start: each log that is open has its followers beside it, whether the policy names them or not.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <shared_mutex>
@@ -34,8 +35,9 @@ class CollectorService {
   };
   static Status check_keys(const Keys& keys);  // that they are; otherwise reject
   // Opens all logs; `clock` must outlive the service. fatal: an archive is damaged. The caller holds the ArchiveLock.
+  // `quiet`: a log is closed when the witness has cosigned nothing of it for so long.
   static Result<std::unique_ptr<CollectorService>> open(const std::string& archive, std::vector<LogIdentity> logs,
-                                                        Keys keys, const Clock& clock);
+                                                        Keys keys, const Clock& clock, std::chrono::milliseconds quiet);
   // Called once with the first fatal error, on the thread that met it, after which every request is answered by 500.
   void on_fatal(std::function<void(const Error&)> callback) { on_fatal_ = std::move(callback); }
 
@@ -43,7 +45,7 @@ class CollectorService {
   std::size_t log_count() const;                    // with those that follow others
 
  private:
-  CollectorService(std::string archive, Keys keys, const Clock& clock);
+  CollectorService(std::string archive, Keys keys, const Clock& clock, std::chrono::seconds quiet);
   enum class Role { witness, mirror };
   HttpResponse add_checkpoint(const HttpRequest& request, Role role);
   HttpResponse add_entries(const HttpRequest& request);
@@ -61,6 +63,7 @@ class CollectorService {
 
   const std::string archive_;
   const Clock& clock_;
+  const std::chrono::seconds quiet_;
   Cosigner witness_, mirror_;
   std::optional<SuccessionKey> succession_key_;
   std::mutex succession_mutex_;  // one succession at a time; taken before any other of ours

@@ -49,6 +49,25 @@ def goes_on(world):
     audit(world, scene)
 
 
+def in_use(world):
+    """A log that somebody writes to is not closed: the gateway offers it again until nobody does."""
+    scene = Scene(world, quiet="1h")
+    scene.roll_back()
+    scene.gateway.start()
+    scene.gateway.wait_status(lambda s: s["origin"] == FOLLOWER, "another log follows")
+    scene.gateway.wait_said("the succession is not taken", "is still being written to")
+    scene.publish(10)  # and these are acknowledged: recording goes on
+    check(not os.path.exists(log_folder(scene.collector.archive) + "/successor"), "the log is closed")
+    scene.collector.stop()
+    with open(world.path("collector.toml"), encoding="utf-8") as f:
+        text = f.read()
+    world.write("collector.toml", text.replace('succession_quiet = "1h"', 'succession_quiet = "0s"'))
+    scene.collector.start()
+    scene.gateway.wait_status(lambda s: not s["upstream"]["succession_waits"], "the collector takes it")
+    scene.wait_receipted(FOLLOWER)
+    check_equal(messages_of(scene)[0], scene.device.sent, "all messages, each once")
+
+
 def operator_enrols(world):
     """A collector without a key for it takes no succession; the follower is enrolled by hand, and all goes on."""
     scene = Scene(world, takes=False)
@@ -136,4 +155,4 @@ def audit(world, scene):
 
 
 if __name__ == "__main__":
-    main(("goes_on", goes_on), ("operator_enrols", operator_enrols), ("killed", killed))
+    main(("goes_on", goes_on), ("in_use", in_use), ("operator_enrols", operator_enrols), ("killed", killed))

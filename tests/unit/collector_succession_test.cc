@@ -137,7 +137,7 @@ TEST_CASE("succession: its key is a third one, with a third name") {
   FakeClock clock;
   const auto opens = [&](const std::string& name, char seed) {
     CollectorService::Keys keys{{"w", signer('w')}, {"m", signer('m')}, NamedKey{name, signer(seed)}};
-    return CollectorService::open(scratch.path(), {}, std::move(keys), clock).ok();
+    return CollectorService::open(scratch.path(), {}, std::move(keys), clock, {}).ok();
   };
   CHECK(opens("s", 's'));
   for (const char* name : {"w", "m"}) CHECK_FALSE(opens(name, 's'));
@@ -339,6 +339,56 @@ TEST_CASE_METHOD(SuccessionTest, "succession: a chain of them, none of a log tha
   CHECK(post(next).body == taken.body);
   CHECK(post(note()).body == copy(path));
   CHECK(get(follower, "successor").body == taken.body);
+}
+
+TEST_CASE_METHOD(SuccessionTest, "succession: a log that is being written to is not closed") {
+  const bool restarted = GENERATE(false, true);
+  collector.quiet = std::chrono::milliseconds(119'500);  // whole seconds, rounded up
+  collector.open();
+  fill(log);
+  const auto later = [&](std::int64_t seconds) { collector.clock.wall_ns += seconds * 1'000'000'000; };
+  const std::string words = "is still being written to: a log is closed when its last checkpoint is 120 s old";
+  require_refused(note(200), 503, words);
+  later(119);
+  require_refused(note(200), 503, words);
+  require_refused(note(99), 403, "has no checkpoint of size");  // what is refused for good is said at once
+  SECTION("until it no longer is") {}
+  SECTION("nor while it goes on, or says the same again") {
+    require_status(collector.witness(log.add_checkpoint(150, 160)), 200);
+    later(119);
+    require_refused(note(200), 503, words);
+    require_status(collector.witness(log.add_checkpoint(160, 160)), 200);
+    later(119);
+    require_refused(note(200), 503, words);
+  }
+  SECTION("nor by a clock that was wrong") {
+    later(-3600);
+    require_refused(note(200), 503, words);
+    later(3600);
+  }
+  SECTION("by what was taken besides") {
+    later(1);
+    require_status(collector.upload(log.add_entries(100, 200)), 200);
+    require_status(collector.mirror(log.add_checkpoint(200, 300)), 200);
+    later(-1);
+  }
+  // Asked about and refused, which renews nothing.
+  require_status(collector.witness(log.add_checkpoint(0, 50)), 409);
+  CHECK(get(log, "checkpoint").status == 200);
+  require_refused(note(200), 503, words);
+  later(1);
+  if (restarted) collector.open();
+  const HttpResponse taken = post(note(200));
+  require_status(taken, 200);
+  later(-60);  // what was taken stays taken
+  CHECK(post(note(200)).body == taken.body);
+}
+
+TEST_CASE_METHOD(SuccessionTest, "succession: a log of which the witness has nothing is not in use") {
+  collector.quiet = std::chrono::hours(1);
+  collector.open();
+  require_status(collector.mirror(log.add_checkpoint(0, 150)), 200);
+  require_status(post(note()), 200);
 }
 
 TEST_CASE_METHOD(SuccessionTest, "succession: the followers in an archive are found however long the chain is") {

@@ -261,7 +261,7 @@ TEST_CASE("witness and mirror: one key in both roles is refused") {
   FakeClock clock;
   auto open = [&](const char* w, char ws, const char* m, char ms) {
     CollectorService::Keys keys{{w, signer(ws)}, {m, signer(ms)}};
-    return CollectorService::open(scratch.path(), {}, std::move(keys), clock).ok();
+    return CollectorService::open(scratch.path(), {}, std::move(keys), clock, {}).ok();
   };
   CHECK(open("a", 'a', "b", 'b'));
   CHECK_FALSE(open("a", 'a', "b", 'a'));

@@ -79,7 +79,7 @@ struct Line {  // from a recorder to the archive
     LogIdentity log;
     log.key = identity();
     auto opened =
-        CollectorService::open(archive.path(), {log}, {named_key("witness", 'w'), named_key("mirror", 'm')}, clock);
+        CollectorService::open(archive.path(), {log}, {named_key("witness", 'w'), named_key("mirror", 'm')}, clock, {});
     if (!opened) FAIL(opened.error().message);
     collector = std::move(opened).value();
     client.service = collector.get();

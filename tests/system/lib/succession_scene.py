@@ -12,7 +12,7 @@ COLLECTOR_KEY = "collector.example/succession"
 
 
 class Scene:
-    def __init__(self, world, takes=True, **top):
+    def __init__(self, world, takes=True, quiet="0s", **top):
         self.world = world
         self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB")
         out, _ = world.run("sealring", "key", "generate", world.path("succession.key"), COLLECTOR_KEY)
@@ -20,7 +20,7 @@ class Scene:
         if takes:
             with open(world.path("collector.toml"), encoding="utf-8") as f:
                 text = f.read()
-            world.write("collector.toml", 'succession_key = "succession.key"\n' + text)
+            world.write("collector.toml", f'succession_key = "succession.key"\nsuccession_quiet = "{quiet}"\n{text}')
         self.gateway.recorder.update({"segment_age": "1s"})
         self.gateway.top.update(top)
         self.gateway.configure()
