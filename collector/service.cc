@@ -108,13 +108,14 @@ Result<std::optional<LogIdentity>> CollectorService::follower_of(OriginLog& log,
   if (find(by->follower.name) != nullptr) return none;
   for (LogIdentity& named : configured) {
     if (named.key.name != by->follower.name) continue;
-    if (!(named.key == by->follower) || (named.genesis && *named.genesis != by->genesis))
+    if (named.genesis && (!(named.key == by->follower) || *named.genesis != by->genesis))
       return fatal_error(archive_ + "/" + origin_hash(closed.key.name) + "/successor says that " +
                          by->follower.encode() + " " + hex(view(by->genesis)) + " follows " + closed.key.name +
                          ", but the configuration has another anchor for that origin");
-    if (!named.genesis) {  // no [[gateway]]: what bound it so far goes on to
-      named.genesis = by->genesis;
-      named.tls_uri = closed.tls_uri;
+    if (!named.genesis) {  // no [[gateway]]: what bound it so far goes on to, and the first of its keys is known here
+      LogKeys later = named.keys();
+      later.erase(std::remove(later.begin(), later.end(), by->follower), later.end());
+      named = {by->follower, by->genesis, closed.tls_uri, std::move(later)};
     }
     return none;
   }

@@ -483,6 +483,17 @@ TEST_CASE_METHOD(SuccessionTest, "succession: an operator enrols the follower af
     CHECK_THAT(stderr_of([&] { collector.open(); }), !Catch::Contains("alarm"));
     require_follower(follower);
   }
+  SECTION("by the vkey that it was rotated to alone, or before its first one: that one is known") {
+    const VerifierKey later = follower.key_of('g');
+    collector.logs().push_back({later, std::nullopt, "", key ? LogKeys{follower.key()} : LogKeys{}});
+    CHECK_THAT(stderr_of([&] { collector.open(); }), !Catch::Contains("alarm"));
+    require_follower(follower);
+    require_status(collector.witness(follower.add_checkpoint(0, 10)), 200);
+    follower.by = "g";
+    require_status(collector.witness(follower.add_checkpoint(10, 20)), 200);
+    follower.by = "f";
+    require_status(collector.witness(follower.add_checkpoint(20, 30)), 403);
+  }
   SECTION("by another anchor than the succession has") {
     LogIdentity named{follower.key(), follower.leaves[0], kUri};
     if (key) named.key = other.key();
