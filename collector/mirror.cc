@@ -163,11 +163,17 @@ Status Mirror::load_parts() {
 
 Status Mirror::pin_genesis(const Hash& genesis) {
   genesis_ = genesis;
-  if (next_ == 0) return {};
-  SEALRING_ASSIGN(std::vector<Hash> first, stored_leaves(0, 1));
-  if (first.front() == genesis) return {};
-  return fatal_error(archive_.directory() + ": the archived entry 0 has the hash " + hex(view(first.front())) +
+  SEALRING_ASSIGN(const std::optional<Hash> first, first_leaf());
+  if (!first || *first == genesis) return {};
+  return fatal_error(archive_.directory() + ": the archived entry 0 has the hash " + hex(view(*first)) +
                      ", but the anchor says " + hex(view(genesis)));
+}
+
+Result<std::optional<Hash>> Mirror::first_leaf() const {
+  std::optional<Hash> none;
+  if (next_ == 0) return none;
+  SEALRING_ASSIGN(const std::vector<Hash> first, stored_leaves(0, 1));
+  return std::optional<Hash>(first.front());
 }
 
 // ---------- pending checkpoints ----------

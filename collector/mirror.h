@@ -49,6 +49,8 @@ class Mirror {
   Status load_receipt();
   // Also checks the archive's own entry 0, when there is one: fatal when it is another.
   Status pin_genesis(const Hash& genesis);
+  // The hash of the entry 0 that is here, staged or archived.
+  Result<std::optional<Hash>> first_leaf() const;
 
   // The latest checkpoint that the witness has cosigned, and its line. A receipt of that very checkpoint carries the
   // line beside ours, so that a quorum of both is met by the archive alone. A log that has its checkpoints cosigned

@@ -10,9 +10,16 @@ LogKeys LogIdentity::keys() const {
   return out;
 }
 
+HttpResponse other_anchor(const Succession& statement) {
+  return sentence(403, "The log " + quoted(statement.follower.name, 255) +
+                           " is here already, and has another anchor than " + statement.follower.encode() + " " +
+                           hex(view(statement.genesis)) + ".");
+}
+
 OriginLog::OriginLog(const std::string& archive, LogIdentity identity, Cosigner& witness, Cosigner& mirror,
                      SuccessionKey* succession)
     : identity_(std::move(identity)),
+      anchored_(identity_.genesis.has_value()),
       keys_(identity_.keys()),
       key_since_(keys_.size(), UINT64_MAX),
       archive_(archive, identity_.key.name),
@@ -182,7 +189,7 @@ std::optional<HttpResponse> OriginLog::refuse_closed(const char* what) {
 }
 
 Result<HttpResponse> OriginLog::close(const SignedSuccession& succession, std::int64_t now_s,
-                                      std::chrono::seconds quiet) {
+                                      std::chrono::seconds quiet, OriginLog* follower) {
   SEALRING_ASSERT(succession_ != nullptr);
   std::lock_guard<std::mutex> lock(mutex_);
   if (successor_ && successor_note_.empty())
@@ -194,6 +201,10 @@ Result<HttpResponse> OriginLog::close(const SignedSuccession& succession, std::i
     return sentence(503, "The log " + quoted(identity_.key.name, 255) +
                              " is still being written to: a log is closed when its last checkpoint is " +
                              std::to_string(quiet.count()) + " s old. Is the gateway there twice?");
+  if (follower != nullptr) {
+    SEALRING_ASSIGN(const bool pinned, follower->pin(succession.statement, identity_.tls_uri));
+    if (!pinned) return other_anchor(succession.statement);
+  }
   SEALRING_ASSIGN(const Note note, succession_->countersign(succession));
   const Bytes bytes = note.encode();
   const Status written = archive_.put_successor(bytes);
@@ -241,6 +252,24 @@ Result<std::optional<std::string>> OriginLog::why_not_closed(const SignedSuccess
   return why;
 }
 
+// Of a log that the policy names: whether it can be the one that follows. What no [[gateway]] says of it, `by` and the
+// closed log do, as they do after each start; durable before the other is closed, since what is archived meanwhile must
+// not stand against it.
+Result<bool> OriginLog::pin(const Succession& by, const std::string& tls_uri) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  SEALRING_ASSIGN(const std::optional<Hash> first, mirror_.first_leaf());
+  for (const std::optional<Hash>& known : {first, identity_.genesis})
+    if (known && *known != by.genesis) return false;
+  if (!(identity_.key == by.follower)) return false;
+  if (anchored_) return true;
+  SEALRING_TRY(archive_.put_log_line(by.follower.encode() + " " + hex(view(by.genesis)) + "\n"));
+  SEALRING_TRY(mirror_.pin_genesis(by.genesis));
+  std::lock_guard<std::mutex> published(published_mutex_);
+  identity_.genesis = by.genesis;
+  identity_.tls_uri = tls_uri;
+  return true;
+}
+
 // A store that was set back has nothing that writes to its log any more; where something does, the gateway is alive,
 // and what asks is a copy of it. What counts is the time in the witness' line, though a checkpoint that is sent once
 // more renews it: a store that knows itself to be an old copy sends none, so it does not put off its own closing. A
@@ -259,6 +288,11 @@ void OriginLog::say_closed() const {
                              " follows it, by a succession. Was its store set back? If so, enrol the follower by its "
                              "anchor: " +
                              by->follower.encode() + " " + hex(view(by->genesis)));
+}
+
+LogIdentity OriginLog::identity() const {
+  std::lock_guard<std::mutex> lock(published_mutex_);
+  return identity_;
 }
 
 std::optional<Succession> OriginLog::successor() const {

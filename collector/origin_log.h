@@ -34,13 +34,16 @@ struct LogIdentity {
   LogKeys keys() const;
 };
 
+// 403: the follower is one of our logs already, by another anchor.
+HttpResponse other_anchor(const Succession& statement);
+
 class OriginLog {
  public:
   // Makes the directory when there is none. fatal: the archive is damaged, or belongs to another anchor. The cosigners
   // must outlive the log, and so must `succession`; nullptr: it takes no succession.
   static Result<std::unique_ptr<OriginLog>> open(const std::string& archive, LogIdentity identity, Cosigner& witness,
                                                  Cosigner& mirror, SuccessionKey* succession = nullptr);
-  const LogIdentity& identity() const { return identity_; }
+  LogIdentity identity() const;                  // close() pins that of the follower
   const LogKeys& keys() const { return keys_; }  // as the identity's, made once
 
   // Answers. `checkpoint` is the one in `request`, its signature verified. An error: retry or fatal, see mirror.h.
@@ -49,8 +52,10 @@ class OriginLog {
   Result<HttpResponse> add_entries(AddEntriesReader& upload);
   // Closes the log: 200 with the countersigned note, which is durable. Of a log that is closed: the same note for the
   // same statement, and 403 for another one, which is kept as evidence. 503: the witness has cosigned something within
-  // `quiet` before `now_s`. Only of a log that has the key for it; one thread at a time among all logs, for that key.
-  Result<HttpResponse> close(const SignedSuccession& succession, std::int64_t now_s, std::chrono::seconds quiet);
+  // `quiet` before `now_s`. `follower`: where it is one of our logs already, pinned by this; nullptr: it is not. Only
+  // of a log that has the key for it; one thread at a time among all logs, for that key.
+  Result<HttpResponse> close(const SignedSuccession& succession, std::int64_t now_s, std::chrono::seconds quiet,
+                             OriginLog* follower);
 
   // By which the log is closed; none: it is open. The follower is vouched for only where the key to verify it is here.
   std::optional<Succession> successor() const;
@@ -80,6 +85,7 @@ class OriginLog {
   std::optional<HttpResponse> refuse_closed(const char* what);
   HttpResponse close_again(const SignedSuccession& succession);
   Result<std::optional<std::string>> why_not_closed(const SignedSuccession& succession) const;
+  Result<bool> pin(const Succession& by, const std::string& tls_uri);
   bool is_in_use(std::int64_t now_s, std::chrono::seconds quiet) const;
   Result<std::optional<HttpResponse>> refuse(const AddCheckpoint& request, const SignedCheckpoint& checkpoint,
                                              const SignedCheckpoint* latest);
@@ -89,8 +95,9 @@ class OriginLog {
 
   void publish();
 
-  std::mutex mutex_;
+  std::mutex mutex_;  // a log's before its follower's
   LogIdentity identity_;
+  const bool anchored_;  // by the operator, in a [[gateway]]
   const LogKeys keys_;
   std::vector<std::uint64_t>
       key_since_;  // of each key: the smallest size that it, or a later one, is known to have signed
@@ -104,7 +111,7 @@ class OriginLog {
   Bytes successor_note_;
   LimitedDiag forks_, evidence_, former_, closed_, successions_;
 
-  mutable std::mutex published_mutex_;
+  mutable std::mutex published_mutex_;  // and of what pin() writes to identity_
   Bytes published_witness_, published_mirror_, published_successor_;
   std::optional<Succession> published_succession_;
 };

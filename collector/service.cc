@@ -215,7 +215,8 @@ Result<HttpResponse> CollectorService::take_succession(const HttpRequest& reques
     }
     if (refusal) return *refusal;
   }
-  SEALRING_ASSIGN(HttpResponse response, log->close(*accepted, clock_.now().wall_ns / 1'000'000'000, quiet_));
+  SEALRING_ASSIGN(HttpResponse response,
+                  log->close(*accepted, clock_.now().wall_ns / 1'000'000'000, quiet_, find(statement->follower.name)));
   if (response.status != 200) return response;
   // Where this fails the log is closed all the same, and the gateway, or the next start, comes back to here.
   std::vector<LogIdentity> nobody;
@@ -224,22 +225,14 @@ Result<HttpResponse> CollectorService::take_succession(const HttpRequest& reques
   return response;
 }
 
-// Its origin may be here already: by the policy, or in the archive, from a time when the policy named it.
+// What the archive has of its origin, from a time when the policy named it. Where it still does, close() looks.
 Result<std::optional<HttpResponse>> CollectorService::refuse_follower(const Succession& statement) {
   std::optional<HttpResponse> refusal;
   const VerifierKey& key = statement.follower;
-  const std::string anchor = key.encode() + " " + hex(view(statement.genesis));
-  bool fits = true;
-  if (const OriginLog* known = find(key.name)) {
-    fits = known->identity().key == key && known->identity().genesis == statement.genesis;
-  } else {
-    const Result<Bytes> line = LogArchive(archive_, key.name).log_line();
-    if (!line.ok() && line.error().kind != ErrorKind::missing) return retry_error(line.error().message);
-    fits = !line.ok() || *line == anchor + "\n";
-  }
-  if (!fits)
-    refusal = sentence(
-        403, "The log " + quoted(key.name, 255) + " is here already, and has another anchor than " + anchor + ".");
+  if (find(key.name) != nullptr) return refusal;
+  const Result<Bytes> line = LogArchive(archive_, key.name).log_line();
+  if (!line.ok() && line.error().kind != ErrorKind::missing) return retry_error(line.error().message);
+  if (line.ok() && *line != key.encode() + " " + hex(view(statement.genesis)) + "\n") refusal = other_anchor(statement);
   return refusal;
 }
 

@@ -445,11 +445,53 @@ TEST_CASE_METHOD(SuccessionTest, "succession: a follower that the policy names a
   require_status(post(signed_by('f', statement(follower, 20, second))), uri.empty() ? 403 : 503);
 }
 
+TEST_CASE_METHOD(SuccessionTest, "succession: a follower that the policy names already, by its vkey alone") {
+  const int archived = GENERATE(0, 1, 2);  // nothing, its own entry 0, another one
+  const bool restarted = GENERATE(false, true);
+  fill(log);
+  collector.logs().push_back({follower.key(), std::nullopt, ""});
+  collector.open();
+  FakeLog impostor{follower.key().name, 'f'};
+  impostor.grow(300, "another entry 0 ");
+  if (archived != 0) {
+    FakeLog& one = archived == 1 ? follower : impostor;
+    require_status(collector.mirror(one.add_checkpoint(0, 5)), 200);
+    require_status(collector.upload(one.add_entries(0, 5)), 200);
+  }
+  if (archived == 2) {
+    require_refused(note(), 403, "~1\" is here already, and has another anchor than " + follower.key().encode());
+    return require_open();
+  }
+  require_status(post(note()), 200);
+  if (restarted) CHECK_THAT(stderr_of([&] { collector.open(); }), !Catch::Contains("alarm"));
+  CHECK(collector.service->log_count() == 2);
+  require_closed(log, kOrigin + "~1");
+  if (archived == 0) return require_follower(follower);
+  collector.peer_uris = {"sealring:stranger"};
+  require_status(collector.mirror(follower.add_checkpoint(5, 10)), 403);
+  collector.peer_uris = {kUri};
+  require_status(collector.mirror(follower.add_checkpoint(5, 10)), 200);
+}
+
+TEST_CASE_METHOD(SuccessionTest, "succession: a follower that is named by its vkey, while the other is not closed") {
+  collector.quiet = std::chrono::minutes(2);
+  collector.logs().push_back({follower.key(), std::nullopt, ""});
+  collector.open();
+  fill(log);
+  require_refused(note(), 503, "is still being written to");
+  // It is bound to nothing by that.
+  FakeLog other_entries{follower.key().name, 'f'};
+  other_entries.grow(5, "another entry 0 ");
+  collector.peer_uris = {"sealring:stranger"};
+  require_status(collector.mirror(other_entries.add_checkpoint(0, 5)), 200);
+  require_status(collector.upload(other_entries.add_entries(0, 5)), 200);
+}
+
 TEST_CASE_METHOD(SuccessionTest, "succession: a follower that the policy names already, by another anchor") {
   fill(log);
   LogIdentity named{follower.key(), follower.leaves[0], kUri};
   const int what = GENERATE(0, 1, 2);
-  if (what == 0) named.key = other.key();
+  if (what != 1) named.key = other.key();
   if (what == 1) named.genesis = other.leaves[0];
   if (what == 2) named.genesis = std::nullopt;
   collector.logs().push_back(named);
