@@ -2,84 +2,10 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
-#include "gateway/prove.h"
-#include "gateway/verify_proof.h"
-#include "tests/unit/archive_fixture.h"
+#include "tests/unit/succeeded_fixture.h"
 
 using namespace sealring;
 using namespace sealring::test;
-
-namespace {
-
-// A log that was closed at the end of its second segment, and its follower up to entry 0, in one archive.
-struct Succeeded {
-  TempDir dir;
-  std::string root = dir / "archive";
-  LogBuilder old{root}, log{root, std::string(kOrigin) + "~1"};
-  Checkpoint closed;  // by what proved the store of `old` to be a copy
-
-  Succeeded() {
-    old.add_genesis();
-    old.add_message("before");
-    old.seal();
-    old.add_message("lost on the way");
-    old.seal();
-    old.write_log_line();
-    closed = old.checkpoint();
-    log.identity = test_key(40);
-    log.add_genesis();
-  }
-  Succession statement() const { return {closed, log.vkey(), log.genesis_hash}; }
-  SuccessionEntry entry() {
-    return {closed.origin, closed.size, closed.root, old.identity->public_key(),
-            *old.identity->sign(statement().text())};
-  }
-  void carry(std::uint64_t index, ByteView bytes, std::uint64_t from = 0, std::uint64_t to = UINT64_MAX) {
-    Carried carried;
-    carried.index = index;
-    carried.length = bytes.size();
-    carried.offset = from;
-    carried.bytes = bytes.substr(from, to - from);
-    log.add({log.common(), carried});
-  }
-  void follow() { log.add({log.common(), entry()}); }
-  // Signed by the closed log, and by the collector unless it is nobody.
-  Note note(SoftwareSigner* countersigner) const { return note_of(statement(), *old.identity, countersigner); }
-  static Note note_of(const Succession& made, SoftwareSigner& identity, SoftwareSigner* countersigner) {
-    Note out{made.text(), {}};
-    out.signatures.push_back(*sign_note_text(out.text, made.closed.origin, identity));
-    if (countersigner) out.signatures.push_back(*sign_note_text(out.text, kCollector, *countersigner));
-    return out;
-  }
-  static constexpr const char* kCollector = "collector.example/succession";
-  std::unique_ptr<SoftwareSigner> collector = test_key(50);
-  SuccessionsBrought brought(const Note& file) const {
-    return {{{"statement", file.encode()}}, VerifierKey{kCollector, KeyType::ed25519, collector->public_key()}};
-  }
-  SuccessionsBrought brought() const { return brought(note(collector.get())); }
-  // The follower as it should be, in the archive.
-  void complete() {
-    follow();
-    carry(3, Bytes(300, 'x'));
-    log.seal();
-    log.add_message("after");
-    log.seal();
-    log.write_log_line();
-  }
-  // What whoever knew the closed log asks of the follower.
-  VerifyOptions by_old_anchor(const std::string& path) const {
-    VerifyOptions options = asking(old, path);
-    options.successions = brought();
-    return options;
-  }
-  VerifyReport report(bool seal = true) {
-    if (seal) log.seal();
-    log.write_log_line();
-    return verify(asking(log, log.folder));
-  }
-};
-
-}  // namespace
 
 TEST_CASE("a log that follows another is fine by its own anchor", "[verify][succession]") {
   Succeeded s;
@@ -641,60 +567,5 @@ TEST_CASE("a second succession that the collector refused and kept", "[verify][s
     CHECK(verify(options).verdict == Verdict::forked);  // it was brought
     options.successions = {};
     CHECK(tampered(verify(options), "another one had closed this log, which is not here"));
-  }
-}
-
-TEST_CASE("proofs of records, by the anchor of the log that was closed", "[proof][succession]") {
-  Succeeded s;
-  SECTION("of the follower") {
-    s.complete();
-    const auto view = open_log_view(s.log.folder);
-    REQUIRE(view);
-    ProofOptions options;
-    options.anchors = {s.old.anchor()};
-    options.policy = s.old.policy();
-    options.successions = s.brought();
-    for (const std::uint64_t index : {0, 1, 2, 4}) {
-      options.file = make_proof(**view, index)->proof.encode();
-      const ProofReport report = verify_proof(options);
-      INFO(proof_report_text(report));
-      CHECK(report.verdict == Verdict::fine);
-      CHECK(report.anchor_from == "statement");
-      CHECK(report.quorum_met);
-    }
-    options.successions = s.brought(s.note(nullptr));
-    const ProofReport report = verify_proof(options);
-    CHECK(report.verdict == Verdict::tampered);
-    CHECK(report.findings.at(0).verdict == Verdict::unproven);
-  }
-  SECTION("of a follower whose entry 1 says otherwise") {
-    s.closed.size = 4;
-    s.follow();
-    s.closed.size = 5;
-    s.log.seal();
-    s.log.write_log_line();
-    const auto view = open_log_view(s.log.folder);
-    REQUIRE(view);
-    ProofOptions options;
-    options.anchors = {s.old.anchor()};
-    options.successions = s.brought();
-    options.file = make_proof(**view, 1)->proof.encode();
-    CHECK(verify_proof(options).verdict == Verdict::tampered);
-  }
-  SECTION("of the closed one") {
-    s.complete();
-    const auto view = open_log_view(s.old.folder);
-    REQUIRE(view);
-    ProofOptions options;
-    options.anchors = {s.old.anchor()};
-    options.successions = s.brought();
-    options.file = make_proof(**view, 3)->proof.encode();
-    const ProofReport report = verify_proof(options);
-    CHECK(report.verdict == Verdict::fine);
-    CHECK_THAT(proof_report_text(report), Catch::Contains("closed        at size 5, by statement"));
-    CHECK_THAT(proof_report_json(report), Catch::Contains("\"closed\": {"));
-    s.closed.root = sha256("x");
-    options.successions = s.brought();
-    CHECK(verify_proof(options).verdict == Verdict::forked);
   }
 }
