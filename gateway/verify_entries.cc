@@ -111,6 +111,7 @@ void EntryChecker::check(const EntryPlace& place, ByteView bytes, const Hash& le
 }
 
 void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const TreeStack& before) {
+  only_parts_ = only_parts_ && std::holds_alternative<Part>(entry.body);
   if (parts_ && !std::holds_alternative<Part>(entry.body)) {
     bad(place, "interrupts the message of entry " + std::to_string(parts_->first) + ", of which part " +
                    std::to_string(parts_->next) + " should be here");
@@ -174,7 +175,15 @@ void EntryChecker::on(const Message& message, const EntryPlace& place) {
   parts_ = Assembly{place.index, 1, *message.parts, Bytes(message.payload)};
 }
 
+// A store releases up to the boundary of a bundle, which may lie within a message: its parts from there on are here,
+// and how many they are is not. That they are one row is known by their numbers.
+bool EntryChecker::rest_of_released(const Part& part, const EntryPlace& place) const {
+  const std::uint64_t gone = report_.first;  // 0: nothing is
+  return only_parts_ && part.first < gone && place.index - part.first == part.number;
+}
+
 void EntryChecker::on(const Part& part, const EntryPlace& place) {
+  if (!parts_ && rest_of_released(part, place)) return;
   if (!parts_ || part.first != parts_->first || part.number != parts_->next) {
     bad(place, "is part " + std::to_string(part.number) + " of the message of entry " + std::to_string(part.first) +
                    (parts_ ? ", expected was part " + std::to_string(parts_->next) + " of that of entry " +

@@ -139,6 +139,7 @@ class EntryChecker {
   }
   bool follow(const Rotation& rotation, std::uint64_t index, const std::string& where);
   void use_key(const PublicKey& key, std::uint64_t epoch, const EntryPlace& place);
+  bool rest_of_released(const Part& part, const EntryPlace& place) const;
   void finish_parts(const EntryPlace& place);
   void bad(const EntryPlace& place, std::string what) {
     report_.find(Verdict::tampered, place.text(), std::move(what));
@@ -167,6 +168,7 @@ class EntryChecker {
   std::optional<std::uint64_t> last_carried_;  // its index in the closed log's store
   std::optional<Hash> genesis_;                // leaf hash of entry 0, once it was read
   bool has_entry_1_ = false, after_gap_ = false;
+  bool only_parts_ = true;  // nothing else was here so far
   std::vector<LoggedNote> logged_notes_;
 };
 

@@ -264,6 +264,78 @@ TEST_CASE("a store of which the beginning was released", "[verify]") {
   }
 }
 
+namespace {
+
+// As a release at the bundle boundary `first` leaves it: the beginning of the first segment is not here any more.
+void release_up_to(Fixture& f, std::uint64_t first) {
+  CompactRange before;
+  SegmentEvidence& segment = f.source.list.at(0);
+  ByteReader reader(segment.entries);
+  for (; before.size() < first; before.append(leaf_hash(reader.bytes(reader.u16())))) continue;
+  segment.entries = Bytes(reader.rest());
+  segment.start = f.source.refs.at(0).start = first;
+  segment.range = before.hashes();
+  while (!segment.frames.empty() && segment.frames.front().end() <= first) segment.frames.erase(segment.frames.begin());
+}
+
+}  // namespace
+
+TEST_CASE("a store of which the release went through the middle of a large message", "[verify]") {
+  Fixture f;
+  f.log.add_genesis();
+  f.log.add_message("one");
+  f.frame();
+  SECTION("has its later parts, and they are no fault") {
+    f.log.add_large(4);  // entries 2 to 5
+    f.log.add_message("two");
+    f.log.add_large(2);
+    f.frame();
+    f.seal();
+    release_up_to(f, GENERATE(2U, 3U, 4U, 5U, 6U));
+    const LogReport report = f.check();
+    CHECK(report.verdict == Verdict::unproven);
+    CHECK(says(report, Verdict::unproven, "are not in this store any more"));
+  }
+  const auto spoilt = [&](std::uint64_t first, const std::string& words) {
+    f.frame();
+    f.seal();
+    release_up_to(f, first);
+    CHECK(tampered(f.check(), words));
+  };
+  Part part;
+  part.first = 2;
+  part.number = 1;
+  part.payload = "later";
+  SECTION("but not in another order") {
+    f.log.add_message("two");
+    f.log.add({f.log.common(), part});  // entry 3
+    part.number = GENERATE(1U, 3U);
+    f.log.add({f.log.common(), part});
+    spoilt(3, "is part " + std::to_string(part.number) + " of the message of entry 2, which does not stand directly");
+  }
+  SECTION("nor from another place") {
+    f.log.add_message("two");
+    part.first = GENERATE(1U, 3U);
+    f.log.add({f.log.common(), part});
+    spoilt(3, "does not stand directly before it");
+  }
+  SECTION("nor behind something else") {
+    f.log.add_message("two");
+    f.log.add({f.log.common(), part});
+    f.log.add_message("three");
+    part.number = 3;
+    f.log.add({f.log.common(), part});
+    spoilt(3, "is part 3 of the message of entry 2, which does not stand directly before it");
+  }
+  SECTION("nor of a message that begins here") {
+    f.log.add_message("two");
+    f.log.add({f.log.common(), part});
+    part.first = 3;
+    f.log.add({f.log.common(), part});
+    spoilt(3, "is part 1 of the message of entry 3, which does not stand directly before it");
+  }
+}
+
 TEST_CASE("a message whose parts stop at the end of an open segment", "[verify]") {
   Fixture f;
   f.log.add_genesis();
