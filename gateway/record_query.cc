@@ -20,13 +20,21 @@ bool topic_matches(std::string_view filter, std::string_view topic) {
   }
 }
 
+std::optional<Entry> carried_entry(const Carried& carried) {
+  if (carried.bytes.size() != carried.length) return std::nullopt;
+  Result<Entry> inner = decode_entry(carried.bytes);
+  return inner ? std::optional(std::move(*inner)) : std::nullopt;
+}
+
 std::optional<ByteView> topic_of(const Entry& entry) {
-  if (const auto* message = std::get_if<Message>(&entry.body)) return message->topic;
-  const auto* carried = std::get_if<Carried>(&entry.body);
-  if (carried == nullptr || carried->bytes.size() != carried->length) return std::nullopt;
-  const Result<Entry> inner = decode_entry(carried->bytes);
-  const auto* message = inner ? std::get_if<Message>(&inner->body) : nullptr;
-  return message ? std::optional(message->topic) : std::nullopt;
+  std::optional<Entry> at = entry;
+  for (int opened = 0; at; ++opened) {
+    if (const auto* message = std::get_if<Message>(&at->body)) return message->topic;
+    const auto* carried = std::get_if<Carried>(&at->body);
+    if (carried == nullptr || opened == kMaxCarried) return std::nullopt;
+    at = carried_entry(*carried);
+  }
+  return std::nullopt;
 }
 
 RecordCursor::RecordCursor(const LogView& log, RecordQuery query, const RecordIndex* index)

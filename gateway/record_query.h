@@ -27,7 +27,14 @@ struct RecordQuery {
 // By MQTT 5 §4.7: '+' is one level, '#' the rest and the parent; neither at the beginning matches a topic with '$'.
 bool topic_matches(std::string_view filter, std::string_view topic);
 
-// Of a message, or of one that is carried over in one piece from the log that this one follows. None: anything else.
+// What a carried entry holds: nothing where it is a piece, or no entry.
+std::optional<Entry> carried_entry(const Carried& carried);
+// A log may follow one that followed another, so that an entry is carried again with what carried it. Deeper than so
+// often nothing is looked for.
+constexpr int kMaxCarried = 16;
+
+// Of a message, or of one that was carried over in one piece from the log that this one follows, or from one before
+// that. None: anything else.
 std::optional<ByteView> topic_of(const Entry& entry);
 
 struct FoundEntry {

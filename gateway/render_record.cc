@@ -3,62 +3,14 @@
 #include <nlohmann/json.hpp>
 
 #include "crypto/sha256.h"
+#include "gateway/record_query.h"
 #include "gateway/render.h"
+#include "gateway/render_payload.h"
 
 namespace sealring {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
-
-constexpr std::size_t kDumpBytes = 4096;  // of a hexdump; --payload FILE has all
-constexpr int kHexWidth = 16;
-
-bool is_text(ByteView bytes) { return bytes.find('\0') == ByteView::npos && is_utf8(bytes); }
-
-constexpr std::size_t kMaxDepth = 16;  // deeper JSON is shown as it is: indented, a small payload could fill the memory
-
-// The bytes as they are, with white space outside of strings made anew; "" when they nest too deep.
-std::string reindented(ByteView bytes) {
-  std::string out;
-  std::size_t depth = 0;
-  bool in_string = false, escape = false, opened = false;
-  const auto line = [&] { out += "\n" + std::string(2 * depth, ' '); };
-  for (char c : bytes) {
-    if (in_string) {
-      out += c;
-      in_string = escape || c != '"';
-      escape = !escape && c == '\\';
-      continue;
-    }
-    if (c == ' ' || c == '\t' || c == '\r' || c == '\n') continue;
-    const bool closes = c == '}' || c == ']';
-    if (closes) --depth;
-    if (opened != closes) line();  // neither within "{}" nor in the middle of a value
-    opened = false;
-    out += c;
-    in_string = c == '"';
-    if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth) return "";
-      opened = true;
-    } else if (c == ',') {
-      line();
-    } else if (c == ':') {
-      out += ' ';
-    }
-  }
-  return out;
-}
-
-// A JSON object or array, indented; "": not one. A number or a word is text as it is. What is shown are the bytes that
-// came, never what a parser made of them: it would drop a repeated key and round a long number.
-std::string pretty_json(ByteView bytes) {
-  const std::size_t first = bytes.find_first_not_of(" \t\r\n");
-  if (first == ByteView::npos || (bytes[first] != '{' && bytes[first] != '[')) return "";
-  return OrderedJson::accept(bytes) ? reindented(bytes) : "";
-}
-
-// For a name or topic: as text where it is one.
-std::string shown(ByteView bytes) { return is_text(bytes) ? escaped(bytes) : "0x" + hex(bytes); }
 
 std::string preview(const Record& record, std::size_t width) {
   ByteView bytes = record.payload;
@@ -100,10 +52,9 @@ std::string kind_title(const Entry& entry) {
   return "unknown";
 }
 
-// What stands in a whole carried entry. One level is shown: a log may follow one that followed another.
+// What stands in a whole carried entry.
 std::optional<Record> carried_record(const Carried& carried) {
-  if (carried.bytes.size() != carried.length) return std::nullopt;
-  const Result<Entry> inner = decode_entry(carried.bytes);
+  const std::optional<Entry> inner = carried_entry(carried);
   if (!inner) return std::nullopt;
   Record record;
   record.index = carried.index;
@@ -115,8 +66,8 @@ std::optional<Record> carried_record(const Carried& carried) {
   return record;
 }
 
-// From the log that this one follows.
-std::string carried_words(const Carried& carried) {
+// From the log that this one follows; one that carried it over itself is opened `levels` times.
+std::string carried_words(const Carried& carried, int levels = kMaxCarried) {
   const std::string out = "carried over from entry " + std::to_string(carried.index) + ": ";
   if (carried.bytes.size() != carried.length)
     return out + "bytes " + std::to_string(carried.offset) + " to " +
@@ -126,7 +77,8 @@ std::string carried_words(const Carried& carried) {
   const Result<Entry> inner = decode_entry(record->entry);
   if (const auto* message = std::get_if<Message>(&inner->body))
     return out + shown(message->topic) + "  " + preview(*record, 0);
-  return out + kind_title(*inner);
+  const auto* again = std::get_if<Carried>(&inner->body);
+  return out + (again && levels > 1 ? carried_words(*again, levels - 1) : kind_title(*inner));
 }
 
 // What is no message, in words.
@@ -262,10 +214,10 @@ void put_event(OrderedJson& json, const Event& event) {
   json["details"] = std::move(details);
 }
 
-OrderedJson record_object(const Record& record, bool opened);
+OrderedJson record_object(const Record& record, int levels);
 
-// `opened`: a carried entry is shown as the record that it is.
-void put_body(OrderedJson& json, const Record& record, const Entry& entry, bool opened) {
+// A carried entry is shown as the record that it is, so many `levels` deep.
+void put_body(OrderedJson& json, const Record& record, const Entry& entry, int levels) {
   if (const auto* message = std::get_if<Message>(&entry.body)) return put_message(json, record, *message);
   if (const auto* event = std::get_if<Event>(&entry.body)) return put_event(json, *event);
   if (const auto* genesis = std::get_if<Genesis>(&entry.body)) {
@@ -309,44 +261,15 @@ void put_body(OrderedJson& json, const Record& record, const Entry& entry, bool 
     json["carried_index"] = carried->index;
     json["carried_bytes"] = carried->length;
     json["offset"] = carried->offset;
-    const std::optional<Record> inner = opened ? carried_record(*carried) : std::nullopt;
+    const std::optional<Record> inner = levels > 0 ? carried_record(*carried) : std::nullopt;
     if (inner)
-      json["entry"] = record_object(*inner, false);
+      json["entry"] = record_object(*inner, levels - 1);
     else
       json["bytes_base64"] = base64(carried->bytes);
   } else {
     json["kind_number"] = std::get<Opaque>(entry.body).kind;
     json["entry_base64"] = base64(record.entry);
   }
-}
-
-std::string hexdump(ByteView bytes) {
-  std::string out;
-  for (std::size_t at = 0; at < std::min(bytes.size(), kDumpBytes); at += kHexWidth) {
-    const ByteView line = bytes.substr(at, kHexWidth);
-    char offset[24];
-    std::snprintf(offset, sizeof offset, "%08zx ", at);
-    std::string left = offset, right;
-    for (const char c : line) {
-      left += " " + hex(ByteView(&c, 1));
-      right += c >= 0x20 && c < 0x7f ? c : '.';
-    }
-    out += "  " + left + std::string(9 + 3 * kHexWidth - std::min<std::size_t>(left.size(), 57), ' ') + "  " + right +
-           "\n";
-  }
-  if (bytes.size() > kDumpBytes) out += "  ... " + std::to_string(bytes.size() - kDumpBytes) + " bytes more\n";
-  return out;
-}
-
-// Line breaks stay line breaks here, but each line is indented: none can pass for one of ours.
-std::string indented(ByteView text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    out += "  " + escaped(text.substr(0, end)) + "\n";
-    text.remove_prefix(end == ByteView::npos ? text.size() : end + 1);
-  }
-  return out;
 }
 
 void message_rows(std::string& out, const Record& record, const Message& message) {
@@ -424,7 +347,7 @@ std::string record_line(const Record& record, std::size_t width) {
 
 namespace {
 
-OrderedJson record_object(const Record& record, bool opened) {
+OrderedJson record_object(const Record& record, int levels) {
   const Result<Entry> entry = decode_entry(record.entry);
   OrderedJson json;
   json["index"] = record.index;
@@ -438,7 +361,7 @@ OrderedJson record_object(const Record& record, bool opened) {
     json["connection"] = entry->common.connection;
     if (!record.broker.empty()) put_bytes(json, "broker", record.broker);
     json["received"] = entry->common.received;
-    put_body(json, record, *entry, opened);
+    put_body(json, record, *entry, levels);
   } else {
     json["kind"] = "undecodable";
     json["error"] = entry.error().message;
@@ -448,13 +371,7 @@ OrderedJson record_object(const Record& record, bool opened) {
   return json;
 }
 
-}  // namespace
-
-std::string record_json(const Record& record) {
-  return record_object(record, true).dump(-1, ' ', true, OrderedJson::error_handler_t::replace);
-}
-
-std::string record_text(const Record& record, const std::optional<Segment>& segment) {
+std::string text_of(const Record& record, const std::optional<Segment>& segment, int levels) {
   const Result<Entry> entry = decode_entry(record.entry);
   std::string out;
   record_row(out, "index", std::to_string(record.index));
@@ -486,15 +403,26 @@ std::string record_text(const Record& record, const std::optional<Segment>& segm
     return out;
   }
   const auto* carried = std::get_if<Carried>(&entry->body);
-  const auto inner = carried ? carried_record(*carried) : std::nullopt;
-  if (inner && !std::holds_alternative<Carried>(decode_entry(inner->entry)->body)) {
+  const std::optional<Record> inner = carried ? carried_record(*carried) : std::nullopt;
+  const bool too_deep = levels == 1 && inner && std::holds_alternative<Carried>(decode_entry(inner->entry)->body);
+  if (inner && !too_deep) {
     record_row(out, "carried",
                "over from entry " + std::to_string(inner->index) + " of the log that this one follows:");
-    return out + "\n" + record_text(*inner, std::nullopt);
+    return out + "\n" + text_of(*inner, std::nullopt, levels - 1);
   }
-  record_row(out, kind_title(*entry), words(*entry));
+  record_row(out, kind_title(*entry), carried ? carried_words(*carried, 1) : words(*entry));
   if (const auto* receipt = std::get_if<Receipt>(&entry->body)) out += indented(receipt->note);
   return out;
+}
+
+}  // namespace
+
+std::string record_json(const Record& record) {
+  return record_object(record, kMaxCarried).dump(-1, ' ', true, OrderedJson::error_handler_t::replace);
+}
+
+std::string record_text(const Record& record, const std::optional<Segment>& segment) {
+  return text_of(record, segment, kMaxCarried);
 }
 
 }  // namespace sealring

@@ -441,14 +441,38 @@ TEST_CASE("what a log carries over from the one that it follows", "[looking]") {
     CHECK(json["entry"]["leaf_hash"] == hex(view(leaf_hash(inner))));
     CHECK_FALSE(json.contains("bytes_base64"));
   }
-  SECTION("is opened once") {
+  SECTION("however often it was carried") {
     record.entry = carrying(9, record.entry);
     const auto json = nlohmann::json::parse(record_json(record));
     CHECK(json["entry"]["carried_index"] == 7);
-    CHECK_FALSE(json["entry"].contains("entry"));
-    CHECK(json["entry"]["bytes_base64"] == base64(inner));
-    CHECK_THAT(record_line(record, 0), Catch::EndsWith("carried over from entry 9: carried"));
-    CHECK_THAT(record_text(record, {}), !Catch::Contains("topic"));
+    CHECK(json["entry"]["entry"]["topic"] == "plant/temp");
+    CHECK_THAT(record_line(record, 0),
+               Catch::EndsWith("carried over from entry 9: carried over from entry 7: plant/temp  21.0"));
+    const std::string text = record_text(record, {});
+    CHECK_THAT(text, Catch::Contains("over from entry 9 of the log") &&
+                         Catch::Contains("over from entry 7 of the log") &&
+                         Catch::Contains("topic         plant/temp\n"));
+    FakeLog log;
+    log.add_message(1, "other/t");
+    log.list.push_back(record.entry);
+    RecordIndex index(log);
+    while (index.step()) continue;
+    RecordQuery query;
+    query.topic = "plant/#";
+    CHECK(found(log, query) == std::vector<std::uint64_t>{1});
+    CHECK(found(log, query, &index) == std::vector<std::uint64_t>{1});
+  }
+  SECTION("and a forger does not make it without end") {
+    for (std::uint64_t i = 1; i < 16; ++i) record.entry = carrying(100 + i, record.entry);
+    REQUIRE(topic_of(*decode_entry(record.entry)) == ByteView("plant/temp"));
+    CHECK_THAT(record_line(record, 0), Catch::EndsWith(": plant/temp  21.0"));
+    CHECK_THAT(record_json(record), Catch::Contains("plant/temp"));
+    CHECK_THAT(record_text(record, {}), Catch::Contains("plant/temp"));
+    for (std::uint64_t i = 0; i < 500; ++i) record.entry = carrying(200 + i, record.entry);
+    CHECK_FALSE(topic_of(*decode_entry(record.entry)));
+    CHECK_THAT(record_line(record, 0), Catch::EndsWith("carried over from entry 684: carried"));
+    CHECK_THAT(record_json(record), !Catch::Contains("plant/temp") && Catch::Contains("bytes_base64"));
+    CHECK_THAT(record_text(record, {}), !Catch::Contains("plant/temp") && Catch::Contains("684: carried"));
   }
   SECTION("and stays bytes where it is a piece, or no entry") {
     record.entry = GENERATE_COPY(carrying(9, inner, 0, 10), carrying(9, "no entry"));
