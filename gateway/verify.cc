@@ -91,11 +91,16 @@ Trust PathVerifier::trust_for(const EvidenceSource& source, const Anchor* anchor
   for (const Policy::Log& log : logs)
     if (!anchor && folder_of(log.key.name) == last_name(source.where())) origin = log.key.name;
   // A copy under another name, or a store: its own line chooses among the logs that the auditor trusts, and no other.
+  // So does its name, once there are logs that follow.
   if (origin.empty() && !is_log_folder_name(last_name(source.where()))) {
     const ByteView own = ByteView(source.own_anchor()).substr(0, source.own_anchor().find_first_of(" \n"));
     const auto is_first = [&](const Policy::Log& log) { return log.key.name == logs.front().key.name; };
+    const auto claimed = [&](const Policy::Log& log) {
+      return !followed_.steps.empty() && log.key.name == source.claimed_origin();
+    };
     for (const Policy::Log& log : logs)
-      if (log.key.encode() == own || std::all_of(logs.begin(), logs.end(), is_first)) origin = log.key.name;
+      if (log.key.encode() == own || claimed(log) || std::all_of(logs.begin(), logs.end(), is_first))
+        origin = log.key.name;
   }
   for (const Policy::Log& log : logs)
     if (log.key.name == origin) trust.policy_keys.push_back(log.key);
@@ -131,13 +136,15 @@ void PathVerifier::verify_root() {
     else
       report_.find(Verdict::named, name, "does not belong here; it was not looked into");
   }
-  for (const Anchor& anchor : followed_.anchors) {
-    if (std::find(names->begin(), names->end(), folder_of(anchor.key.name)) != names->end()) continue;
-    const FollowedSuccession* step = followed_.leading_to(anchor.key.name);
-    report_.find(
-        Verdict::truncated, folder_of(anchor.key.name),
-        "there is no log of " + quoted(anchor.key.name, 255) +
-            (step && step->gave_anchor ? ", which follows by " + step->where : ", of which an anchor was given"));
+  const auto demand = [&](const std::string& origin, const std::string& why) {
+    if (std::find(names->begin(), names->end(), folder_of(origin)) == names->end())
+      report_.find(Verdict::truncated, folder_of(origin), "there is no log of " + quoted(origin, 255) + why);
+  };
+  for (const Anchor& anchor : options_.anchors) demand(anchor.key.name, ", of which an anchor was given");
+  for (const FollowedSuccession& step : followed_.steps) {
+    const auto is_its = [&](const Anchor& anchor) { return anchor.key.name == step.statement.follower.name; };
+    if (std::none_of(options_.anchors.begin(), options_.anchors.end(), is_its))
+      demand(step.statement.follower.name, ", which follows by " + step.where);
   }
 }
 

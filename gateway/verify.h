@@ -104,8 +104,9 @@ struct RotationSeen {
 struct SuccessionSeen {
   Checkpoint closed;  // what the log that was closed could not extend
   VerifierKey old_key;
-  // By the closed log's key. That alone says little: whoever has that key can make it.
+  // By old_key. That alone says little: whoever begins a log can make it with a key of his own.
   bool signature_holds = false;
+  bool old_key_known = false;  // as one of the closed log: by its anchor, or by the policy
 };
 
 // That this log was closed, and which one follows it.

@@ -303,10 +303,15 @@ void LogPass::judge() {
   if (report_.size == 0) find(Verdict::unproven, "", "there are no entries: nothing was checked");
   if (!checker_.identity().known())
     find(Verdict::unproven, "", "no identity key is known: no signature of it was checked");
+  const Followed& followed = trust_.followed;
+  const FollowedSuccession* step = followed.anchor_of(report_.origin) ? nullptr : followed.leading_to(report_.origin);
   if (!trust_.anchor)
-    find(Verdict::unproven, "",
-         "no anchor was given: the log is self-consistent at best; the whole history may have been re-made by whoever "
-         "has the identity key");
+    find(
+        Verdict::unproven, "",
+        "no anchor was given" +
+            (step ? ", of this log or the closed one, and " + step->where + " leads to it from the policy alone" : "") +
+            ": the log is self-consistent at best; the whole history may have been re-made by whoever has the "
+            "identity key");
   else if (!report_.anchor_matched)
     find(Verdict::unproven, "", "entry 0 is not here to be compared with the anchor");
   if (trust_.policy && trust_.policy_keys.empty())
@@ -330,14 +335,15 @@ void LogPass::say_what_holds() {
     proven.push_back(all +
                      " are one history that begins with the anchor's entry 0, fixed up to the last handover "
                      "whose key was erased before a compromise of the gateway");
-  if (report_.anchor_matched && !report_.anchor_from.empty())
-    proven.push_back("that anchor is the one of " + report_.anchor_from + ", countersigned by " +
-                     sealring::quoted(trust_.succession_key->name, 255) + ": whoever has that key vouches for it");
   if (!report_.anchor_matched && report_.size > 0)
     proven.push_back(all + " are consistent with each other and with the signatures, and no more than that");
   if (report_.highest_receipt)
     proven.push_back("whoever cosigned size " + number(report_.highest_receipt->size) +
                      " saw this same history up to there; nothing below it was changed or cut since");
+  const FollowedSuccession* step = trust_.followed.leading_to(report_.origin);
+  const bool rests = step && (step->gave_anchor ? report_.anchor_matched : report_.highest_receipt.has_value());
+  const std::string vouched = rests ? vouched_text(*step, *trust_.succession_key) : "";
+  if (!vouched.empty()) proven.push_back(vouched);
   const std::uint64_t bounded = std::max(report_.highest_receipt ? report_.highest_receipt->size : 0, trust_.min_size);
   open.push_back(bounded > 0 ? "whether entries after size " + number(std::max(bounded, report_.size)) + " existed"
                              : "whether entries were cut from the end");

@@ -133,6 +133,8 @@ class ProofCheck {
   void check_successions() {
     if (const FollowedSuccession* step = followed_.leading_to(checkpoint_.origin)) {
       if (step->gave_anchor) report_.anchor_from = step->where;
+      if (own_anchor() == nullptr && genesis_leaf_ && *genesis_leaf_ != step->statement.genesis)
+        tampered("entry 0 is not the one that " + step->where + " names");
       const Result<Entry> entry = decode_entry(evidence_.entry);
       const auto* own = entry ? std::get_if<SuccessionEntry>(&entry->body) : nullptr;
       if (proof_.index == 1 &&
@@ -228,9 +230,6 @@ class ProofCheck {
     if (report_.anchor_matched)
       report_.proven.push_back("the record is entry " + std::to_string(proof_.index) +
                                " of the log that began with the anchor's entry 0, signed by its key");
-    if (report_.anchor_matched && !report_.anchor_from.empty())
-      report_.proven.push_back("that anchor is the one of " + report_.anchor_from + ", countersigned by " +
-                               quoted(options_.successions.key->name, 255) + ": whoever has that key vouches for it");
     if (report_.quorum_met) {
       std::string names;
       for (const auto& [name, time] : report_.cosigned_by) names += (names.empty() ? "" : ", ") + name;
@@ -239,6 +238,10 @@ class ProofCheck {
           std::to_string(checkpoint_.size) + " was " +
           (names.empty() ? "signed by the policy's log key; the policy asks for no cosigner" : "cosigned by " + names));
     }
+    const FollowedSuccession* step = followed_.leading_to(checkpoint_.origin);
+    const bool rests = step && (step->gave_anchor ? report_.anchor_matched : report_.quorum_met);
+    const std::string vouched = rests ? vouched_text(*step, *options_.successions.key) : "";
+    if (!vouched.empty()) report_.proven.push_back(vouched);
     if (report_.payload_matched) report_.proven.push_back("the payload given is the one that was recorded");
     // Each that was brought must be met: `extra` is not authenticated, and whoever cuts entry 0 out of it must not turn
     // another history into a fine one.

@@ -98,8 +98,8 @@ std::string witnessed_text(const LogReport& log) {
 
 std::string succession_text(const SuccessionSeen& seen) {
   return sealring::quoted(seen.closed.origin, 255) + ", closed at size " + figure(seen.closed.size) +
-         (seen.signature_holds ? ", signed by its key " : "; NOT shown to be signed by its key ") +
-         seen.old_key.encode();
+         (seen.signature_holds ? ", signed by " : "; NOT shown to be signed by ") +
+         (seen.old_key_known ? "its key " : "a key that claims to be its, ") + seen.old_key.encode();
 }
 
 void log_text(std::string& out, const LogReport& log) {
@@ -169,11 +169,9 @@ ReportJson rotations_json(const LogReport& log) {
 ReportJson succession_json(const LogReport& log) {
   if (!log.succession) return nullptr;
   const SuccessionSeen& seen = *log.succession;
-  return {{"origin", seen.closed.origin},
-          {"size", seen.closed.size},
-          {"root", base64(view(seen.closed.root))},
-          {"old_key", seen.old_key.encode()},
-          {"signature_holds", seen.signature_holds}};
+  return {{"origin", seen.closed.origin},           {"size", seen.closed.size},
+          {"root", base64(view(seen.closed.root))}, {"old_key", seen.old_key.encode()},
+          {"old_key_known", seen.old_key_known},    {"signature_holds", seen.signature_holds}};
 }
 
 ReportJson closed_json(const LogReport& log) {

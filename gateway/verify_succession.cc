@@ -20,7 +20,7 @@ class Follower {
     if (!note) return refuse("it is not a signed note: " + note.error().message);
     Result<Succession> statement = Succession::parse(note->text);
     if (!statement) return refuse(statement.error().message);
-    step_ = {file_.where, std::move(*note), std::move(*statement), false};
+    step_ = {file_.where, std::move(*note), std::move(*statement)};
     if (countersigned() && closed_by_its_log() && only_one()) add_anchor();
   }
 
@@ -80,20 +80,21 @@ class Follower {
     return refused(named(statement().closed.origin) + " was closed otherwise by " + other->where, Verdict::forked);
   }
 
+  // An anchor comes from an anchor: who knows the closed log by the policy alone does not know how that began either.
   void add_anchor() {
-    const Anchor anchor{statement().follower, statement().genesis};
-    const auto same_log = [&](const Anchor& one) { return one.key.name == anchor.key.name; };
-    const auto brought = std::find_if(out_.anchors.begin(), out_.anchors.end(), same_log);
-    if (brought != out_.anchors.end() && brought->line() != anchor.line())
+    const Anchor anchor = step_.follower();
+    const Anchor* brought = out_.anchor_of(anchor.key.name);
+    if (brought != nullptr && brought->line() != anchor.line())
       return refuse("it names " + anchor.line() + " as the log that follows, the anchor given is " + brought->line(),
                     Verdict::tampered);
-    step_.gave_anchor = brought == out_.anchors.end();
+    step_.gave_anchor = brought == nullptr && out_.anchor_of(statement().closed.origin) != nullptr;
     if (step_.gave_anchor) out_.anchors.push_back(anchor);
     // Where the policy is not about the closed log, it is not about the one that follows.
     if (out_.policy && out_.policy->find_log(statement().closed.origin)) {
       std::vector<Policy::Log>& logs = out_.policy->logs;
       const auto is_it = [&](const Policy::Log& log) { return log.key == anchor.key; };
-      if (std::none_of(logs.begin(), logs.end(), is_it)) logs.push_back({anchor.key, ""});
+      step_.gave_line = std::none_of(logs.begin(), logs.end(), is_it);
+      if (step_.gave_line) logs.push_back({anchor.key, ""});
     }
     out_.steps.push_back(std::move(step_));
   }
@@ -201,6 +202,26 @@ const FollowedSuccession* Followed::leading_to(std::string_view origin) const {
   return nullptr;
 }
 
+const Anchor* Followed::anchor_of(std::string_view origin) const {
+  for (const Anchor& anchor : anchors)
+    if (anchor.key.name == origin) return &anchor;
+  return nullptr;
+}
+
+Followed::Known Followed::knows(const VerifierKey& key) const {
+  const Anchor* anchor = anchor_of(key.name);
+  if (anchor != nullptr && anchor->key == key) return Known::yes;
+  Known known = Known::cannot_say;
+  if (!policy) return known;
+  const FollowedSuccession* step = leading_to(key.name);
+  for (const Policy::Log& log : policy->logs) {
+    if (log.key == key) return Known::yes;
+    const bool from_statement = step != nullptr && step->gave_line && log.key == step->statement.follower;
+    if (log.key.name == key.name && !from_statement) known = Known::no;
+  }
+  return known;
+}
+
 Followed follow_successions(const std::vector<Anchor>& anchors, const std::optional<Policy>& policy,
                             const SuccessionsBrought& brought) {
   Followed out{anchors, policy, {}, {}};
@@ -211,6 +232,13 @@ Followed follow_successions(const std::vector<Anchor>& anchors, const std::optio
 bool agrees(const FollowedSuccession& step, const Checkpoint& closed, const PublicKey& old_key) {
   return step.statement.closed == closed &&
          check_note_signature(step.note, {closed.origin, KeyType::ed25519, old_key}) == SignatureState::valid;
+}
+
+std::string vouched_text(const FollowedSuccession& step, const VerifierKey& by) {
+  const std::string word =
+      step.where + ", countersigned by " + named(by.name) + ": whoever has that key vouches for it";
+  if (step.gave_anchor) return "that anchor is the one of " + word;
+  return step.gave_line ? "the policy's log line of it is there by the word of " + word : "";
 }
 
 std::string closed_text(const ClosedSeen& closed, std::uint64_t size) {
@@ -245,7 +273,10 @@ std::vector<Claim> check_closed(const EvidenceSource& source, const Trust& trust
 
 void check_follows(const Trust& trust, bool has_entry_1, LogReport& report) {
   const FollowedSuccession* step = trust.followed.leading_to(report.origin);
-  if (step == nullptr || !has_entry_1) return;
+  if (step == nullptr) return;
+  if (!trust.anchor && !report.anchor.empty() && report.anchor != step->follower().line())
+    report.find(Verdict::tampered, step->where, "names another entry 0 or key than the log has that is here");
+  if (!has_entry_1) return;
   if (!report.succession)
     report.find(Verdict::tampered, step->where, "names a log that follows another, but entry 1 here is no succession");
   else if (!agrees(*step, report.succession->closed, report.succession->old_key.key))
@@ -274,6 +305,11 @@ void EntryChecker::on(const SuccessionEntry& succession, const EntryPlace& place
   } else {
     report_.find(Verdict::unproven, place.text(), says + ", but entry 0, which was signed with it, is not here");
   }
+  const Followed::Known known = trust_.followed.knows(seen.old_key);
+  seen.old_key_known = known == Followed::Known::yes;
+  if (known == Followed::Known::no)
+    bad(place, says + ", but names a key that is not that log's, " + seen.old_key.encode() +
+                   ": the policy has others; if that log's identity was rotated to it, name it there");
   report_.succession = std::move(seen);
 }
 

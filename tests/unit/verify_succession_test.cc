@@ -30,7 +30,7 @@ TEST_CASE("a log that follows another is fine by its own anchor", "[verify][succ
   CHECK(log.carried == 3);
   CHECK(log.kinds.at("carried") == 5);
   CHECK_THAT(report_text(report),
-             Catch::Contains("follows     \"" + std::string(kOrigin) + "\", closed at size 5, signed "));
+             Catch::Contains("follows     \"" + std::string(kOrigin) + "\", closed at size 5, signed by a key that "));
   CHECK_THAT(report_text(report), Catch::Contains("carried     3 entries"));
   CHECK_THAT(report_json(report), Catch::Contains("\"signature_holds\": true") && Catch::Contains("\"carried\": 3,"));
 }
@@ -252,7 +252,7 @@ TEST_CASE("a statement leads from the old anchor to the log that follows", "[ver
   SECTION("by the policy alone") {
     VerifyOptions options = s.by_old_anchor(path);
     options.anchors.clear();
-    CHECK(verify(options).verdict == Verdict::fine);
+    CHECK(verify(options).verdict == Verdict::unproven);  // see verify_succession_trust_test.cc
   }
   SECTION("but a copy does not choose among anchors of several logs") {
     if (path == s.log.folder) return;
