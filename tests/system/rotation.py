@@ -289,7 +289,8 @@ def waiting(world):
     device = world.closing(Publisher(broker.port, "device"))
     device.publish("t", b"before", 1)
     device.wait_acknowledged()
-    gateway.wait_status(lambda s: s["keys"]["unsigned"] > 0, "a segment waits")
+    gateway.wait_status(lambda s: s["segments"]["sealed"] > 0 and s["keys"]["identity_trouble"],
+                        "a segment waits, and the token does not sign")
     gateway.stop()
     gateway.top["identity_key"] = place
     gateway.configure().start(ready=False).wait_end(CONFIG)
