@@ -198,6 +198,8 @@ TEST_CASE("follower: a full store is followed by a larger one, with all that is 
   const auto ring = Ring::open({old.g.store});
   REQUIRE(ring.ok());
   CHECK((*ring)->usage().map_bytes > old.g.map_bytes);
+  // Sealed on the way, since no collector takes a segment of any size.
+  CHECK((*ring)->segments().size() > 8);
 }
 
 TEST_CASE("follower: of a follower, whose carried entries are carried on") {
