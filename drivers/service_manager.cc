@@ -71,6 +71,8 @@ void ServiceManager::status(const std::string& text) { send("STATUS=" + single_l
 // The time tells a manager that asked for a reload that this one began after it.
 void ServiceManager::reloading() { send("RELOADING=1\nMONOTONIC_USEC=" + monotonic_usec() + "\n"); }
 void ServiceManager::stopping(const std::string& text) { send("STOPPING=1\nSTATUS=" + single_line(text) + "\n"); }
+void ServiceManager::busy() { send("WATCHDOG=1\nEXTEND_TIMEOUT_USEC=60000000\n"); }
+
 void ServiceManager::watchdog() { send("WATCHDOG=1\n"); }
 
 }  // namespace sealring

@@ -33,6 +33,8 @@ class ServiceManager {
   void reloading();  // ready() ends it
   void stopping(const std::string& status);
   void watchdog();
+  // As watchdog(), and while starting or stopping: it takes longer, up to a minute from now.
+  void busy();
 
  private:
   void send(std::string text);

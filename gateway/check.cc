@@ -335,7 +335,7 @@ Result<Policy> load_policy(const GatewayConfig& config, const std::vector<Public
   auto policy = Policy::parse(text);
   if (!policy) return std::move(policy).error().in(up.policy);
   // Nobody was there to write it down: here it is known whom the log follows.
-  if (!config.follows.empty() && policy->find_log(config.origin) == nullptr)
+  if (!config.follows.empty())
     for (const PublicKey& key : identities) policy->logs.push_back({{config.origin, KeyType::ed25519, key}, ""});
   const auto is_own = [&](const Policy::Log& log) {
     return log.key.name == config.origin &&

@@ -58,9 +58,11 @@ std::string what_next(const RotateArguments& a, const GatewayConfig& config, con
          vkey(rotation.new_key) +
          "\n\n"
          "Next:\n"
-         "  1. In the policies of the collector, the gateway and every auditor, below the old line, which stays:\n"
-         "       log " +
-         vkey(rotation.new_key) +
+         "  1. In the policies of the collector, the gateway and every auditor, below the old line, which stays" +
+         (config.follows.empty() ? ":\n"
+                                 : ",\n     or, as the log follows " + config.follows +
+                                       ", may not be there yet:\n       log " + vkey(rotation.old_key) + "\n") +
+         "       log " + vkey(rotation.new_key) +
          "\n"
          "     and restart the collector. Anchors stay as they are.\n"
          "  2. In " +

@@ -226,6 +226,7 @@ Result<GatewayConfig> read(TomlTable root) {
     if (Status status = check_origin(config.origin); !status) root.fail("origin", status.error().message);
   config.store = root.path("store", config.store);
   if (config.store.empty()) root.fail("store", "must not be empty");
+  while (config.store.size() > 1 && config.store.back() == '/') config.store.pop_back();
   config.identity_key = read_identity_key(root, "identity_key", config.identity_key);
   if (config.identity_key.empty()) root.fail("identity_key", "must not be empty");
   config.previous_identity_key = read_identity_key(root, "previous_identity_key", "");

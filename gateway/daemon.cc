@@ -140,42 +140,78 @@ void keep_secrets() {
   ::prctl(PR_SET_DUMPABLE, 0);
 }
 
-std::optional<Note> to_offer(const std::optional<KnownSuccession>& known) {
-  return known && !known->taken() ? std::optional(known->note) : std::nullopt;
+bool is_told_to_stop() {
+  sigset_t pending;
+  return ::sigpending(&pending) == 0 && (::sigismember(&pending, SIGTERM) == 1 || ::sigismember(&pending, SIGINT) == 1);
+}
+
+void say_not_followed(const Error& why) {
+  diag(DiagLevel::error, "no log follows this one: " + why.message + ". Recording goes on in the old copy");
 }
 
 // Whether another log has taken the place of this one. Otherwise it stays what it is, held, and the reason is said.
-bool has_followed(const GatewayConfig& config, const GatewayIdentity& identity, const Head& proof, const Ring& ring,
-                  const Clock& clock, ServiceManager& manager) {
+// fatal: see make_follower().
+Result<bool> has_followed(const GatewayConfig& config, const DaemonEnvironment& environment,
+                          const GatewayIdentity& identity, const Head& proof, const Ring& ring, const Clock& clock,
+                          ServiceManager& manager) {
   Status status = may_follow(config, identity, proof);
   if (status.ok()) {
     manager.status("making the log that follows " + config.origin);
-    status = make_follower(config, identity, proof, ring, clock, [&manager] { manager.watchdog(); });
+    auto said = std::chrono::steady_clock::time_point();
+    status = make_follower(config, environment.credentials, identity, proof, ring, clock, [&]() -> Status {
+      if (is_told_to_stop()) return retry_error("sealringd is told to stop; its next start makes it");
+      if (const auto now = std::chrono::steady_clock::now(); now - said >= std::chrono::seconds(1)) {
+        manager.busy();
+        said = now;
+      }
+      return {};
+    });
   }
-  if (!status.ok())
-    diag(DiagLevel::error,
-         "no log follows this one: " + status.error().message + ". Recording goes on in the old copy");
-  return status.ok();
+  if (status.ok()) return true;
+  if (status.error().kind == ErrorKind::fatal) return status.error();
+  say_not_followed(status.error());
+  return false;
 }
-
+// `again`: whether a kAgain is our own.
 int wait_for_signal(const GatewayConfig& config, const DaemonEnvironment& environment, ServiceManager& manager,
-                    const Ring& ring, Recorder& recorder, RecordQueue& queue, Forwarder* forwarder) {
+                    const Ring& ring, Recorder& recorder, RecordQueue& queue, Forwarder* forwarder,
+                    const std::atomic<bool>& again) {
   diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + joined(broker_names(config)) + " at size " +
                               std::to_string(ring.size()));
   Reload reload(environment.config_path, environment.credentials, config, ring.usage().map_bytes, recorder, forwarder);
-  return serve_signals(manager, reload, recorder, queue,
-                       [&] { return "recording " + config.origin + ", " + std::to_string(ring.size()) + " entries"; });
+  for (;;) {
+    const int signal = serve_signals(manager, reload, recorder, queue, [&] {
+      return "recording " + config.origin + ", " + std::to_string(ring.size()) + " entries";
+    });
+    if (signal != kAgain || again) return signal;
+  }
 }
 
-// One run on one store. None: the store is another one now, and all is to be begun anew.
+// The store is known to be an old copy, and another log may follow. On the forwarder's thread.
+void begin_anew(const GatewayConfig& config, const DaemonEnvironment& environment, const GatewayIdentity& identity,
+                const Head& proof, bool hopeful, std::atomic<bool>& again) {
+  if (const Status may = may_follow(config, identity, proof); !may.ok()) return say_not_followed(may.error());
+  if (environment.assume_current) return say_not_followed(reject_error("--assume-current"));
+  if (!hopeful) return say_not_followed(reject_error("this run has tried it before; restart sealringd"));
+  again = true;
+  ::kill(::getpid(), kAgain);
+}
+
+// One run on one store. None: the store is another one now, or it is known to be an old copy, and all is to be begun
+// anew. `hopeful`: the latter may help, for it has not been tried in vain.
 std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional<KnownSuccession>& succession,
-                                const DaemonEnvironment& environment, ServiceManager& manager) {
+                                const DaemonEnvironment& environment, ServiceManager& manager, bool& hopeful) {
   SystemClock clock;
   std::unique_ptr<Ring> ring;
   GatewayIdentity identity;
   if (const auto refused = open_store(config, environment.credentials, ring, identity)) return *refused;
   const auto rollback = environment.assume_current ? std::nullopt : known_rollback(config, identity, *ring);
-  if (rollback && has_followed(config, identity, *rollback, *ring, clock, manager)) return std::nullopt;
+  if (rollback) {
+    const auto followed = has_followed(config, environment, identity, *rollback, *ring, clock, manager);
+    if (!followed) return refuse(DaemonExit::unknown, followed.error());
+    hopeful = *followed;
+    if (*followed) return std::nullopt;
+  }
 
   RecordQueue queue(config.recorder.queue_bytes);
   EpochKeys epochs(config.store);
@@ -183,15 +219,15 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   recorder.hold_signatures(rollback || (config.upstream && !environment.assume_current));
   if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
   if (Status s = rotate(recorder, config, identity.rotation); !s.ok()) return refuse(DaemonExit::config, s.error());
-  auto uplink = make_uplink(config, identity, environment.assume_current, *ring, queue, to_offer(succession));
+  auto uplink = make_uplink(config, identity, environment.assume_current, *ring, queue, succession);
   if (!uplink) return refuse(DaemonExit::config, uplink.error());
   auto sources = Sources::create(config, queue);
   if (!sources) return refuse(DaemonExit::config, sources.error());
   connect_sources(**sources, recorder, queue);
   Forwarder* const forwarder = uplink->forwarder.get();
-  connect_uplink(forwarder, recorder, *ring, config.store, rollback, [&config, &environment] {
-    if (config.follow_rollback && !environment.assume_current) ::kill(::getpid(), kAgain);
-  });
+  std::atomic<bool> again{false};
+  connect_uplink(forwarder, recorder, *ring, config.store, rollback,
+                 [&](const Head& proof) { begin_anew(config, environment, identity, proof, hopeful, again); });
   const std::unique_ptr<LogView> log = view_of(*ring, config.store);
   RecordIndex index(*log);
   const std::string vkey = vkey_of(config, identity.current.get()), former = vkey_of(config, identity.previous.get());
@@ -220,13 +256,16 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   if (forwarder != nullptr) forwarder->start();
   const Status started = (*sources)->start();
   const int signal =
-      started.ok() ? wait_for_signal(config, environment, manager, *ring, recorder, queue, forwarder) : 0;
+      started.ok() ? wait_for_signal(config, environment, manager, *ring, recorder, queue, forwarder, again) : 0;
   ending = true;
   stop_in_order(**sources, forwarder, queue, recording);
   server.reset();
   if (!started.ok()) return refuse(DaemonExit::config, started.error());
   if (!outcome.ok()) return refuse(DaemonExit::unknown, outcome.error());
-  if (signal == kAgain) return std::nullopt;
+  if (signal == kAgain) {
+    hopeful = false;  // until something comes of it
+    return std::nullopt;
+  }
   diag(DiagLevel::notice, "stopped at size " + std::to_string(ring->size()));
   return DaemonExit::stopped;
 }
@@ -236,13 +275,19 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
 DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& environment) {
   keep_secrets();
   ServiceManager manager(environment.service);
-  set_diag_level(config.diag_level);
-  for (;;) {
-    const auto of_store = config_of_store(config, environment.credentials);
+  bool hopeful = true;
+  for (GatewayConfig present = config;;) {
+    set_diag_level(present.diag_level);
+    const auto of_store = config_of_store(present, environment.credentials);
     if (!of_store) return refuse(DaemonExit::config, of_store.error());
-    const auto succession = succession_of(config.store);
+    const auto succession = succession_of(present.store);
     if (!succession) return refuse(DaemonExit::config, succession.error());
-    if (const auto exit = serve(*of_store, *succession, environment, manager)) return *exit;
+    if (const auto exit = serve(*of_store, *succession, environment, manager, hopeful)) return *exit;
+    // As a start does, for what was changed meanwhile; but it is not the moment to stop for a file that is not valid.
+    auto read = GatewayConfig::load(environment.config_path);
+    if (read && read->load_secrets(environment.credentials).ok() && read->store == present.store &&
+        read->origin == present.origin)
+      present = std::move(read).value();
   }
 }
 

@@ -1,6 +1,7 @@
 #include "gateway/follower.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +14,7 @@
 #include "drivers/file.h"
 #include "drivers/key_file.h"
 #include "drivers/pkcs11_uri.h"
+#include "gateway/check.h"
 #include "gateway/config.h"
 #include "gateway/init.h"
 #include "gateway/new_store.h"
@@ -27,15 +29,21 @@ constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kWrappingBytes = 128;    // of a carried entry, with what the tree has more
 constexpr std::uint64_t kBesideRing = 4 * kMiB;  // journal, keys, and what the file system wants
 
+constexpr const char* kMark = "/unfinished-follower";  // in the folder, from its first moment to the exchange
+
 std::string folder_beside(const std::string& store) { return store + ".new"; }
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 Error failed(const std::string& what) { return retry_error(what + ": " + std::generic_category().message(errno)); }
 
-void remove_folder(const std::string& path) {
+// One of ours, or an empty one.
+void remove_unfinished(const std::string& path) {
+  if (!exists(path + kMark) && ::rmdir(path.c_str()) != 0)
+    return diag(DiagLevel::warning, path + " is not of sealringd, and in the way of a log that would follow: move it");
   std::error_code error;
   std::filesystem::remove_all(path, error);
-  if (error) diag(DiagLevel::warning, "cannot remove " + path + ": " + error.message() + "; it is of no use");
+  if (error) return diag(DiagLevel::warning, "cannot remove " + path + ": " + error.message() + "; it is of no use");
+  diag(DiagLevel::notice, "removed " + path + ", a log that would follow and was not finished");
 }
 
 Status set_aside(const std::string& store) {
@@ -43,6 +51,9 @@ Status set_aside(const std::string& store) {
   for (int number = 2; exists(name); ++number) name = store + ".abandoned-" + std::to_string(number);
   if (::rename(folder_beside(store).c_str(), name.c_str()) != 0)
     return failed("cannot rename " + folder_beside(store) + " to " + name);
+  // It signs nothing any more, and whoever has the secret could.
+  const Status erased = EpochKeys(name).erase_before(UINT64_MAX);
+  if (!erased.ok()) diag(DiagLevel::warning, "the epoch key in " + name + " is not erased: " + erased.error().message);
   diag(DiagLevel::notice, "the abandoned store is kept as " + name + "; nothing here removes it");
   return {};
 }
@@ -52,11 +63,25 @@ std::string parent_of(const std::string& path) {
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// In one step for whoever looks, also after a power cut.
+// In one step for whoever looks, also after a power cut. fatal: done, but not synced.
 Status exchange(const std::string& a, const std::string& b) {
   if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) != 0)
     return failed("cannot put " + a + " in the place of " + b);
-  return sync_directory(parent_of(b));
+  const Status synced = sync_directory(parent_of(b));
+  if (synced.ok()) return {};
+  return fatal_error(a + " took the place of " + b + ", and that is not durable: " + synced.error().message);
+}
+
+// Of what rename() can exchange: a folder of one file system, by its own name.
+Status check_place(const std::string& store) {
+  struct stat own {
+  }, parent{};
+  if (::lstat(store.c_str(), &own) != 0 || ::stat(parent_of(store).c_str(), &parent) != 0)
+    return failed("cannot look at " + store);
+  if (S_ISLNK(own.st_mode))
+    return reject_error(store + " is a symbolic link, and nothing can take the place behind it");
+  if (own.st_dev != parent.st_dev) return reject_error(store + " is a mount point, and nothing can take its place");
+  return {};
 }
 
 // Large enough for what is carried over, wrapped, with as much free beside it as there was, or more.
@@ -84,7 +109,7 @@ bool is_carried(const Entry& entry) {
 // The entries of a ring, one after the other.
 class Abandoned {
  public:
-  Abandoned(const Ring& ring, std::uint64_t from, std::function<void()> alive)
+  Abandoned(const Ring& ring, std::uint64_t from, std::function<Status()> alive)
       : ring_(ring), next_(from), end_(ring.size()), alive_(std::move(alive)) {}
 
   Result<std::optional<Recorder::Taken>> next() {
@@ -100,7 +125,7 @@ class Abandoned {
 
  private:
   Status read() {
-    alive_();
+    SEALRING_TRY(alive_());
     const std::uint64_t end = std::min(end_, (next_ / kBundleEntries + 1) * kBundleEntries);
     const auto count = static_cast<std::size_t>(end - next_);
     SEALRING_ASSIGN(bytes_, ring_.entries(next_, count));
@@ -112,7 +137,7 @@ class Abandoned {
   const Ring& ring_;
   std::uint64_t next_;
   const std::uint64_t end_;
-  std::function<void()> alive_;
+  std::function<Status()> alive_;
   Bytes bytes_;
   std::vector<ByteView> batch_;
   std::size_t at_ = 0;
@@ -128,6 +153,7 @@ Result<Made> begin(const GatewayConfig& config, const GatewayIdentity& identity,
                    const std::string& place, SoftwareSigner& key, const Clock& clock) {
   SEALRING_ASSIGN(const std::string origin, follower_origin(config.origin));
   SEALRING_TRY(make_directories(place, 0700));
+  SEALRING_TRY(create_file(place + kMark, "", 0600));
   SEALRING_TRY(create_key_file(follower_key_path(place), origin, key));
   Made made;
   SEALRING_ASSIGN(made.statement.genesis,
@@ -147,9 +173,19 @@ Result<Made> begin(const GatewayConfig& config, const GatewayIdentity& identity,
   return made;
 }
 
-Result<Succession> build(const GatewayConfig& config, const GatewayIdentity& identity, const Head& proof,
-                         const Ring& ring, const std::string& place, const Clock& clock,
-                         const std::function<void()>& alive) {
+// Would a start take it?
+Status check_usable(GatewayConfig config, const std::string& credentials, const std::string& place, const Ring& ring) {
+  config.store = place;
+  SEALRING_ASSIGN(config, config_of_store(std::move(config), credentials));
+  SEALRING_ASSIGN(const GatewayIdentity identity, load_identity(config, credentials, ring));
+  if (!config.upstream) return {};
+  const auto policy = load_policy(config, {identity.current->public_key()});
+  return policy ? Status() : Status(policy.error());
+}
+
+Result<Succession> build(const GatewayConfig& config, const std::string& credentials, const GatewayIdentity& identity,
+                         const Head& proof, const Ring& ring, const std::string& place, const Clock& clock,
+                         const std::function<Status()>& alive) {
   const std::uint64_t from = receipted_size(ring.segments());
   const std::uint64_t bytes = ring_bytes(ring, from);
   SEALRING_TRY(check_space(config.store, bytes));
@@ -163,6 +199,8 @@ Result<Succession> build(const GatewayConfig& config, const GatewayIdentity& ide
   Recorder recorder(recorder_config(config), *follower, IdentitySigners(*key), epochs, clock, queue);
   recorder.hold_signatures(true);  // the daemon signs, once it has asked what the collector has
   SEALRING_TRY(recorder.open());
+  const Status usable = check_usable(config, credentials, place, *follower);
+  if (!usable.ok()) return Error(usable.error()).in("this configuration cannot run on it");
   Abandoned entries(ring, from, alive);
   SEALRING_TRY(recorder.take_over(made.entry, [&entries] { return entries.next(); }));
   return made.statement;
@@ -173,7 +211,7 @@ Result<Succession> build(const GatewayConfig& config, const GatewayIdentity& ide
 void clear_up_beside(const std::string& store) {
   const std::string place = folder_beside(store);
   if (!exists(place)) return;
-  if (!exists(place + "/" + kRollbackFile)) return remove_folder(place);
+  if (!exists(place + "/" + kRollbackFile)) return remove_unfinished(place);
   if (const Status s = set_aside(store); !s.ok()) diag(DiagLevel::warning, s.error().message);
 }
 
@@ -185,19 +223,20 @@ Status may_follow(const GatewayConfig& config, const GatewayIdentity& identity, 
   const VerifierKey key{config.origin, KeyType::ed25519, identity.current->public_key()};
   if (identity.rotation || !note || check_note_signature(*note, key) != SignatureState::valid)
     return reject_error("the proof is not by the key that is the log's identity here");
-  return {};
+  return check_place(config.store);
 }
 
-Status make_follower(const GatewayConfig& config, const GatewayIdentity& identity, const Head& proof, const Ring& ring,
-                     const Clock& clock, const std::function<void()>& alive) {
+Status make_follower(const GatewayConfig& config, const std::string& credentials, const GatewayIdentity& identity,
+                     const Head& proof, const Ring& ring, const Clock& clock, const std::function<Status()>& alive) {
   const std::string place = folder_beside(config.store);
   if (exists(place)) return retry_error(place + " is in the way");
-  const Result<Succession> made = build(config, identity, proof, ring, place, clock, alive);
+  const Result<Succession> made = build(config, credentials, identity, proof, ring, place, clock, alive);
   const Status swapped = made ? exchange(place, config.store) : Status(made.error());
   if (!swapped.ok()) {
-    if (!exists(place + "/" + kRollbackFile)) remove_folder(place);
+    if (swapped.error().kind != ErrorKind::fatal || !made) remove_unfinished(place);
     return swapped;
   }
+  ::unlink((config.store + kMark).c_str());  // which a rollback.note would outweigh, should there be one some day
   if (const Status s = set_aside(config.store); !s.ok()) diag(DiagLevel::warning, s.error().message);
   diag(DiagLevel::error, "alarm: succession: " + made->follower.name + " follows " + config.origin +
                              ", whose store is an old copy; its anchor: " + anchor_of(*made));

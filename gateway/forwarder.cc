@@ -41,7 +41,7 @@ Forwarder::Forwarder(Config config, const Ring& ring, HttpClient& client, Record
       queue_(queue),
       retry_min_(config_.retry_min),
       retry_max_(config_.retry_max),
-      succession_(config_.succession) {}
+      offers_succession_(config_.succession && !config_.succession_taken) {}
 
 Forwarder::~Forwarder() { stop(); }
 
@@ -50,7 +50,7 @@ void Forwarder::contradict() { stats_.contradicted = true; }
 void Forwarder::start() {
   {
     std::lock_guard<std::mutex> lock(stats_mutex_);
-    stats_.succession_waits = succession_.has_value();
+    stats_.succession_waits = offers_succession_;
   }
   thread_ = std::thread([this] { loop(); });
 }
@@ -199,12 +199,13 @@ void Forwarder::put_back(std::optional<Sent> early) {
 
 Status Forwarder::ask() {
   lineless_end_ = 0;
-  if (succession_) SEALRING_TRY(offer_succession());
+  if (offers_succession_) SEALRING_TRY(offer_succession());
   const std::uint64_t receipted = receipted_size(ring_.segments());
   for (const std::string role : {"witness", "mirror"}) {
     SEALRING_ASSIGN(const std::optional<Head> head, head_of(role, receipted));
     if (role == "witness") witness_size_ = head ? head->checkpoint.size : 0;
     if (!head) continue;
+    if (!head->contradicts) succession_is_known();  // its operator has enrolled this log
     if (head->contradicts) {
       if (events_.on_contradiction) events_.on_contradiction(*head);
       {
@@ -236,22 +237,28 @@ Status Forwarder::offer_succession() {
   HttpClient::Request call;
   call.target = config_.path + endpoint;
   call.content_type = "text/plain; charset=utf-8";
-  call.body = succession_->encode();
+  call.body = config_.succession->encode();
   SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
   if (response.status != 200) {
     const std::string words = unexpected(endpoint, response).message;
     if (told_.insert(words).second) diag(DiagLevel::warning, "the succession is not taken: " + words);
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    stats_.succession_waits = true;
     return {};
   }
   SEALRING_ASSIGN(const Note taken, understood(Note::parse(response.body), endpoint));
-  const std::string own = succession_->signatures.front().line();
-  if (taken.text != succession_->text || taken.signatures.size() < 2 || taken.signatures.front().line() != own)
+  const std::string own = config_.succession->signatures.front().line();
+  if (taken.text != config_.succession->text || taken.signatures.size() < 2 || taken.signatures.front().line() != own)
     return retry_error("collector's answer at " + endpoint + " is not our succession with its own line");
   if (events_.on_taken) SEALRING_TRY(events_.on_taken(taken));
-  succession_.reset();
+  succession_is_known();
+  return {};
+}
+
+void Forwarder::succession_is_known() {
+  offers_succession_ = false;
   std::lock_guard<std::mutex> lock(stats_mutex_);
   stats_.succession_waits = false;
-  return {};
 }
 
 // None: it has nothing of this log.
@@ -262,6 +269,7 @@ Result<std::optional<Head>> Forwarder::head_of(const std::string& role, std::uin
   SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
   const std::string endpoint = "/" + role + "/.../checkpoint";
   if (response.status == 404 && (receipted == 0 || !config_.ask_first)) return std::optional<Head>();
+  offers_succession_ = offers_succession_ || (response.status == 404 && config_.succession);
   if (response.status == 404)
     return retry_error("collector says at " + endpoint +
                        " that it has nothing of this log, but has given a receipt "

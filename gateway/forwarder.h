@@ -45,7 +45,8 @@ class Forwarder {
     std::chrono::milliseconds retry_min{500}, retry_max{60000};  // set_retry() changes them
     bool ask_first =
         true;  // false: the operator has said that the store is no old copy; nothing at the collector is fine
-    std::optional<Note> succession;  // of this log, which no collector has taken yet
+    std::optional<Note> succession;  // of this log, with its own line only, where it follows another one
+    bool succession_taken = false;   // by a collector: it is offered again only to one that does not know of the log
   };
   // Called on the forwarder's thread. on_fits: what the collector has fits our store, at each time that it was asked.
   // on_contradiction: once, from when on nothing is forwarded any more. on_taken: the succession has the collector's
@@ -102,6 +103,7 @@ class Forwarder {
   void back_off(std::chrono::milliseconds& backoff, std::minstd_rand& random);
   Status ask();
   Status offer_succession();
+  void succession_is_known();
   Result<std::optional<Head>> head_of(const std::string& role, std::uint64_t receipted);
   Status witness_sealed(const Segment& segment);
   Status send_entries(const Segment& segment, std::pair<SegmentIterator, SegmentIterator> below);
@@ -129,7 +131,7 @@ class Forwarder {
   Bytes ticket_;
   Events events_;
   bool asked_ = false;
-  std::optional<Note> succession_;  // to be offered
+  bool offers_succession_;
   int cosigned_in_a_row_ = 0;
   // Segments that the recorder was handed something of which the ring does not show yet.
   std::optional<std::uint64_t> handed_over_, witnessed_;

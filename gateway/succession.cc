@@ -5,6 +5,7 @@
 #include "drivers/file.h"
 #include "drivers/key_file.h"
 #include "drivers/pkcs11_uri.h"
+#include "gateway/rotation.h"
 #include "gateway/verify.h"
 
 namespace sealring {
@@ -50,6 +51,10 @@ Result<GatewayConfig> config_of_store(GatewayConfig config, const std::string& c
   if (!follows(origin, config.origin)) return config;  // the operator has named it, or it is another gateway's
   config.follows = known->statement.closed.origin;
   config.origin = origin;
+  // What it says of a key before a rotation is of the closed log, until this one was rotated itself.
+  SEALRING_ASSIGN(const auto recorded, recorded_rotations(config.store, origin));
+  SEALRING_ASSIGN(const auto pending, pending_rotation(config.store, origin));
+  if (recorded.empty() && !pending) config.previous_identity_key.clear();
   const std::string own = follower_key_path(config.store);
   if (!is_pkcs11_uri(config.identity_key) && ::access(own.c_str(), F_OK) == 0 &&
       !is_key_of(config.identity_key, credentials, origin))

@@ -25,7 +25,8 @@ Status put_succession(const std::string& store, const Note& note);
 std::string follower_key_path(const std::string& store);
 
 // `config` for the log that is in its store. One that follows config.origin: with its origin, with `follows` set, and
-// with the key that sealringd made for it, unless identity_key names another key of that log or one on a token.
+// with the key that sealringd made for it, unless identity_key names another key of that log or one on a token; without
+// a key before it where it was not rotated.
 Result<GatewayConfig> config_of_store(GatewayConfig config, const std::string& credentials);
 
 // How the log that follows is enrolled: its anchor line.

@@ -5,7 +5,6 @@
 #include "drivers/diag.h"
 #include "drivers/file.h"
 #include "gateway/check.h"
-#include "gateway/succession.h"
 
 namespace sealring {
 namespace {
@@ -49,7 +48,7 @@ Result<std::vector<LogKey>> keys_of_log(const GatewayConfig& config, const Gatew
 }
 
 Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& identity, bool assume_current,
-                           const Ring& ring, RecordQueue& queue, const std::optional<Note>& succession) {
+                           const Ring& ring, RecordQueue& queue, const std::optional<KnownSuccession>& succession) {
   Uplink out;
   if (!config.upstream) return out;
   const GatewayConfig::Upstream& up = *config.upstream;
@@ -63,7 +62,10 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& i
   SEALRING_ASSIGN(out.client, HttpClient::create(http));
   Forwarder::Config forward;
   forward.ask_first = !assume_current;
-  forward.succession = succession;
+  if (succession) {
+    forward.succession = Note{succession->note.text, {succession->note.signatures.front()}};
+    forward.succession_taken = succession->taken();
+  }
   forward.path = url.path;
   forward.mirror = up.mirror;
   std::vector<PublicKey> keys = {identity.current->public_key()};
@@ -77,7 +79,7 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& i
 }
 
 void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const std::string& store,
-                    const std::optional<Head>& rollback, std::function<void()> on_proof) {
+                    const std::optional<Head>& rollback, std::function<void(const Head&)> on_proof) {
   if (rollback)
     diag(DiagLevel::error,
          "alarm: rollback, known since an earlier start: " + contradiction_words(*rollback, ring.size()) +
@@ -91,7 +93,7 @@ void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const s
   Forwarder::Events events;
   events.on_fits = [&recorder] { recorder.hold_signatures(false); };
   events.on_contradiction = [&recorder, &ring, store, on_proof](const Head& head) {
-    if (on_contradiction(recorder, store, head, ring.size())) on_proof();
+    if (on_contradiction(recorder, store, head, ring.size())) on_proof(head);
   };
   events.on_taken = [store](const Note& note) -> Status {
     SEALRING_TRY(put_succession(store, note));
@@ -104,7 +106,11 @@ void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const s
 std::optional<Head> known_rollback(const GatewayConfig& config, const GatewayIdentity& identity, const Ring& ring) {
   const auto note = read_file(config.store + "/" + kRollbackFile, kMaxNoteBytes);
   if (!note) return std::nullopt;
-  const auto keys = keys_of_log(config, identity, {});
+  Policy policy;  // as the forwarder has judged it
+  if (config.upstream)
+    if (const auto text = read_file(config.upstream->policy))
+      if (auto parsed = Policy::parse(*text)) policy = std::move(parsed).value();
+  const auto keys = keys_of_log(config, identity, policy);
   if (!keys) return std::nullopt;  // whoever makes the uplink says so
   auto head = check_head(*note, *keys, ring);
   if (!head || !head->contradicts) return std::nullopt;

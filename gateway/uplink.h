@@ -5,6 +5,7 @@
 #include "gateway/forwarder.h"
 #include "gateway/identity_key.h"
 #include "gateway/recorder.h"
+#include "gateway/succession.h"
 
 namespace sealring {
 
@@ -13,9 +14,9 @@ struct Uplink {  // both empty where no upstream is configured
   std::unique_ptr<Forwarder> forwarder;
 };
 // All given must outlive it. reject: the url, the policy or the certificates.
-// `succession`: of this log, where no collector has taken it yet.
+// `succession`: of this log, where it follows another one.
 Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& identity, bool assume_current,
-                           const Ring& ring, RecordQueue& queue, const std::optional<Note>& succession);
+                           const Ring& ring, RecordQueue& queue, const std::optional<KnownSuccession>& succession);
 
 // That checkpoints of this log are signed by, the present one first: of the identity, the store and the policy. Errors
 // of the store's files.
@@ -28,10 +29,10 @@ std::optional<Head> known_rollback(const GatewayConfig& config, const GatewayIde
 // Before either runs; without a forwarder there is little to do. From then on sealed segments wake it, early
 // checkpoints go to it, and what the collector has of this log decides whether the identity signs (docs/log.md §7):
 // nothing before it is known, where the recorder was held, and nothing more once it contradicts the store. Then an
-// alarm is recorded, and the checkpoint that proves it is kept in `store`; once it is, `on_proof` is called, on the
-// forwarder's thread. `rollback`: it was, in an earlier run.
+// alarm is recorded, and the checkpoint that proves it is kept in `store`; once it is, `on_proof` is called with it, on
+// the forwarder's thread. `rollback`: it was, in an earlier run.
 void connect_uplink(Forwarder* forwarder, Recorder& recorder, const Ring& ring, const std::string& store,
-                    const std::optional<Head>& rollback, std::function<void()> on_proof);
+                    const std::optional<Head>& rollback, std::function<void(const Head&)> on_proof);
 constexpr const char* kRollbackFile = "rollback.note";
 
 }  // namespace sealring

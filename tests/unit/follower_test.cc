@@ -22,6 +22,7 @@ struct OldCopy {
   Head proof;
   std::unique_ptr<Ring> ring;
   int alive = 0;
+  bool stops = false;
 
   OldCopy() {
     g.store = g.dir / "store";
@@ -43,7 +44,10 @@ struct OldCopy {
     REQUIRE(replace_file(g.store + "/" + kRollbackFile, proof.note).ok());
   }
   Status follow() {
-    return make_follower(config, identity, proof, *ring, g.clock, [this] { ++alive; });
+    return make_follower(config, "", identity, proof, *ring, g.clock, [this]() -> Status {
+      ++alive;
+      return stops ? retry_error("told to stop") : Status();
+    });
   }
   std::string beside(const char* suffix) const { return g.store + suffix; }
 };

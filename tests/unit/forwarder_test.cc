@@ -116,7 +116,7 @@ struct Line {  // from a recorder to the archive
     config.succession = succession;
     forwarder = std::make_unique<Forwarder>(std::move(config), *g.ring, client, *g.queue);
     client.start();
-    connect_uplink(forwarder.get(), *g.recorder, *g.ring, g.store, std::nullopt, [this] { ++proofs; });
+    connect_uplink(forwarder.get(), *g.recorder, *g.ring, g.store, std::nullopt, [this](const Head&) { ++proofs; });
     g.thread = std::thread([this] { g.outcome = g.recorder->run(); });
     forwarder->start();
   }
