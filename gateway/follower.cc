@@ -143,6 +143,14 @@ class Abandoned {
   std::size_t at_ = 0;
 };
 
+// Without a temporary name, which a kill would leave in its place. Durable with the first file behind it.
+Status mark(const std::string& place) {
+  const int fd = ::open((place + kMark).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return failed("cannot make " + place + kMark);
+  ::close(fd);
+  return {};
+}
+
 struct Made {
   Succession statement;
   SuccessionEntry entry;
@@ -153,7 +161,7 @@ Result<Made> begin(const GatewayConfig& config, const GatewayIdentity& identity,
                    const std::string& place, SoftwareSigner& key, const Clock& clock) {
   SEALRING_ASSIGN(const std::string origin, follower_origin(config.origin));
   SEALRING_TRY(make_directories(place, 0700));
-  SEALRING_TRY(create_file(place + kMark, "", 0600));
+  SEALRING_TRY(mark(place));
   SEALRING_TRY(create_key_file(follower_key_path(place), origin, key));
   Made made;
   SEALRING_ASSIGN(made.statement.genesis,

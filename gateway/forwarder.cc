@@ -268,8 +268,9 @@ Result<std::optional<Head>> Forwarder::head_of(const std::string& role, std::uin
   call.target = config_.path + "/" + role + "/" + hex(view(sha256(config_.identity.front().key.name))) + "/checkpoint";
   SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
   const std::string endpoint = "/" + role + "/.../checkpoint";
-  if (response.status == 404 && (receipted == 0 || !config_.ask_first)) return std::optional<Head>();
+  // Whatever an earlier one has said: this one does not know of it.
   offers_succession_ = offers_succession_ || (response.status == 404 && config_.succession);
+  if (response.status == 404 && (receipted == 0 || !config_.ask_first)) return std::optional<Head>();
   if (response.status == 404)
     return retry_error("collector says at " + endpoint +
                        " that it has nothing of this log, but has given a receipt "

@@ -131,6 +131,9 @@ TEST_CASE("follower: it begins with the closed log's word and with all that no r
   CHECK(old.alive > 0);
   CHECK(raw_of(old.beside(".abandoned")) == abandoned);
   CHECK_FALSE(std::filesystem::exists(old.beside(".new")));
+  const auto left = list_directory(old.beside(".abandoned"));
+  REQUIRE(left.ok());
+  for (const std::string& name : *left) CHECK(name.rfind("epoch-", 0) != 0);
 
   const std::vector<Bytes> follower = raw_of(old.g.store);
   CHECK(carried_in(follower) == records_from(abandoned, from));
@@ -254,6 +257,20 @@ TEST_CASE("follower: where it cannot be made, everything is as it was") {
     CHECK_THAT(old.follow().error().message, Catch::Contains("does not sign the succession"));
     CHECK_FALSE(std::filesystem::exists(old.beside(".new")));
   }
+  SECTION("it is told to stop") {
+    old.stops = true;
+    CHECK_THAT(old.follow().error().message, Catch::Contains("told to stop"));
+    CHECK_FALSE(std::filesystem::exists(old.beside(".new")));
+  }
+  SECTION("the configuration could not run on it") {
+    old.config.upstream.emplace();
+    old.config.upstream->policy = old.g.dir / "policy";
+    old.config.upstream->mirror = "mirror";
+    REQUIRE(create_file(old.config.upstream->policy, "quorum none\n").ok());
+    CHECK_THAT(old.follow().error().message,
+               Catch::Contains("this configuration cannot run on it") && Catch::Contains("names as mirror"));
+    CHECK_FALSE(std::filesystem::exists(old.beside(".new")));
+  }
   SECTION("something is in the way") {
     std::filesystem::create_directory(old.beside(".new"));
     CHECK_THAT(old.follow().error().message, Catch::Contains("in the way"));
@@ -271,9 +288,26 @@ TEST_CASE("follower: what a kill left beside the store") {
   SECTION("nothing") { clear_up_beside(old.g.store); }
   SECTION("one that was not finished: it is of no use") {
     std::filesystem::create_directory(beside);
-    REQUIRE(create_file(beside + "/identity.key", "half of it").ok());
+    if (GENERATE(true, false)) {  // not even begun
+      REQUIRE(create_file(beside + "/unfinished-follower", "").ok());
+      REQUIRE(create_file(beside + "/identity.key", "half of it").ok());
+    }
     clear_up_beside(old.g.store);
     CHECK_FALSE(std::filesystem::exists(old.beside(".abandoned")));
+  }
+  SECTION("what is somebody else's: it is not touched, and nothing is made") {
+    REQUIRE(old.follow().ok());
+    old.ring.reset();
+    std::filesystem::rename(old.beside(".abandoned"), beside);
+    std::filesystem::remove(beside + "/" + kRollbackFile);
+    const std::vector<Bytes> theirs = raw_of(beside);
+    clear_up_beside(old.g.store);
+    CHECK(raw_of(beside) == theirs);
+    CHECK_FALSE(std::filesystem::exists(old.beside(".abandoned")));
+    old.ring = std::move(Ring::open({old.g.store})).value();
+    CHECK_THAT(old.follow().error().message, Catch::Contains("in the way"));
+    CHECK(raw_of(beside) == theirs);
+    std::filesystem::remove_all(beside);
   }
   SECTION("what was replaced: it is kept") {
     REQUIRE(old.follow().ok());
@@ -309,6 +343,15 @@ TEST_CASE("follower: when it is left to an operator") {
     old.proof.note = sign_checkpoint(old.proof.checkpoint, **SoftwareSigner::generate())->encode();
     refused("not by the key");
   }
+  SECTION("the store is behind a symbolic link") {
+    std::filesystem::rename(old.g.store, old.beside(".elsewhere"));
+    std::filesystem::create_symlink(old.beside(".elsewhere"), old.g.store);
+    refused("is a symbolic link");
+  }
+  SECTION("the store is a mount point") {
+    old.config.store = "/proc";
+    refused("is a mount point");
+  }
   SECTION("a rotation is due, so it is not known which of two keys the log has") {
     const auto next = std::move(SoftwareSigner::generate()).value();
     old.identity.rotation = *RotationStatement::make(kOrigin, *old.g.identity, *next);
@@ -338,6 +381,14 @@ TEST_CASE("follower: what the store makes of the configuration") {
   REQUIRE(create_key_file(rotated, kFollower, **SoftwareSigner::generate()).ok());
   CHECK(adopted(rotated) == rotated);
   CHECK(adopted("pkcs11:token=t;object=k") == "pkcs11:token=t;object=k");
+  // A key before a rotation is of the closed log, until this one was rotated.
+  old.config.identity_key = rotated;
+  old.config.previous_identity_key = old.g.dir / "identity.key";
+  CHECK(config_of_store(old.config, "")->previous_identity_key.empty());
+  const auto next = std::move(SoftwareSigner::generate()).value();
+  const auto key = std::move(load_key_file(own)->signer);
+  REQUIRE(put_pending_rotation(old.g.store, *RotationStatement::make(kFollower, *key, *next)).ok());
+  CHECK(config_of_store(old.config, "")->previous_identity_key == old.config.previous_identity_key);
   // Another gateway's store stays another gateway's, which whoever opens it says.
   old.config.origin = "example.com/other";
   CHECK(config_of_store(old.config, "")->origin == "example.com/other");

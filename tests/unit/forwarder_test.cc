@@ -63,7 +63,9 @@ struct Line {  // from a recorder to the archive
   std::unique_ptr<Forwarder> forwarder;
   bool witness_in_policy = true;
   std::optional<Note> succession;  // to be offered
-  std::atomic<int> proofs{0};      // of a rollback, that were kept
+  bool taken = false;
+  std::atomic<bool> archive_lost{false};
+  std::atomic<int> proofs{0};  // of a rollback, that were kept
 
   Line() {
     g.config.segment_entries = 10;
@@ -114,6 +116,7 @@ struct Line {  // from a recorder to the archive
     config.retry_max = 2 * kSoon;
     config.ask_first = held;
     config.succession = succession;
+    config.succession_taken = taken;
     forwarder = std::make_unique<Forwarder>(std::move(config), *g.ring, client, *g.queue);
     client.start();
     connect_uplink(forwarder.get(), *g.recorder, *g.ring, g.store, std::nullopt, [this](const Head&) { ++proofs; });
@@ -317,6 +320,16 @@ TEST_CASE("forwarder: a copy that is behind ours is noticed when the witness ref
   config.origin = kOrigin;
   GatewayIdentity identity;
   identity.current = std::move(SoftwareSigner::from_seed(line.g.identity->seed())).value();
+  CHECK(known_rollback(config, identity, *line.g.ring));
+  // By a key that the policy alone knows, as the forwarder judges it.
+  const auto later = std::move(SoftwareSigner::generate()).value();
+  const Bytes proof = sign_checkpoint({kOrigin, 5000, sha256("another root")}, *later)->encode();
+  REQUIRE(replace_file(line.g.store + "/" + kRollbackFile, proof).ok());
+  CHECK_FALSE(known_rollback(config, identity, *line.g.ring));
+  config.upstream.emplace();
+  config.upstream->policy = line.g.dir / "policy";
+  const VerifierKey named{kOrigin, KeyType::ed25519, later->public_key()};
+  REQUIRE(create_file(config.upstream->policy, "log " + named.encode() + "\nquorum none\n").ok());
   CHECK(known_rollback(config, identity, *line.g.ring));
   config.origin = "example.com/another";
   CHECK_FALSE(known_rollback(config, identity, *line.g.ring));
@@ -565,6 +578,7 @@ TEST_CASE("forwarder: a succession is offered until it comes back with the colle
     offered = 0;
   };
   line.client.answer_by([&](const HttpClient::Request& request) -> std::optional<Result<HttpResponse>> {
+    if (line.archive_lost && is_question(request)) return Result<HttpResponse>(HttpResponse{404, "text/plain", "no\n"});
     if (request.target != "/succession") return std::nullopt;
     CHECK((request.method == "POST" && request.body == note.encode()));
     std::lock_guard<std::mutex> lock(mutex);
@@ -601,6 +615,19 @@ TEST_CASE("forwarder: a succession is offered until it comes back with the colle
   line.seal_some(1);
   line.wait_receipted();
   CHECK(offered == 1);
+  line.stop();
+
+  // One that does not know of the log, whatever another has said: an archive that was set back, or a true collector
+  // after somebody in its place.
+  offered = 0;
+  line.taken = true;
+  line.start();
+  line.g.wait_for([&] { return line.forwarder->stats().asked; });
+  CHECK(offered == 0);
+  line.stop();
+  line.archive_lost = true;
+  line.start();
+  line.g.wait_for([&] { return offered > 0; });
 }
 
 }  // namespace sealring::test
