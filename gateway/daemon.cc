@@ -172,6 +172,7 @@ Result<bool> has_followed(const GatewayConfig& config, const DaemonEnvironment& 
   say_not_followed(status.error());
   return false;
 }
+
 // `again`: whether a kAgain is our own.
 int wait_for_signal(const GatewayConfig& config, const DaemonEnvironment& environment, ServiceManager& manager,
                     const Ring& ring, Recorder& recorder, RecordQueue& queue, Forwarder* forwarder,

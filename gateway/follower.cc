@@ -74,8 +74,8 @@ Status exchange(const std::string& a, const std::string& b) {
 
 // Of what rename() can exchange: a folder of one file system, by its own name.
 Status check_place(const std::string& store) {
-  struct stat own {
-  }, parent{};
+  struct stat own {};
+  struct stat parent {};
   if (::lstat(store.c_str(), &own) != 0 || ::stat(parent_of(store).c_str(), &parent) != 0)
     return failed("cannot look at " + store);
   if (S_ISLNK(own.st_mode))
