@@ -554,7 +554,11 @@ TEST_CASE("forwarder: a witness may be ahead, also of a policy that names it lat
 }
 
 TEST_CASE("forwarder: a succession is offered until it comes back with the collector's line") {
-  Line line;
+  std::atomic<int> offered{0}, wrong{0};
+  std::mutex mutex;
+  HttpResponse answer{503, "text/plain", "later\n"};
+  Bytes body_of_ours;
+  Line line;  // its threads end before what they use
   const auto collector_key = std::move(SoftwareSigner::generate()).value();
   Succession statement;
   statement.closed = {kOrigin, 30, sha256("a root")};
@@ -569,9 +573,7 @@ TEST_CASE("forwarder: a succession is offered until it comes back with the colle
   Note resigned = taken;
   resigned.signatures.erase(resigned.signatures.begin());
   resigned.signatures.push_back(taken.signatures.front());
-  std::atomic<int> offered{0};
-  std::mutex mutex;
-  HttpResponse answer{503, "text/plain", "later\n"};
+  body_of_ours = note.encode();
   const auto answer_with = [&](unsigned status, const Bytes& body) {
     std::lock_guard<std::mutex> lock(mutex);
     answer = {status, "text/plain", body};
@@ -580,8 +582,8 @@ TEST_CASE("forwarder: a succession is offered until it comes back with the colle
   line.client.answer_by([&](const HttpClient::Request& request) -> std::optional<Result<HttpResponse>> {
     if (line.archive_lost && is_question(request)) return Result<HttpResponse>(HttpResponse{404, "text/plain", "no\n"});
     if (request.target != "/succession") return std::nullopt;
-    CHECK((request.method == "POST" && request.body == note.encode()));
     std::lock_guard<std::mutex> lock(mutex);
+    wrong += request.method != "POST" || request.body != body_of_ours;
     ++offered;
     return Result<HttpResponse>(answer);
   });
@@ -628,6 +630,7 @@ TEST_CASE("forwarder: a succession is offered until it comes back with the colle
   line.archive_lost = true;
   line.start();
   line.g.wait_for([&] { return offered > 0; });
+  CHECK(wrong == 0);
 }
 
 }  // namespace sealring::test

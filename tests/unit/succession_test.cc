@@ -14,8 +14,9 @@ TEST_CASE("the succession beside the example is signed by the identity and by th
   const auto read = Succession::parse(note->text);
   REQUIRE(read.ok());
   CHECK(read->text() == note->text);
-  const Bytes follower_bytes = entry_vector("follower"), entry_bytes = entry_vector("succession");
-  const auto genesis = decode_entry(entry_vector("genesis")), follower = decode_entry(follower_bytes),
+  const Bytes genesis_bytes = entry_vector("genesis"), follower_bytes = entry_vector("follower"),
+              entry_bytes = entry_vector("succession");
+  const auto genesis = decode_entry(genesis_bytes), follower = decode_entry(follower_bytes),
              entry = decode_entry(entry_bytes);
   REQUIRE((genesis.ok() && follower.ok() && entry.ok()));
   const auto& g = std::get<Genesis>(genesis->body);
