@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <fstream>
@@ -335,7 +336,7 @@ TEST_CASE_METHOD(Fixture, "pkcs11 signer: a library that hangs keeps nobody") {
     std::mutex mutex;
     std::condition_variable opened;
     bool open = false;
-    int waiting = 0;
+    std::atomic<int> waiting{0};
   };
   const auto gate = std::make_shared<Gate>();
   fake().before = [gate](const std::string& function) -> unsigned long {
