@@ -52,15 +52,6 @@ struct OldCopy {
   std::string beside(const char* suffix) const { return g.store + suffix; }
 };
 
-std::vector<Bytes> raw_of(const std::string& store) {
-  auto reader = StoreReader::open(store);
-  if (!reader) FAIL(reader.error().message);
-  std::vector<Bytes> out;
-  for (std::uint64_t i = (*reader)->first_index(); i < (*reader)->size(); ++i)
-    out.push_back((*reader)->entries(i, 1)->substr(2));
-  return out;
-}
-
 // Index there -> bytes, put together from their pieces.
 std::map<std::uint64_t, Bytes> carried_in(const std::vector<Bytes>& follower) {
   std::map<std::uint64_t, Bytes> out;

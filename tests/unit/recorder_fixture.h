@@ -62,6 +62,23 @@ class TokenSigner final : public Signer {
   bool stopped_ = false;
 };
 
+// All entries of a store, a bundle at a time: each read makes the whole one.
+inline std::vector<Bytes> raw_of(const std::string& store) {
+  auto reader = StoreReader::open(store);
+  if (!reader) FAIL(reader.error().message);
+  std::vector<Bytes> out;
+  for (std::uint64_t at = (*reader)->first_index(); at < (*reader)->size();) {
+    const std::uint64_t end = std::min((*reader)->size(), (at / kBundleEntries + 1) * kBundleEntries);
+    const auto bundle = (*reader)->entries(at, static_cast<std::size_t>(end - at));
+    if (!bundle) FAIL(bundle.error().message);
+    const auto entries = split_entries(*bundle, static_cast<std::size_t>(end - at));
+    REQUIRE(entries.ok());
+    out.insert(out.end(), entries->begin(), entries->end());
+    at = end;
+  }
+  return out;
+}
+
 // A store with a recorder on its own thread, fed by hand.
 struct Gateway {
   TempDir dir;
@@ -211,14 +228,7 @@ struct Gateway {
   void wait_released(std::uint64_t t) {
     wait_for([&] { return released >= t; });
   }
-  std::vector<Bytes> raw() const {
-    auto reader = StoreReader::open(store);
-    if (!reader) FAIL(reader.error().message);
-    std::vector<Bytes> out;
-    for (std::uint64_t i = (*reader)->first_index(); i < (*reader)->size(); ++i)
-      out.push_back((*reader)->entries(i, 1)->substr(2));
-    return out;
-  }
+  std::vector<Bytes> raw() const { return raw_of(store); }
   VerifyReport verified(bool with_anchor = true) const {
     VerifyOptions options;
     options.path = store;
