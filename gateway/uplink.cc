@@ -79,7 +79,7 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& i
 }
 
 void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const std::string& store,
-                    const std::optional<Head>& rollback, std::function<void(const Head&)> on_proof) {
+                    const std::optional<Head>& rollback, const std::function<void(const Head&)>& on_proof) {
   if (rollback)
     diag(DiagLevel::error,
          "alarm: rollback, known since an earlier start: " + contradiction_words(*rollback, ring.size()) +
