@@ -362,7 +362,7 @@ Status Recorder::take_changes() {
       if (const auto* number = std::get_if<std::uint64_t>(&value)) detail.value = *number;
       if (const auto* text = std::get_if<std::string>(&value)) detail.value = ByteView(*text);
       if (const auto* hash = std::get_if<Hash>(&value)) detail.value = *hash;
-      details.push_back(std::move(detail));
+      details.push_back(detail);
     }
     SEALRING_TRY(add_event(change.code, std::move(details)));
   }

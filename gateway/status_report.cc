@@ -88,7 +88,7 @@ std::string status_json(const StatusParts& parts) {
   const std::vector<Segment> segments = ring.segments();
   const Recorder::Stats r = recorder.stats();
   const ClockReading now = clock.now();
-  const DayCount::Today today = day.look(now.wall_ns, [&] { return written_bytes(ring.usage()); });
+  const DayCount::Today today = day.look(now.wall_ns, [&parts] { return written_bytes(parts.ring.usage()); });
   const std::uint64_t since = r.identity.since;
   JsonText json;
   json.put("origin", ring.origin()).put("follows", follows).put("running", true).put("size", usage.size);

@@ -254,7 +254,7 @@ TEST_CASE("follower: where it cannot be made, everything is as it was") {
     CHECK_FALSE(std::filesystem::exists(old.beside(".new")));
   }
   SECTION("the configuration could not run on it") {
-    old.config.upstream.emplace();
+    old.config.upstream = GatewayConfig::Upstream();
     old.config.upstream->policy = old.g.dir / "policy";
     old.config.upstream->mirror = "mirror";
     REQUIRE(create_file(old.config.upstream->policy, "quorum none\n").ok());

@@ -326,7 +326,7 @@ TEST_CASE("forwarder: a copy that is behind ours is noticed when the witness ref
   const Bytes proof = sign_checkpoint({kOrigin, 5000, sha256("another root")}, *later)->encode();
   REQUIRE(replace_file(line.g.store + "/" + kRollbackFile, proof).ok());
   CHECK_FALSE(known_rollback(config, identity, *line.g.ring));
-  config.upstream.emplace();
+  config.upstream = GatewayConfig::Upstream();
   config.upstream->policy = line.g.dir / "policy";
   const VerifierKey named{kOrigin, KeyType::ed25519, later->public_key()};
   REQUIRE(create_file(config.upstream->policy, "log " + named.encode() + "\nquorum none\n").ok());
