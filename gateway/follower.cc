@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <system_error>
 
-#include "crypto/merkle.h"
 #include "drivers/diag.h"
 #include "drivers/file.h"
 #include "drivers/key_file.h"
@@ -26,8 +25,7 @@ namespace sealring {
 namespace {
 
 constexpr std::uint64_t kMiB = 1u << 20;
-constexpr std::uint64_t kWrappingBytes = 128;    // of a carried entry, with what the tree has more
-constexpr std::uint64_t kBesideRing = 4 * kMiB;  // journal, keys, and what the file system wants
+constexpr std::uint64_t kWrappingBytes = 128;  // of a carried entry, with what the tree has more
 
 constexpr const char* kMark = "/unfinished-follower";  // in the folder, from its first moment to the exchange
 

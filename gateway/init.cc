@@ -29,7 +29,6 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kMinRing = 64 * kMiB, kMaxChosenRing = 4096 * kMiB;
-constexpr std::uint64_t kBesideRing = 4 * kMiB;  // journal, keys, and what the file system wants
 constexpr const char *kUser = "sealring", *kIdentity = "identity.key", *kStore = "store";
 
 struct Places {

@@ -40,6 +40,8 @@ struct InitResult {
 struct DiskSpace {
   std::uint64_t total = 0, available = 0;  // bytes; available: to this user
 };
+// What a store needs besides its ring: journal, keys, and what the file system wants.
+constexpr std::uint64_t kBesideRing = 4u << 20;
 // Of the file system on which `path` is or would be.
 Result<DiskSpace> disk_space(const std::string& path);
 
