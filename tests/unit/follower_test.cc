@@ -43,6 +43,13 @@ struct OldCopy {
     proof.contradicts = true;
     REQUIRE(replace_file(g.store + "/" + kRollbackFile, proof.note).ok());
   }
+  void open_with_a_message() {
+    g.start();
+    g.connect(false);
+    g.message("plant/x", "reading", 1);
+    g.wait_released(1);
+    open();
+  }
   Status follow() {
     return make_follower(config, "", identity, proof, *ring, g.clock, [this]() -> Status {
       ++alive;
@@ -202,11 +209,7 @@ TEST_CASE("follower: a full store is followed by a larger one, with all that is 
 
 TEST_CASE("follower: of a follower, whose carried entries are carried on") {
   OldCopy old;
-  old.g.start();
-  old.g.connect(false);
-  old.g.message("plant/x", "reading", 1);
-  old.g.wait_released(1);
-  old.open();
+  old.open_with_a_message();
   REQUIRE(old.follow().ok());
   const auto first = carried_in(raw_of(old.g.store));
   REQUIRE_FALSE(first.empty());
@@ -236,11 +239,7 @@ TEST_CASE("follower: of a follower, whose carried entries are carried on") {
 
 TEST_CASE("follower: where it cannot be made, everything is as it was") {
   OldCopy old;
-  old.g.start();
-  old.g.connect(false);
-  old.g.message("plant/x", "reading", 1);
-  old.g.wait_released(1);
-  old.open();
+  old.open_with_a_message();
   const std::vector<Bytes> before = raw_of(old.g.store);
   SECTION("the identity does not sign") {
     old.identity.current = std::make_unique<TokenSigner>(*old.g.identity);
