@@ -104,6 +104,7 @@ Result<std::vector<ShownKey>> shown_tokens(const std::string& place, const std::
   SEALRING_ASSIGN(const Pkcs11Access access, access_to(place));
   SEALRING_ASSIGN(const auto keys, pkcs11_keys(access));
   std::vector<ShownKey> out;
+  out.reserve(keys.size());
   for (const Pkcs11Key& key : keys) out.push_back(shown(key, access.uri, name));
   return out;
 }

@@ -362,7 +362,7 @@ Status admit(const std::string& path, const std::string& named) {
 
 }  // namespace
 
-Result<std::unique_ptr<SocketServer>> SocketServer::start(Config config, Services services) {
+Result<std::unique_ptr<SocketServer>> SocketServer::start(const Config& config, Services services) {
   SEALRING_ASSERT(services.status && services.log != nullptr && services.bell != nullptr);
   const std::string& path = config.path;
   sockaddr_un address{};

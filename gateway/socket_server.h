@@ -55,7 +55,7 @@ class SocketServer {
   };
   // Replaces a socket that is there: the store's lock is held, so it was left by a daemon that was killed.
   // reject: path too long, group unknown, or the system's words.
-  static Result<std::unique_ptr<SocketServer>> start(Config config, Services services);
+  static Result<std::unique_ptr<SocketServer>> start(const Config& config, Services services);
   virtual ~SocketServer() = default;  // ends all connections at once, removes the socket
 };
 
