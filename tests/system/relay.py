@@ -95,6 +95,9 @@ class Relay:
                 abort(target)
                 return
 
+    def passes(self, pair, up, data):
+        """For those who want to read along: called with what is about to go on, towards the target when `up`."""
+
     def _pump(self, client, target):
         """Both directions of one connection. Ends with it; an end of stream is passed on."""
         with selectors.DefaultSelector() as selector:
@@ -128,6 +131,7 @@ class Relay:
                     due = len(data) >= self._budget and not self._swallows
                     data = data[: self._budget]
                     self._budget -= len(data)
+        self.passes(pair, source is pair[0], data)
         sink.sendall(data)
         if due:
             self.cut()

@@ -12,6 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import archive  # noqa: E402
+from lib.wire import Wire  # noqa: E402
 from relay import Relay  # noqa: E402
 
 VECTORS = os.path.join(os.path.dirname(HERE), "vectors")
@@ -175,6 +176,43 @@ class RelayTest(unittest.TestCase):
                 pass
         self.assertEqual(self.relay.bytes_up, 6)  # what was read, not what was passed on
         self.assertRaises(ConnectionRefusedError, self.connect)
+
+
+class WireTest(unittest.TestCase):
+    """Two messages of QoS 1 and one of QoS 2 to a client of MQTT 5; the first is acknowledged, the second refused."""
+    CONNECT = bytes.fromhex("10 10 0004") + b"MQTT" + bytes.fromhex("05 00 003c 03 21 03e8 0000")
+    DOWN = (bytes.fromhex("20 03 00 00 00")
+            + bytes.fromhex("30 05 0001") + b"t" + bytes.fromhex("00") + b"0"  # QoS 0: of no interest
+            + bytes.fromhex("32 07 0001") + b"t" + bytes.fromhex("0001 00") + b"a"
+            + bytes.fromhex("32 0a 0001") + b"t" + bytes.fromhex("0002 02 0101") + b"bc"
+            + bytes.fromhex("3c 06 0001") + b"t" + bytes.fromhex("0003 00"))
+    UP = bytes.fromhex("40 02 0001") + bytes.fromhex("40 03 0002 97") + bytes.fromhex("50 02 0003")
+
+    def setUp(self):
+        self.wire = Wire(1)  # nobody connects
+        self.addCleanup(self.wire.close)
+
+    def feed(self, step):
+        for up, data in ((True, self.CONNECT), (False, self.DOWN), (True, self.UP)):
+            for at in range(0, len(data), step):
+                self.wire.passes("pair", up, data[at:at + step])
+
+    def test_counts_however_the_stream_is_cut(self):
+        for step in (1, 2, 3, 1000):
+            self.setUp()
+            self.feed(step)
+            self.assertEqual(self.wire.delivered, {(b"t", b"a"): 1, (b"t", b"bc"): 1})
+            self.assertEqual(self.wire.repeated, {(b"t", b""): 1})
+            self.assertEqual(self.wire.acknowledged, {(b"t", b"a"): 1, (b"t", b""): 1})
+
+    def test_trouble(self):
+        self.feed(1000)
+        for up, data in ((True, b"\x40\x02\x00\x01"),  # a second time
+                         (False, b"\x32\x05\x00\x00\x00\x04\x00"),  # an alias in the place of a topic
+                         (False, b"\x30\xff\xff\xff\xff\x01")):
+            self.wire.trouble = None
+            self.assertRaises(OSError, self.wire.passes, "pair", up, data)
+            self.assertIn("on the wire", self.wire.trouble)
 
 
 if __name__ == "__main__":

@@ -79,13 +79,14 @@ class Load:
     gateway has taken; publishing rests while it is more than MAX_BACKLOG behind. Mosquitto gives packet ids to what it
     queues: from 65 536 on two messages have the same, and it loses track of which one was acknowledged.
     """
-    SAME = ("plant/line1/temp", b"21.0")
+    SAME, SAME_EVERY = ("plant/line1/temp", b"21.0"), 3  # None: all are unique
     MAX_BACKLOG = 20000
+    PUBLISHER = Publisher
 
     def __init__(self, port, qos, window=20, name="load", pace=None, size=0):
         self.qos, self.pace, self.size, self.failure, self.taken = qos, pace, size, None, None
         self.stopping = threading.Event()
-        self.publishers = [Publisher(port, f"{name}-{i}", window) for i in range(2)]
+        self.publishers = [self.PUBLISHER(port, f"{name}-{i}", window) for i in range(2)]
         self.threads = [threading.Thread(target=self.work, args=(i, p), daemon=True)
                         for i, p in enumerate(self.publishers)]
         for thread in self.threads:
@@ -98,7 +99,7 @@ class Load:
                 if self.taken is not None and self.published() - self.taken > self.MAX_BACKLOG:
                     self.stopping.wait(0.01)
                     continue
-                if n % 3 == 2:
+                if self.SAME_EVERY and n % self.SAME_EVERY == self.SAME_EVERY - 1:
                     publisher.publish(*self.SAME, qos=self.qos)
                 else:
                     body = f"{i} {n} ".encode().ljust(self.size, b".")
