@@ -6,8 +6,9 @@ import shutil
 import signal
 
 from lib.compare import log_folder
+from lib.ports import free_port
 from lib.succession_scene import FOLLOWER, Scene, messages_of
-from lib.world import ORIGIN, TLS_URI, check, check_equal, main
+from lib.world import ORIGIN, TLS_URI, Gateway, check, check_equal, main
 
 UNKNOWN = 5  # exit code: of an outcome that is not known
 LARGE = bytes(range(256)) * 500  # three entries
@@ -68,6 +69,36 @@ def in_use(world):
     scene.gateway.wait_status(lambda s: not s["upstream"]["succession_waits"], "the collector takes it")
     scene.wait_receipted(FOLLOWER)
     check_equal(messages_of(scene)[0], scene.device.sent, "all messages, each once")
+
+
+def copy_beside(world):
+    """A copy of the store that is booted elsewhere, with the certificate, while the gateway is alive: it may follow, but
+    it closes nothing, and the gateway does not notice it."""
+    scene = Scene(world, quiet="1h")
+    scene.publish(20)
+    scene.wait_receipted()
+    scene.gateway.stop()
+    shutil.copytree(scene.gateway.folder, world.path("copy"))
+    scene.gateway.start()
+    scene.gateway.wait_subscribed()
+    scene.publish(20)
+    scene.wait_receipted()
+    copy = world.add(Gateway(world, "copy"))
+    copy.top, copy.recorder, copy.upstream = scene.gateway.top, scene.gateway.recorder, scene.gateway.upstream
+    copy.broker = {"host": "127.0.0.1", "port": free_port()}
+    copy.configure().start()
+    copy.wait_status(lambda s: s["origin"] == FOLLOWER and s["upstream"]["succession_waits"], "the copy follows")
+    copy.wait_said("the succession is not taken", "is still being written to")
+    scene.publish(20)
+    scene.wait_receipted()
+    check(not os.path.exists(log_folder(scene.collector.archive) + "/successor"), "the log is closed")
+    check(not os.path.exists(log_folder(scene.collector.archive, FOLLOWER)), "the collector knows the copy's log")
+    status = scene.gateway.status()
+    check(status["origin"] == ORIGIN and not status["upstream"]["contradicted"], f"the gateway noticed: {status}")
+    check("alarm" not in scene.gateway.said(True), scene.gateway.said(True))
+    scene.gateway.stop()
+    check_equal(sum(1 for m in scene.log().messages), sum(scene.device.sent.values()), "messages in the archive")
+    world.verify(scene.collector.archive)
 
 
 def operator_enrols(world):
@@ -236,5 +267,5 @@ def audit(world, scene):
 
 
 if __name__ == "__main__":
-    main(("goes_on", goes_on), ("in_use", in_use), ("operator_enrols", operator_enrols), ("killed", killed),
-         ("rotated", rotated), ("not_synced", not_synced))
+    main(("goes_on", goes_on), ("in_use", in_use), ("copy_beside", copy_beside), ("operator_enrols", operator_enrols),
+         ("killed", killed), ("rotated", rotated), ("not_synced", not_synced))
