@@ -72,8 +72,8 @@ def in_use(world):
 
 
 def copy_beside(world):
-    """A copy of the store that is booted elsewhere, with the certificate, while the gateway is alive: it may follow, but
-    it closes nothing, and the gateway does not notice it."""
+    """A copy of the store that is booted elsewhere, with the certificate, while the gateway is alive: it may follow,
+    but it closes nothing, and the gateway does not notice it."""
     scene = Scene(world, quiet="1h")
     scene.publish(20)
     scene.wait_receipted()
