@@ -84,6 +84,21 @@ class Check {
     identity_ = try_key("identity key", config_.identity_key);
     if (!config_.previous_identity_key.empty())
       previous_ = try_key("previous identity key", config_.previous_identity_key);
+    if (!config_.follower_identity_key.empty()) check_follower_key();
+  }
+
+  void check_follower_key() {
+    const std::string& place = config_.follower_identity_key;
+    if (!config_.follows.empty() && place == config_.identity_key)
+      return warning("follower's key", place + " is in use: this log follows " + config_.follows +
+                                           " with it; make another one for the next time");
+    const auto origin = follower_origin(config_.origin);
+    if (!origin) return error("follower's key", origin.error().message);
+    const auto key = try_identity(place, *origin, credentials_);
+    if (!key) return error("follower's key", key.error().message);
+    if (identity_ == *key || previous_ == *key)
+      return error("follower's key", place + " is a key of this log, and another log needs another one");
+    ok("follower's key", place + " is " + VerifierKey{*origin, KeyType::ed25519, *key}.encode());
   }
 
   std::optional<PublicKey> try_key(const std::string& subject, const std::string& place) {

@@ -230,6 +230,7 @@ Result<GatewayConfig> read(TomlTable root) {
   config.identity_key = read_identity_key(root, "identity_key", config.identity_key);
   if (config.identity_key.empty()) root.fail("identity_key", "must not be empty");
   config.previous_identity_key = read_identity_key(root, "previous_identity_key", "");
+  config.follower_identity_key = read_identity_key(root, "follower_identity_key", "");
   config.follow_rollback = root.choice("on_rollback", "follow", {"follow", "hold"}) == "follow";
   config.socket = root.path("socket", config.socket);
   config.socket_group = root.string("socket_group", "");

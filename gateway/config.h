@@ -17,6 +17,7 @@ struct GatewayConfig {
   std::string store = "/var/lib/sealring/store";
   std::string identity_key = "/var/lib/sealring/identity.key";
   std::string previous_identity_key;          // empty: none
+  std::string follower_identity_key;          // of a log that would follow; empty: one is made in its store
   bool follow_rollback = true;                // otherwise the operator decides what becomes of an old copy
   std::string follows;                        // of config_of_store(): the log before the one in the store; empty: none
   std::string socket = "/run/sealring/sock";  // empty: none

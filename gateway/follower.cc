@@ -149,23 +149,44 @@ Status mark(const std::string& place) {
   return {};
 }
 
+// Prepared by an operator, or made here; what the next start finds it by is in the new store then.
+Result<std::unique_ptr<Signer>> follower_key(const GatewayConfig& config, const std::string& credentials,
+                                             const GatewayIdentity& identity, const std::string& origin,
+                                             const std::string& place) {
+  const std::string& prepared = config.follower_identity_key;
+  if (prepared.empty()) {
+    SEALRING_ASSIGN(auto made, SoftwareSigner::generate());
+    SEALRING_TRY(create_key_file(follower_key_path(place), origin, *made));
+    return std::unique_ptr<Signer>(std::move(made));
+  }
+  auto key = open_key(prepared, origin, credentials);
+  if (!key) return std::move(key).error().in("follower_identity_key");
+  const PublicKey& own = (*key)->public_key();
+  if (own == identity.current->public_key() || (identity.previous && own == identity.previous->public_key()))
+    return reject_error("follower_identity_key is a key of this log, and another log needs another one: prepare it");
+  SEALRING_TRY(put_follower_place(place, prepared));
+  return key;
+}
+
 struct Made {
+  std::unique_ptr<Signer> key;
   Succession statement;
   SuccessionEntry entry;
 };
 
 // The new store with its key and its entry 0, and what the old identity says of it.
-Result<Made> begin(const GatewayConfig& config, const GatewayIdentity& identity, const Head& proof, std::uint64_t bytes,
-                   const std::string& place, SoftwareSigner& key, const Clock& clock) {
+Result<Made> begin(const GatewayConfig& config, const std::string& credentials, const GatewayIdentity& identity,
+                   const Head& proof, std::uint64_t bytes, const std::string& place, const Clock& clock) {
   SEALRING_ASSIGN(const std::string origin, follower_origin(config.origin));
   SEALRING_TRY(make_directories(place, 0700));
   SEALRING_TRY(mark(place));
-  SEALRING_TRY(create_key_file(follower_key_path(place), origin, key));
   Made made;
+  SEALRING_ASSIGN(made.key, follower_key(config, credentials, identity, origin, place));
+  const PublicKey& key = made.key->public_key();
   SEALRING_ASSIGN(made.statement.genesis,
-                  create_store({origin, bytes, "sealring " SEALRING_VERSION}, place, key.public_key(), clock));
+                  create_store({origin, bytes, "sealring " SEALRING_VERSION}, place, key, clock));
   made.statement.closed = proof.checkpoint;
-  made.statement.follower = {origin, KeyType::ed25519, key.public_key()};
+  made.statement.follower = {origin, KeyType::ed25519, key};
   Note note;
   note.text = made.statement.text();
   auto line = sign_note_text(note.text, config.origin, *identity.current);
@@ -195,14 +216,13 @@ Result<Succession> build(const GatewayConfig& config, const std::string& credent
   const std::uint64_t from = receipted_size(ring.segments());
   const std::uint64_t bytes = ring_bytes(ring, from);
   SEALRING_TRY(check_space(config.store, bytes));
-  SEALRING_ASSIGN(const auto key, SoftwareSigner::generate());
-  SEALRING_ASSIGN(Made made, begin(config, identity, proof, bytes, place, *key, clock));
+  SEALRING_ASSIGN(Made made, begin(config, credentials, identity, proof, bytes, place, clock));
   made.entry.origin = config.origin;
   SEALRING_ASSIGN(const auto follower, Ring::open({place}));
   EpochKeys epochs(place);
   RecordQueue queue(config.recorder.queue_bytes);
   queue.close();  // nobody will make room: a ring that is full is an error
-  Recorder recorder(recorder_config(config), *follower, IdentitySigners(*key), epochs, clock, queue);
+  Recorder recorder(recorder_config(config), *follower, IdentitySigners(*made.key), epochs, clock, queue);
   recorder.hold_signatures(true);  // the daemon signs, once it has asked what the collector has
   SEALRING_TRY(recorder.open());
   const Status usable = check_usable(config, credentials, place, *follower);
@@ -223,8 +243,10 @@ void clear_up_beside(const std::string& store) {
 
 Status may_follow(const GatewayConfig& config, const GatewayIdentity& identity, const Head& proof) {
   if (!config.follow_rollback) return reject_error("on_rollback = \"hold\"");
-  if (is_pkcs11_uri(config.identity_key))
-    return reject_error("the identity key is on a token, where nothing is made unasked");
+  if (is_pkcs11_uri(config.identity_key) && config.follower_identity_key.empty())
+    return reject_error(
+        "the identity key is on a token, where nothing is made unasked: make another key there, name it in "
+        "follower_identity_key, and restart sealringd");
   const auto note = Note::parse(proof.note);
   const VerifierKey key{config.origin, KeyType::ed25519, identity.current->public_key()};
   if (identity.rotation || !note || check_note_signature(*note, key) != SignatureState::valid)

@@ -11,7 +11,18 @@
 namespace sealring {
 namespace {
 
+constexpr std::size_t kMaxPlaceBytes = 64u << 10;
+
 std::string note_path(const std::string& store) { return store + "/succession.note"; }
+std::string place_path(const std::string& store) { return store + "/identity.place"; }
+
+// Whether the follower was begun with the key that follower_identity_key still names. An operator who has named it as
+// identity_key since, and prepared the next one, has changed that.
+bool is_prepared_key(const GatewayConfig& config) {
+  if (config.follower_identity_key.empty()) return false;
+  const auto place = read_file(place_path(config.store), kMaxPlaceBytes);
+  return place && *place == config.follower_identity_key + "\n";
+}
 
 // Whether a file is the key of that log. One that is not there, or not to be read, is none.
 bool is_key_of(const std::string& place, const std::string& credentials, const std::string& origin) {
@@ -44,6 +55,10 @@ Status put_succession(const std::string& store, const Note& note) {
   return replace_file(note_path(store), note.encode());
 }
 
+Status put_follower_place(const std::string& store, const std::string& place) {
+  return replace_file(place_path(store), place + "\n");
+}
+
 Result<GatewayConfig> config_of_store(GatewayConfig config, const std::string& credentials) {
   SEALRING_ASSIGN(const auto known, succession_of(config.store));
   if (!known) return config;
@@ -56,8 +71,10 @@ Result<GatewayConfig> config_of_store(GatewayConfig config, const std::string& c
   SEALRING_ASSIGN(const auto pending, pending_rotation(config.store, origin));
   if (recorded.empty() && !pending) config.previous_identity_key.clear();
   const std::string own = follower_key_path(config.store);
-  if (!is_pkcs11_uri(config.identity_key) && ::access(own.c_str(), F_OK) == 0 &&
-      !is_key_of(config.identity_key, credentials, origin))
+  if (is_prepared_key(config))
+    config.identity_key = config.follower_identity_key;
+  else if (!is_pkcs11_uri(config.identity_key) && ::access(own.c_str(), F_OK) == 0 &&
+           !is_key_of(config.identity_key, credentials, origin))
     config.identity_key = own;
   return config;
 }

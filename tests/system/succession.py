@@ -7,6 +7,7 @@ import signal
 
 from lib.compare import log_folder
 from lib.ports import free_port
+from lib.softhsm import Token
 from lib.succession_scene import FOLLOWER, Scene, messages_of
 from lib.world import ORIGIN, TLS_URI, Gateway, check, check_equal, main
 
@@ -130,6 +131,46 @@ def operator_enrols(world):
         world.write("policy-of-both", f"log {anchor.split(' ')[0]}\n" + f.read())
     world.write("anchors", world.anchor + "\n" + anchor + "\n")
     world.verify(scene.collector.archive, policy="policy-of-both", anchor="anchors")
+
+
+def on_a_token(world):
+    """Nothing is made on a token unasked. With a key that was prepared there, a log follows by itself."""
+    token = Token(world)
+    world.run("sealring", "key", "generate", token.uri(), ORIGIN)
+    scene = Scene(world, identity=token.uri())
+    scene.roll_back()
+    scene.gateway.start()
+    scene.gateway.wait_said("no log follows this one: the identity key is on a token", "follower_identity_key")
+    scene.publish(10)
+    scene.gateway.stop()
+    prepared = token.uri("object=follower")
+    scene.gateway.top["follower_identity_key"] = prepared
+    scene.gateway.configure()
+    out, _ = world.run("sealring", "check", *scene.config, code=1)
+    check("follower's key" in out and "is not there" in out, out)
+    vkey = world.run("sealring", "key", "generate", prepared, FOLLOWER)[0].strip().splitlines()[-1]
+    out, _ = world.run("sealring", "check", *scene.config)
+    check(f"{prepared} is {vkey}" in out, out)
+    scene.gateway.start()
+    status = scene.gateway.wait_status(lambda s: s["origin"] == FOLLOWER, "another log follows")
+    check_equal(status["keys"]["identity"], vkey, "its key")
+    scene.gateway.wait_subscribed()
+    scene.wait_receipted(FOLLOWER)
+    # The next one is prepared, and the used one takes its place in the configuration.
+    scene.gateway.stop()
+    out, _ = world.run("sealring", "check", *scene.config)
+    check("is in use: this log follows" in out, out)
+    scene.gateway.top.update({"identity_key": prepared, "follower_identity_key": token.uri("object=second")})
+    world.run("sealring", "key", "generate", token.uri("object=second"), ORIGIN + "~2")
+    scene.gateway.configure().start()
+    scene.gateway.wait_subscribed()
+    scene.wait_receipted(FOLLOWER)
+    out, _ = world.run("sealring", "check", *scene.config)
+    check(ORIGIN + "~2+" in out, out)
+    check_equal(messages_of(scene)[0], scene.device.sent, "all messages, each once")
+    scene.gateway.stop()
+    scene.collector.stop()
+    audit(world, scene)
 
 
 def key_in(store):
@@ -267,5 +308,5 @@ def audit(world, scene):
 
 
 if __name__ == "__main__":
-    main(("goes_on", goes_on), ("in_use", in_use), ("copy_beside", copy_beside), ("operator_enrols", operator_enrols),
-         ("killed", killed), ("rotated", rotated), ("not_synced", not_synced))
+    main(("goes_on", goes_on), ("in_use", in_use), ("copy_beside", copy_beside), ("on_a_token", on_a_token),
+         ("operator_enrols", operator_enrols), ("killed", killed), ("rotated", rotated), ("not_synced", not_synced))

@@ -328,6 +328,8 @@ TEST_CASE("follower: when it is left to an operator") {
   SECTION("a token has the key") {
     old.config.identity_key = "pkcs11:token=t;object=k";
     refused("on a token");
+    old.config.follower_identity_key = "pkcs11:token=t;object=follower";
+    CHECK(may_follow(old.config, old.identity, old.proof).ok());
   }
   SECTION("the proof is by another key") {
     old.proof.note = sign_checkpoint(old.proof.checkpoint, **SoftwareSigner::generate())->encode();
@@ -346,6 +348,60 @@ TEST_CASE("follower: when it is left to an operator") {
     const auto next = std::move(SoftwareSigner::generate()).value();
     old.identity.rotation = *RotationStatement::make(kOrigin, *old.g.identity, *next);
     refused("not by the key");
+  }
+}
+
+TEST_CASE("follower: the key that an operator has prepared") {
+  OldCopy old;
+  old.open_with_a_message();
+  const std::string prepared = old.g.dir / "follower.key";
+  old.config.follower_identity_key = prepared;
+  const auto key = std::move(SoftwareSigner::generate()).value();
+  const auto refused = [&](const std::string& words) {
+    const Status made = old.follow();
+    REQUIRE_FALSE(made.ok());
+    CHECK_THAT(made.error().message, Catch::Contains(words));
+    CHECK_FALSE(std::filesystem::exists(old.beside(".new")));
+    CHECK(std::filesystem::exists(old.g.store + "/" + kRollbackFile));
+  };
+  SECTION("it is not there") { refused("follower_identity_key: cannot open " + prepared); }
+  SECTION("it is of another name") {
+    REQUIRE(create_key_file(prepared, kOrigin, *key).ok());
+    refused("is the key of");
+  }
+  SECTION("it is the log's own") {
+    REQUIRE(create_key_file(prepared, kFollower, *old.g.identity).ok());
+    refused("is a key of this log");
+  }
+  SECTION("it is the log's own of before its rotation") {
+    REQUIRE(create_key_file(prepared, kFollower, *key).ok());
+    old.identity.previous = std::move(load_key_file(prepared)->signer);
+    refused("is a key of this log");
+  }
+  SECTION("it is the follower's, until the operator names another one") {
+    REQUIRE(create_key_file(prepared, kFollower, *key).ok());
+    const Status made = old.follow();
+    if (!made.ok()) FAIL(made.error().message);
+    old.ring.reset();
+    CHECK((*succession_of(old.g.store))->statement.follower.key == key->public_key());
+    CHECK_FALSE(std::filesystem::exists(follower_key_path(old.g.store)));
+    CHECK(config_of_store(old.config, "")->identity_key == prepared);
+    CHECK(verified(old.g.store).verdict == Verdict::fine);
+    GatewayConfig later = old.config;
+    later.identity_key = prepared;
+    later.follower_identity_key = old.g.dir / "the next.key";
+    CHECK(config_of_store(later, "")->identity_key == prepared);
+    // A second old copy, with the key that is the log's now.
+    old.config = *config_of_store(old.config, "");
+    old.identity.current = std::move(load_key_file(prepared)->signer);
+    auto opened = Ring::open({old.g.store});
+    REQUIRE(opened.ok());
+    old.ring = std::move(opened).value();
+    old.proof.checkpoint = {kFollower, old.ring->size() + 5, sha256("a root")};
+    old.proof.note = sign_checkpoint(old.proof.checkpoint, *key)->encode();
+    const Status again = old.follow();
+    REQUIRE_FALSE(again.ok());
+    CHECK_THAT(again.error().message, Catch::Contains("follower_identity_key"));
   }
 }
 

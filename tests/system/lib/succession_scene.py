@@ -12,9 +12,9 @@ COLLECTOR_KEY = "collector.example/succession"
 
 
 class Scene:
-    def __init__(self, world, takes=True, quiet="0s", **top):
+    def __init__(self, world, takes=True, quiet="0s", identity=None, **top):
         self.world = world
-        self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB")
+        self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB", identity=identity)
         out, _ = world.run("sealring", "key", "generate", world.path("succession.key"), COLLECTOR_KEY)
         self.succession_vkey = out.strip().splitlines()[-1]
         if takes:
