@@ -72,12 +72,13 @@ def collector_kill(world):
     gateway.start()
     gateway.wait_subscribed()
     load = world.closing(Load(broker.port, 1, window=100, pace=(40, 0.02)))
-    sizes = []
+    load.taken, sizes = 0, []
     for i in range(kills):
         threading.Event().wait(moments.uniform(0.02, MAX_DELAY_S))  # the random moment itself
         collector.kill()
         acknowledged = gateway.status()["upstream"]["acknowledged_size"]
         sizes.append(check_after_kill(world, collector, acknowledged))
+        load.taken = sizes[-1]  # the checks take longer and longer; what piles up meanwhile would take minutes to drain
         load.check()
         collector.start(ready=i % 2 == 0)
     print(f"archived at each kill: {sizes}", flush=True)
