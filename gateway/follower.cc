@@ -44,21 +44,23 @@ void remove_unfinished(const std::string& path) {
   diag(DiagLevel::notice, "removed " + path + ", a log that would follow and was not finished");
 }
 
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
 Status set_aside(const std::string& store) {
+  // It signs nothing any more, and whoever has the secret could. Before the name is given, so that after a crash the
+  // next start does it; and after the exchange is durable, which the kill of an earlier start may have left open.
+  SEALRING_TRY(sync_directory(parent_of(store)));
+  const Status erased = EpochKeys(folder_beside(store)).erase_before(UINT64_MAX);
   std::string name = store + ".abandoned";
   for (int number = 2; exists(name); ++number) name = store + ".abandoned-" + std::to_string(number);
   if (::rename(folder_beside(store).c_str(), name.c_str()) != 0)
     return failed("cannot rename " + folder_beside(store) + " to " + name);
-  // It signs nothing any more, and whoever has the secret could.
-  const Status erased = EpochKeys(name).erase_before(UINT64_MAX);
   if (!erased.ok()) diag(DiagLevel::warning, "the epoch key in " + name + " is not erased: " + erased.error().message);
   diag(DiagLevel::notice, "the abandoned store is kept as " + name + "; nothing here removes it");
   return {};
-}
-
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
 // In one step for whoever looks, also after a power cut. fatal: done, but not synced.
@@ -141,12 +143,13 @@ class Abandoned {
   std::size_t at_ = 0;
 };
 
-// Without a temporary name, which a kill would leave in its place. Durable with the first file behind it.
+// Without a temporary name, which a kill would leave in its place. Durable before there is anything else in the folder:
+// what has other files and no mark is taken for somebody's.
 Status mark(const std::string& place) {
   const int fd = ::open((place + kMark).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return failed("cannot make " + place + kMark);
   ::close(fd);
-  return {};
+  return sync_directory(place);
 }
 
 // Prepared by an operator, or made here; what the next start finds it by is in the new store then.

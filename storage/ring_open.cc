@@ -184,6 +184,8 @@ Status Ring::create(const Options& options, const std::string& origin, const Fra
   SEALRING_TRY(create_ring_file(temporary, options.map_bytes, state, genesis));
   ::unlink((temporary + "-lock").c_str());
   SEALRING_TRY(Journal::create(journal_path(directory), origin, genesis.header));
+  // The journal's name is durable before the ring has its own: what has a ring is a store.
+  SEALRING_TRY(sync_directory_of(directory));
   if (::rename(temporary.c_str(), path.c_str()) != 0) return retry_error(words(path, "rename"));
   return sync_directory_of(directory);
 }
