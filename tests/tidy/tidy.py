@@ -49,8 +49,9 @@ THIRD_PARTY = {
 
 # Headers of the C and C++ standards and of Linux, by name or prefix.
 SYSTEM = {
-    "arpa/", "dirent.h", "dlfcn.h", "fcntl.h", "grp.h", "ifaddrs.h", "linux/", "net/", "netdb.h", "netinet/", "poll.h",
-    "pthread.h", "pwd.h", "sched.h", "signal.h", "spawn.h", "stddef.h", "stdint.h", "stdlib.h", "sys/", "unistd.h",
+    "arpa/", "dirent.h", "dlfcn.h", "fcntl.h", "getopt.h", "grp.h", "ifaddrs.h", "linux/", "net/", "netdb.h",
+    "netinet/", "poll.h", "pthread.h", "pwd.h", "sched.h", "signal.h", "spawn.h", "stddef.h", "stdint.h", "stdlib.h",
+    "sys/", "unistd.h",
 }
 STANDARD = re.compile(r"[a-z_0-9]+")
 
@@ -75,7 +76,7 @@ LONG_LINES = re.compile(r"tests/vectors/")
 MACHINE_PATH = re.compile(r"/(?:home|root|Users|work)/[A-Za-z0-9_.]|/tmp/(?:build-|w/)")
 
 CODE = (".cc", ".h", ".py", ".sh")
-SCRIPTS = {"run", "test", ".ci/run"}
+SCRIPTS = {"run", "test", ".ci/run", "tests/torture/run"}
 TEXT = CODE + (".md", ".txt", ".cmake", ".json", ".toml", ".yml", ".tsv", ".hex")
 SKIPPED_FOLDERS = {".git", "__pycache__"}
 
