@@ -113,7 +113,7 @@ class Explorer {
     }
     if (point_ % options_.jobs != options_.job) return;
     const double n = static_cast<double>(options_.states);
-    std::uint64_t legal = share(0.8 * n, weight_of(disk) / weight_, carried_[0]);
+    std::uint64_t legal = share((options_.words ? 0.8 : 0.9) * n, weight_of(disk) / weight_, carried_[0]);
     const std::uint64_t bytes = share(0.1 * n, weight_of(disk) / weight_, carried_[1]);
     std::vector<std::uint64_t> plain(plain_variants(disk, kMostPlain).size());
     for (std::size_t i = 0; i < plain.size(); ++i) plain[i] = i;

@@ -1,6 +1,8 @@
 #include "tests/torture/scene.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "crypto/checkpoint.h"
@@ -55,11 +57,13 @@ Status MarkingRing::append(const Frame& frame, const CompactRange& range, const 
   mark_attempt(frame);
   SEALRING_TRY(ring_->append(frame, range, nodes));
   mark_number(Mark::durable, frame.header.end());
+  if (after_append) after_append(frame.entries.size());
   return {};
 }
 
 Status MarkingRing::close_segment(std::int64_t wall_ns) {
   const Segment open = ring_->segments().back();
+  if (before_close) before_close();
   SEALRING_TRY(ring_->close_segment(wall_ns));
   Bytes bytes;
   put_u64(bytes, open.number);
@@ -82,14 +86,14 @@ Status MarkingRing::acknowledge(std::uint64_t segment, ByteView note) {
 
 // --- Bench ---
 
-Bench::Bench(std::string root_folder, int trace, unsigned seed)
+Bench::Bench(std::string root_folder, int trace, unsigned seed, bool recorded)
     : root(std::move(root_folder)), store(root + "/store"), trace_(trace), random_(seed) {
   config.heartbeat = std::chrono::hours(1);
   config.segment_age = std::chrono::hours(1);
   gateway.origin = kTortureOrigin;
   gateway.store = store;
   gateway.identity_key = root + "/identity.key";
-  sealring_tap_record("/nowhere", trace_, false);
+  sealring_tap_record(recorded ? root.c_str() : "/nowhere", trace_, recorded);
 }
 
 Bench::~Bench() {
@@ -355,6 +359,73 @@ void follower_scene(const std::string& root, int trace) {
   put_mark(Mark::followed, {});
 }
 
+void kill_self() { ::kill(::getpid(), SIGKILL); }
+
+// `play` in a process of its own, which must end by a kill.
+template <class Play>
+void until_killed(Play&& play) {
+  const pid_t child = ::fork();
+  SEALRING_ASSERT(child >= 0);
+  if (child == 0) {
+    play();
+    ::_exit(1);
+  }
+  int status = 0;
+  SEALRING_ASSERT(::waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+// Kills and starts: what only the journal has goes into the ring, seals that were cut short are finished. What a killed
+// process did not sync may be lost by a power cut long after.
+void kills_scene(const std::string& root, int trace) {
+  until_killed([&] {  // a large frame is in the ring, and what the journal says of it not synced
+    Bench bench(root, trace, 8);
+    bench.create();
+    bench.record();
+    bench.start();
+    for (int i = 0; i < 10; ++i) bench.message(9000);
+    bench.ring->after_append = [](std::size_t bytes) {
+      if (bytes > 90000) kill_self();
+    };
+    bench.message(100000);
+  });
+  until_killed([&] {  // the handover is in the journal, and its segment not closed
+    Bench bench(root, trace, 9, true);
+    bench.config.segment_entries = 40;
+    bench.start();
+    bench.ring->before_close = kill_self;
+    for (int i = 0; i < 60; ++i) bench.message(3000);
+  });
+  until_killed([&] {  // a frame is in the journal, and nobody was told
+    Bench bench(root, trace, 10, true);
+    bench.config.segment_entries = 40;
+    bench.start();
+    for (int i = 0; i < 10; ++i) bench.message(300);
+    bench.ring->after_append = [](std::size_t) { kill_self(); };
+    bench.message(300);
+  });
+  Bench bench(root, trace, 11, true);
+  bench.config.segment_entries = 5;
+  bench.start();
+  for (int i = 0; i < 10; ++i) bench.message(300);
+  bench.stop();
+}
+
+// A start whose epoch key is lost.
+void break_scene(const std::string& root, int trace) {
+  Bench bench(root, trace, 9);
+  bench.config.segment_entries = 10;
+  bench.create();
+  bench.start();
+  for (int i = 0; i < 15; ++i) bench.message(100);
+  bench.stop();
+  must(EpochKeys(bench.store).erase_before(UINT64_MAX));
+  bench.record();
+  put_mark(Mark::breaking, {});
+  bench.start();
+  for (int i = 0; i < 15; ++i) bench.message(100);
+  bench.stop();
+}
+
 }  // namespace
 
 const std::vector<Scene>& scenes() {
@@ -365,6 +436,8 @@ const std::vector<Scene>& scenes() {
       {"init", "from nothing to the first start", 2, init_scene},
       {"release", "a ring that wraps", 2, release_scene},
       {"rotation", "another identity key", 2, rotation_scene},
+      {"kills", "kills in the middle of things, each with the start after it", 3, kills_scene},
+      {"break", "a start whose epoch key is lost", 2, break_scene},
       {"follower", "another log in the place of an old copy", 1, follower_scene},
   };
   return all;

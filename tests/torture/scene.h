@@ -62,6 +62,8 @@ class MarkingRing final : public Ring {
   Result<Hash> node(int level, std::uint64_t start) const override { return ring_->node(level, start); }
   std::vector<Segment> segments() const override { return ring_->segments(); }
   Usage usage() const override { return ring_->usage(); }
+  std::function<void()> before_close;                   // a segment
+  std::function<void(std::size_t bytes)> after_append;  // of so many bytes of entries
 
  private:
   std::unique_ptr<Ring> ring_;
@@ -72,7 +74,8 @@ void mark_number(Mark kind, std::uint64_t number);
 // A gateway in `root`, fed by hand. Every trouble ends the process: a scene has none.
 class Bench {
  public:
-  Bench(std::string root, int trace, unsigned seed);
+  // `recorded`: another process began the recording, and was killed.
+  Bench(std::string root, int trace, unsigned seed, bool recorded = false);
   ~Bench();
 
   std::string root, store;

@@ -161,6 +161,9 @@ void Promises::take(const Event& event) {
     case Mark::acknowledged:
       now_.segments[reader.u64()].acknowledged = true;
       break;
+    case Mark::breaking:
+      now_.breaking = true;
+      break;
     case Mark::rotating:
       now_.rotating = true;
       break;
