@@ -221,6 +221,7 @@ void Disk::take(const Event& event, std::size_t number) {
     case EventType::mkdir: {
       Inode& inode = inodes_[h.ino];
       inode.folder = event.type() == EventType::mkdir;
+      inode.born = event.bytes;
       inode.mode = static_cast<std::uint32_t>(h.a);
       if (inode.folder) seen_[h.ino];
       if (event.bytes.empty()) {

@@ -48,6 +48,7 @@ class Image {
 struct Inode {
   bool folder = false;
   bool mapped = false;  // its content may be anything
+  std::string born;     // its first name
   std::uint32_t mode = 0;
   Image data;
   std::map<std::string, std::uint64_t> names;  // of a folder: durable ones

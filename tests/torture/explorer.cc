@@ -105,8 +105,20 @@ class Explorer {
     return whole;
   }
 
+  // The blocks of files that have no name any more, too: whoever takes the disk apart reads those as well.
+  void check_erased(const Disk& disk) {
+    for (std::uint64_t k = 0; k < promises_.now().epoch; ++k) {
+      const std::string key = "store/epoch-" + std::to_string(k) + ".key";
+      for (const auto& [ino, inode] : disk.inodes())
+        if ((inode.born == key || inode.born == key + ".copy") &&
+            inode.data.bytes().find("sealring/epoch-key") != ByteView::npos)
+          out_.failures.push_back({point_, 0, "the secret of epoch " + std::to_string(k) + " is still on the disk"});
+    }
+  }
+
   void try_point(const Disk& disk) {
     folder_.follow(const_cast<Disk&>(disk));
+    if (out_.failures.size() < options_.max_failures) check_erased(disk);
     if (options_.only) {
       if (options_.only->point == point_) try_state(disk, options_.only->variant);
       return;

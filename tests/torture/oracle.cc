@@ -133,6 +133,9 @@ class Oracle {
     const auto root = model_.roots.find(size_);
     if (root == model_.roots.end() || size_ > promise_.attempted) return wrong(at + " was never written");
     if (root->second != contents.range.root()) return wrong(at + " has another root");
+    if (model_.messages.at(size_) < promise_.released)
+      return wrong(at + " has " + std::to_string(model_.messages.at(size_)) + " messages, but " +
+                   std::to_string(promise_.released) + " were acknowledged to the broker");
     for (const auto& [size, signed_root] : promise_.checkpoints) {
       const auto known = model_.roots.find(size);
       if (size > size_) return wrong(at + ", but the identity has signed size " + std::to_string(size));

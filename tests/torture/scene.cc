@@ -144,7 +144,9 @@ void Bench::start() {
   recorder = std::make_unique<Recorder>(config, *ring, signers, *epochs, clock, *queue_);
   recorder->set_release([this](std::uint32_t, std::uint64_t connection, std::uint64_t tag) {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (connection == connection_) released_ = tag;
+    if (connection != connection_) return;
+    if (tag > released_) mark_number(Mark::released, tag - released_);
+    released_ = tag;
     changed_.notify_all();
   });
   const auto news = [this] {

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "drivers/file.h"
+#include "storage/entry.h"
 #include "storage/frame.h"
 
 namespace sealring::torture {
@@ -122,7 +123,13 @@ void Promises::take_attempt(ByteReader& reader) {
   SEALRING_ASSERT(entries.ok());
   if (model_.offsets.empty()) model_.offsets.push_back(0);
   SEALRING_ASSERT(header->first == model_.size());
-  for (ByteView entry : *entries) model_.offsets.push_back(model_.offsets.back() + 2 + entry.size());
+  std::uint64_t messages = model_.messages.empty() ? 0 : model_.messages.rbegin()->second;
+  for (ByteView bytes_of : *entries) {
+    model_.offsets.push_back(model_.offsets.back() + 2 + bytes_of.size());
+    const auto entry = decode_entry(bytes_of);
+    messages += entry.ok() && std::holds_alternative<Message>(entry->body);
+  }
+  model_.messages[header->end()] = messages;
   model_.bytes += reader.rest();
   model_.roots[header->end()] = header->root;
   now_.attempted = header->end();
@@ -143,6 +150,9 @@ void Promises::take(const Event& event) {
       break;
     case Mark::durable:
       now_.durable = reader.u64();
+      break;
+    case Mark::released:
+      now_.released += reader.u64();
       break;
     case Mark::checkpoint: {
       const std::uint64_t size = reader.u64();

@@ -40,6 +40,7 @@ enum class Mark : std::uint64_t {
   created,       // origin: the gateway is there, and must start from now on
   attempt,       // frame header, entries: about to be appended
   durable,       // size: append() returned
+  released,      // number: so many more messages were acknowledged to the broker
   checkpoint,    // size, root: signed by the identity key, or about to be
   closed,        // number, start, end: close_segment() returned
   acknowledge,   // number, end: about to be acknowledged, so it may be released
@@ -63,9 +64,10 @@ struct SegmentPromise {
 
 // The log as the program appended it. Only grows.
 struct ModelEntries {
-  Bytes bytes;                          // bundle-encoded
-  std::vector<std::uint64_t> offsets;   // of entry i; one more for the end
-  std::map<std::uint64_t, Hash> roots;  // size -> root, at the ends of frames
+  Bytes bytes;                                      // bundle-encoded
+  std::vector<std::uint64_t> offsets;               // of entry i; one more for the end
+  std::map<std::uint64_t, Hash> roots;              // size -> root, at the ends of frames
+  std::map<std::uint64_t, std::uint64_t> messages;  // size -> how many are in it
   std::uint64_t size() const { return offsets.empty() ? 0 : offsets.size() - 1; }
   ByteView entries(std::uint64_t first, std::uint64_t end) const {
     return ByteView(bytes).substr(offsets[first], offsets[end] - offsets[first]);
@@ -75,6 +77,7 @@ struct ModelEntries {
 struct Promise {
   std::string origin;  // empty: nothing was promised yet
   std::uint64_t durable = 0, attempted = 0;
+  std::uint64_t released = 0;     // messages
   std::uint64_t may_release = 0;  // end of what was acknowledged, or was about to be
   std::uint64_t epoch = 0;        // of the last frame that was begun: the keys before it are erased
   std::map<std::uint64_t, Hash> checkpoints;
