@@ -4,6 +4,7 @@
 #include <optional>
 #include <random>
 
+#include "crypto/ed25519.h"
 #include "crypto/sha256.h"
 #include "drivers/diag.h"
 
@@ -102,7 +103,7 @@ void Forwarder::early(std::uint64_t size, Bytes note) {
 }
 
 void Forwarder::loop() {
-  std::minstd_rand random(std::random_device{}());
+  std::minstd_rand random(get_u32(random_bytes(4).data()));
   std::chrono::milliseconds backoff = retry_min_;
   while (!stopping_) {
     const Result<bool> did = step();

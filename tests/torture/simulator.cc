@@ -1,0 +1,140 @@
+// The seeded simulator: see `simulator --help` and docs/reliability.md.
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <random>
+
+#include "drivers/diag.h"
+#include "gateway/new_store.h"
+#include "tests/torture/sim_world.h"
+
+namespace sealring::sim {
+namespace {
+
+constexpr std::size_t kMarked = 24;  // bytes of a payload that name it
+
+struct Options {
+  std::uint64_t first = 0, count = 300;
+  unsigned jobs = 1;
+  bool verbose = false;
+  std::string folder = ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+};
+
+struct Image {
+  std::string folder;
+  Hash genesis{};
+};
+
+std::string payload(std::uint64_t number, bool alike, std::size_t bytes) {
+  std::string text = alike ? "the same for all" : "message " + std::to_string(number);
+  text.resize(std::max(kMarked, bytes), '.');
+  return text;
+}
+
+void act(World& world, std::uint64_t& number, std::size_t bytes) {
+  for (std::uint64_t i = random_below(chance(10) ? 120 : 12); i > 0; --i) {
+    const bool alike = chance(30);
+    world.broker.publish(payload(number++, alike, alike ? kMarked : bytes));
+  }
+  if (chance(8)) world.online = !world.online;
+  if (chance(4)) step_wall_clock((static_cast<std::int64_t>(random_below(200000)) - 100000) * 1000000);
+  if (world.gateway_runs() && chance(7)) world.kill_gateway();
+  if (world.gateway_runs() && chance(3)) world.stop_gateway();
+  if (!world.gateway_runs() && chance(60)) world.start_gateway();
+  if (world.collector_runs() && chance(6)) world.kill_collector();
+  if (!world.collector_runs() && chance(40)) world.start_collector();
+  if (world.gateway_runs() && chance(10)) world.reconnect();
+  sleep_ms(static_cast<std::int64_t>(random_below(chance(10) ? 60000 : chance(50) ? 40 : 700)));
+}
+
+// In a process of its own, which it ends: what was killed in it stays where it was.
+[[noreturn]] void play(std::uint64_t seed, const Image& image, const std::string& folder, bool verbose) {
+  set_diag_level(verbose ? DiagLevel::debug : DiagLevel::error);
+  begin(seed);
+  const auto identity = SoftwareSigner::from_seed(Bytes(32, 'i'));
+  World world(image.folder, folder, **identity, image.genesis);
+  world.start_collector();
+  world.start_gateway();
+  std::uint64_t number = 0;
+  const std::size_t bytes = chance(5) ? 300000 : kMarked + random_below(chance(20) ? 60000 : 400);
+  for (std::uint64_t step = 20 + random_below(60); step > 0; --step) act(world, number, bytes);
+  world.drain();
+  world.stop_gateway();
+  world.check_archive();
+  if (verbose)
+    std::printf("seed %llu: %llu messages, %zu kills, %lld s\n", static_cast<unsigned long long>(seed),
+                static_cast<unsigned long long>(number), world.kills, static_cast<long long>(now_ns() / 1000000000));
+  std::fflush(nullptr);
+  std::_Exit(0);
+}
+
+Image new_image(const std::string& folder) {
+  Image image{folder + "/image", {}};
+  const auto identity = SoftwareSigner::from_seed(Bytes(32, 'i'));
+  const auto made =
+      create_store({kOrigin, 64u << 20, "sealring simulator"}, image.folder, (*identity)->public_key(), SystemClock());
+  if (!made) fail("image: " + made.error().message);
+  image.genesis = *made;
+  return image;
+}
+
+int run(const Options& options) {
+  std::string folder = options.folder + "/sealring-simulator-XXXXXX";
+  if (::mkdtemp(folder.data()) == nullptr) fail("cannot make " + folder);
+  const Image image = new_image(folder);
+  std::map<pid_t, std::uint64_t> running;
+  std::uint64_t next = options.first, done = 0, failed = 0;
+  while (done < options.count) {
+    while (running.size() < options.jobs && next < options.first + options.count) {
+      const std::string place = folder + "/" + std::to_string(next);
+      const pid_t pid = ::fork();
+      if (pid < 0) fail("cannot fork");
+      if (pid == 0) {
+        std::filesystem::create_directories(place);
+        play(next, image, place, options.verbose);
+      }
+      running.emplace(pid, next++);
+    }
+    int status = 0;
+    const pid_t ended = ::wait(&status);
+    const auto one = running.find(ended);
+    if (one == running.end()) continue;
+    const std::uint64_t seed = one->second;
+    running.erase(one);
+    std::filesystem::remove_all(folder + "/" + std::to_string(seed));
+    ++done;
+    if (status != 0) {
+      ++failed;
+      std::fprintf(stderr, "seed %llu failed (%s %d); again: simulator --first %llu --seeds 1 --verbose\n",
+                   static_cast<unsigned long long>(seed), WIFSIGNALED(status) ? "signal" : "exit code",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), static_cast<unsigned long long>(seed));
+    }
+  }
+  std::filesystem::remove_all(folder);
+  std::printf("seeds %llu to %llu: %llu failed\n", static_cast<unsigned long long>(options.first),
+              static_cast<unsigned long long>(options.first + options.count - 1),
+              static_cast<unsigned long long>(failed));
+  return failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace sealring::sim
+
+int main(int argc, char** argv) {
+  sealring::sim::Options options;
+  options.first = std::random_device{}();
+  CLI::App app{
+      "Recorder, ring, forwarder and collector, real ones, in one process on a clock, a network and a scheduler\n"
+      "of a seed's making, with kills of both; all that was published must be archived once."};
+  app.add_option("--first", options.first, "first seed; by default a random one, which is printed");
+  app.add_option("--seeds", options.count, "how many");
+  app.add_option("--jobs", options.jobs, "processes at a time");
+  app.add_option("--folder", options.folder, "where stores and archives are made");
+  app.add_flag("--verbose", options.verbose, "diagnostics of the gateway and the collector");
+  CLI11_PARSE(app, argc, argv);
+  return sealring::sim::run(options);
+}
