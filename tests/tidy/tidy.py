@@ -31,7 +31,7 @@ TESTS = {"tests", "gateway", "collector", "manual", "drivers", "storage", "crypt
 # Third-party headers: prefix -> (Debian package, the files or folders whose .cc files may include it).
 THIRD_PARTY = {
     "nettle/": ("nettle-dev", {"crypto"}),
-    "sodium.h": ("libsodium-dev", {"crypto/ed25519.cc"}),
+    "sodium.h": ("libsodium-dev", {"crypto/ed25519.cc", "tests/torture/fake_threads.cc"}),
     "lmdb.h": ("liblmdb-dev", {"storage"}),
     "cbor.h": ("libcbor-dev", {"storage"}),
     "mqtt/": ("libpaho-mqttpp-dev", {"drivers"}),
@@ -42,7 +42,7 @@ THIRD_PARTY = {
     "p11-kit/": ("libp11-kit-dev", {"drivers", "tests"}),
     "zlib.h": ("zlib1g-dev", {"drivers", "tests"}),
     "toml++/": ("libtomlplusplus-dev", {"drivers/toml_reader.cc"}),
-    "CLI/": ("libcli11-dev", {"gateway", "collector", "manual"}),
+    "CLI/": ("libcli11-dev", {"gateway", "collector", "manual", "tests/torture/simulator.cc"}),
     "nlohmann/": ("nlohmann-json3-dev", {"gateway", "collector", "tests"}),
     "catch2/": ("catch2", {"tests"}),
 }
@@ -50,8 +50,8 @@ THIRD_PARTY = {
 # Headers of the C and C++ standards and of Linux, by name or prefix.
 SYSTEM = {
     "arpa/", "dirent.h", "dlfcn.h", "fcntl.h", "getopt.h", "grp.h", "ifaddrs.h", "linux/", "net/", "netdb.h",
-    "netinet/", "poll.h", "pthread.h", "pwd.h", "sched.h", "signal.h", "spawn.h", "stddef.h", "stdint.h", "stdlib.h",
-    "sys/", "unistd.h",
+    "netinet/", "poll.h", "pthread.h", "pwd.h", "sched.h", "semaphore.h", "signal.h", "spawn.h", "stddef.h", "stdint.h",
+    "stdlib.h", "sys/", "unistd.h",
 }
 STANDARD = re.compile(r"[a-z_0-9]+")
 
