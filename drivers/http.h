@@ -1,5 +1,6 @@
 // HTTP/1.1 over TLS: Boost.Beast on a synchronous stream by mbedTLS. Nothing outside drivers/ includes Beast, Asio or
-// mbedTLS. TLS 1.2 (1.3 when built against mbedTLS 3.6); both sides always verify their peer.
+// mbedTLS. TLS 1.2 (1.3 when built against mbedTLS 3.6); both sides always verify their peer. A server may be plain,
+// for what anybody who reaches it may read.
 //
 // Every call has a deadline; a peer that stops answering costs its deadline, never a thread for ever. Bodies are
 // bounded. http_proxy and the like in the environment are ignored.
@@ -10,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,7 @@ struct HttpResponse {
   std::string content_encoding = {};  // what the body is packed by already
   std::string cache_control = {};
   std::string vary = {};
+  const char* refusal = "";               // why it is a "no", in one word for whoever counts; a literal
   std::shared_ptr<void> until_sent = {};  // let go of when the answer is out, or its client is gone
 };
 
@@ -83,7 +86,8 @@ class HttpServer {
   struct Config {
     std::string address = "127.0.0.1";
     std::uint16_t port = 0;  // 0: any free one, see port()
-    TlsIdentity tls;         // client certificates are required and verified
+    // Client certificates are required and verified. None: plain HTTP, for whoever reaches the address.
+    std::optional<TlsIdentity> tls;
     std::size_t max_connections = 64;
     std::size_t max_body_bytes = 32u << 20;              // after decompression as well
     std::chrono::milliseconds handshake_timeout{10000};  // short: a peer that is nobody yet holds a place

@@ -9,7 +9,7 @@
 #include "drivers/gzip.h"
 #include "drivers/http.h"
 #include "drivers/limited_diag.h"
-#include "drivers/tls_stream.h"
+#include "drivers/peer_stream.h"
 
 namespace sealring {
 
@@ -26,22 +26,22 @@ constexpr milliseconds kServerLinger{2000};
 constexpr milliseconds kStopTimeout{5000};  // for an answer under way when the server stops
 constexpr milliseconds kAcceptPause{200};   // after an error such as "no descriptors left"
 
-// What Beast calls a SyncStream, over TLS.
+// What Beast calls a SyncStream.
 class ServerStream {
  public:
-  explicit ServerStream(TlsStream& tls) : tls_(tls) {}
+  explicit ServerStream(PeerStream& peer) : peer_(peer) {}
 
   template <class Buffers>
   std::size_t read_some(const Buffers& buffers, error_code& ec) {
     boost::asio::mutable_buffer buffer = first_of<boost::asio::mutable_buffer>(buffers);
-    std::size_t n = take(tls_.read_some(static_cast<char*>(buffer.data()), buffer.size()), ec);
+    std::size_t n = take(peer_.read_some(static_cast<char*>(buffer.data()), buffer.size()), ec);
     if (n == 0 && !ec && buffer.size() != 0) ec = boost::asio::error::eof;
     return n;
   }
   template <class Buffers>
   std::size_t write_some(const Buffers& buffers, error_code& ec) {
     boost::asio::const_buffer buffer = first_of<boost::asio::const_buffer>(buffers);
-    return take(tls_.write_some(static_cast<const char*>(buffer.data()), buffer.size()), ec);
+    return take(peer_.write_some(static_cast<const char*>(buffer.data()), buffer.size()), ec);
   }
   // The forms that throw: the concept asks for them, nobody calls them.
   template <class Buffers>
@@ -64,7 +64,7 @@ class ServerStream {
     ec = boost::system::errc::make_error_code(boost::system::errc::io_error);
     return 0;
   }
-  TlsStream& tls_;
+  PeerStream& peer_;
 };
 
 // An answer of the server itself.
@@ -76,7 +76,7 @@ HttpResponse plain(unsigned status, const std::string& text) {
 struct Shared {
   HttpServer::Config config;
   HttpServer::Handler handler;
-  std::unique_ptr<TlsFiles> files;
+  std::unique_ptr<TlsFiles> files;  // null: plain
   WakeFd stop;
   LimitedDiag refusals;
 };
@@ -85,7 +85,7 @@ struct Shared {
 
 class Connection {
  public:
-  Connection(Shared& shared, std::unique_ptr<TlsStream> tls) : shared_(shared), tls_(std::move(tls)), stream_(*tls_) {}
+  Connection(Shared& shared, PeerStream peer) : shared_(shared), peer_(std::move(peer)), stream_(peer_) {}
 
   void serve() {
     if (!shake_hands()) return;
@@ -110,20 +110,20 @@ class Connection {
   bool stopping() const { return shared_.stop.woken(); }
 
   Shared& shared_;
-  std::unique_ptr<TlsStream> tls_;
+  PeerStream peer_;
   ServerStream stream_;
   beast::flat_buffer buffer_;
   bool cut_off_ = false;  // the peer no longer takes what we send
 };
 
 bool Connection::shake_hands() {
-  TcpSocket& socket = tls_->socket();
+  TcpSocket& socket = peer_.socket();
   socket.set_wake(&shared_.stop);
   socket.set_deadline(deadline_in(shared_.config.handshake_timeout));
   std::string peer = socket.peer();
-  Status done = tls_->handshake();
+  Status done = peer_.handshake();
   if (done.ok()) return true;
-  if (tls_->failure() == TlsStream::Failure::stopped) return false;
+  if (peer_.failure() == PeerStream::Failure::stopped) return false;
   shared_.refusals.report(DiagLevel::notice, "connection from " + peer + " refused: " + done.error().message);
   // The alert that tells the peer why must reach it.
   socket.set_deadline(deadline_in(kServerLinger));
@@ -133,8 +133,8 @@ bool Connection::shake_hands() {
 
 bool Connection::wait_for_request() {
   if (buffer_.size() != 0) return true;  // came together with the last one
-  tls_->socket().set_wake(&shared_.stop);
-  tls_->socket().set_deadline(deadline_in(shared_.config.idle_timeout));
+  peer_.socket().set_wake(&shared_.stop);
+  peer_.socket().set_deadline(deadline_in(shared_.config.idle_timeout));
   error_code ec;
   std::size_t n = stream_.read_some(buffer_.prepare(4096), ec);
   buffer_.commit(n);
@@ -143,7 +143,7 @@ bool Connection::wait_for_request() {
 
 // The deadline covers header and body together, however slowly they drip.
 bool Connection::read_request(Parser& parser) {
-  tls_->socket().set_deadline(deadline_in(shared_.config.request_timeout));
+  peer_.socket().set_deadline(deadline_in(shared_.config.request_timeout));
   parser.header_limit(kMaxRequestHeaderBytes);
   parser.body_limit(shared_.config.max_body_bytes);
   error_code ec;
@@ -160,11 +160,11 @@ bool Connection::read_request(Parser& parser) {
 
 bool Connection::refuse_reading(error_code ec) {
   if (stopping()) return false;
-  if (tls_->failure() == TlsStream::Failure::timeout) {
-    tls_->socket().set_deadline(deadline_in(kServerLinger));
+  if (peer_.failure() == PeerStream::Failure::timeout) {
+    peer_.socket().set_deadline(deadline_in(kServerLinger));
     return answer(plain(408, "the request took too long"), false, false);
   }
-  if (tls_->failure() != TlsStream::Failure::none) return false;
+  if (peer_.failure() != PeerStream::Failure::none) return false;
   if (ec == http::error::end_of_stream || ec == http::error::partial_message) return false;
   if (ec == http::error::body_limit) {
     return answer(plain(413, "the body is larger than " + std::to_string(shared_.config.max_body_bytes) + " bytes"),
@@ -228,20 +228,20 @@ bool Connection::serve_one() {
   auto codings = message.equal_range(http::field::accept_encoding);  // a header that comes twice is one list
   for (auto it = codings.first; it != codings.second; ++it)
     request.accept_encoding += (request.accept_encoding.empty() ? "" : ",") + std::string(it->value());
-  request.peer_uris = tls_->peer_uris();
-  request.peer_subject = tls_->peer_subject();
+  request.peer_uris = peer_.peer_uris();
+  request.peer_subject = peer_.peer_subject();
   HttpResponse response;
   bool decoded = decode_body(message, request, response);
   if (decoded) response = call_handler(request);
-  tls_->socket().set_deadline(deadline_in(shared_.config.request_timeout));
+  peer_.socket().set_deadline(deadline_in(shared_.config.request_timeout));
   return answer(response, decoded && message.keep_alive(), message.method() == http::verb::head);
 }
 
 // A stop does not cut an answer: what the handler did is done, and its caller should hear of it. It gets less time.
 bool Connection::answer(const HttpResponse& response, bool keep_alive, bool head) {
   bool stop = stopping();
-  if (stop) tls_->socket().set_deadline(deadline_in(std::min(kStopTimeout, shared_.config.request_timeout)));
-  tls_->socket().set_wake(nullptr);
+  if (stop) peer_.socket().set_deadline(deadline_in(std::min(kStopTimeout, shared_.config.request_timeout)));
+  peer_.socket().set_wake(nullptr);
   WireResponse wire;
   wire.version(11);
   wire.result(response.status);
@@ -260,11 +260,11 @@ bool Connection::answer(const HttpResponse& response, bool keep_alive, bool head
 }
 
 void Connection::leave() {
-  if (cut_off_ || tls_->failure() == TlsStream::Failure::broken) return;
-  TcpSocket& socket = tls_->socket();
+  if (cut_off_ || peer_.failure() == PeerStream::Failure::broken) return;
+  TcpSocket& socket = peer_.socket();
   socket.set_deadline(deadline_in(kServerLinger));
   socket.set_wake(nullptr);
-  tls_->close();
+  peer_.close();
   socket.set_wake(&shared_.stop);
   socket.linger();
 }
@@ -359,12 +359,11 @@ void Server::take(TcpSocket socket) {
 
 void Server::run(Shared& shared, TcpSocket socket, Worker& worker) {
   try {
-    Result<std::unique_ptr<TlsStream>> tls =
-        TlsStream::create(std::move(socket), TlsStream::Role::server, shared.files->current(), "");
-    if (tls.ok()) {
-      Connection(shared, std::move(tls).value()).serve();
+    Result<PeerStream> peer = PeerStream::accept(std::move(socket), shared.files ? shared.files->current() : nullptr);
+    if (peer.ok()) {
+      Connection(shared, std::move(peer).value()).serve();
     } else {
-      diag(DiagLevel::warning, tls.error().message);
+      diag(DiagLevel::warning, peer.error().message);
     }
   } catch (const std::exception& e) {  // out of memory: this connection's end, not the server's
     diag(DiagLevel::error, std::string("a connection failed: ") + e.what());
@@ -375,7 +374,10 @@ void Server::run(Shared& shared, TcpSocket socket, Worker& worker) {
 }  // namespace
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const Config& config, Handler handler) {
-  SEALRING_ASSIGN(std::unique_ptr<TlsFiles> files, TlsFiles::open(config.tls));
+  std::unique_ptr<TlsFiles> files;
+  if (config.tls) {
+    SEALRING_ASSIGN(files, TlsFiles::open(*config.tls));
+  }
   SEALRING_ASSIGN(std::unique_ptr<TcpListener> listener, TcpListener::listen(config.address, config.port));
   auto server = std::make_unique<Server>(config, std::move(handler), std::move(files), std::move(listener));
   SEALRING_TRY(server->start());

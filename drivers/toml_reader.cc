@@ -222,6 +222,24 @@ std::string TomlTable::choice(const std::string& key, const std::string& fallbac
   return fallback;
 }
 
+std::vector<std::string> TomlTable::strings(const std::string& key) {
+  std::vector<std::string> out;
+  if (const auto* array = document_->get<toml::array>(*node_, key, "an array of strings")) {
+    for (const toml::node& one : *array) {
+      const auto* text = one.as_string();
+      if (text == nullptr) {
+        fail(key, "must be an array of strings");
+        break;
+      }
+      out.push_back(text->get());
+    }
+  }
+  std::string listed;
+  for (const std::string& one : out) listed += one + "\n";
+  set(key, listed);
+  return out;
+}
+
 bool TomlTable::boolean(const std::string& key, bool fallback) {
   const auto* value = document_->get<toml::value<bool>>(*node_, key, "true or false");
   const bool out = value == nullptr ? fallback : value->get();

@@ -44,6 +44,8 @@ class TomlTable {
   std::string required_path(const std::string& key);
   // One of `choices`; the error lists them.
   std::string choice(const std::string& key, const std::string& fallback, std::initializer_list<const char*> choices);
+  // An array of strings; empty when it is absent.
+  std::vector<std::string> strings(const std::string& key);
   bool boolean(const std::string& key, bool fallback);
   std::uint64_t integer(const std::string& key, std::uint64_t fallback, std::uint64_t min, std::uint64_t max);
   // Bytes: 4096, "4096", "64KiB", "4MiB", "1GiB".
