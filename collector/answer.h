@@ -7,12 +7,19 @@
 
 namespace sealring {
 
-inline HttpResponse sentence(unsigned status, const std::string& text) {
-  return {status, "text/plain; charset=utf-8", text + "\n"};
+// `refusal`: as in HttpResponse.
+inline HttpResponse sentence(unsigned status, const std::string& text, const char* refusal = "other") {
+  HttpResponse response = {status, "text/plain; charset=utf-8", text + "\n"};
+  response.refusal = refusal;
+  return response;
 }
 inline HttpResponse signature_lines(const std::string& lines) { return {200, "text/plain; charset=utf-8", lines}; }
 inline HttpResponse note_answer(const Bytes& note) { return {200, "text/plain; charset=utf-8", note}; }
-inline HttpResponse size_conflict(std::uint64_t size) { return {409, std::string(kSizeType), encode_size(size)}; }
+inline HttpResponse size_conflict(std::uint64_t size) {
+  HttpResponse response = {409, std::string(kSizeType), encode_size(size)};
+  response.refusal = "size";
+  return response;
+}
 inline HttpResponse mirror_info(unsigned status, const MirrorInfo& info) {
   return {status, std::string(kMirrorInfoType), encode_mirror_info(info)};
 }

@@ -9,21 +9,6 @@ namespace sealring {
 
 namespace {
 
-// "127.0.0.1:8443" or "[::1]:8443".
-bool split_listen(std::string_view text, CollectorConfig& config) {
-  std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return false;
-  Result<std::uint64_t> port = from_decimal(text.substr(colon + 1));
-  std::string_view address = text.substr(0, colon);
-  bool bracketed = address.size() > 2 && address.front() == '[' && address.back() == ']';
-  if (bracketed) address = address.substr(1, address.size() - 2);
-  if (!bracketed && address.find(':') != std::string_view::npos) return false;
-  if (!port.ok() || *port > 65535) return false;
-  config.address = std::string(address);
-  config.port = static_cast<std::uint16_t>(*port);
-  return true;
-}
-
 DiagLevel read_level(TomlTable& root) {
   std::string name = root.choice("diag_level", "info", {"error", "warning", "notice", "info", "debug"});
   if (name == "error") return DiagLevel::error;
@@ -83,8 +68,12 @@ Result<CollectorConfig> CollectorConfig::parse(std::string_view text, const std:
 
 Result<CollectorConfig> CollectorConfig::read(TomlTable& root) {
   CollectorConfig config;
-  if (!split_listen(root.string("listen", "127.0.0.1:8443"), config))
+  if (auto listen = parse_listen(root.string("listen", "127.0.0.1:8443"))) {
+    config.address = listen->address;
+    config.port = listen->port;
+  } else {
     root.fail("listen", "must be ADDRESS:PORT, such as 127.0.0.1:8443 or [::1]:8443");
+  }
   config.archive = root.required_path("archive");
   config.policy = root.required_path("policy");
   config.witness_key = root.required_path("witness_key");
@@ -93,6 +82,10 @@ Result<CollectorConfig> CollectorConfig::read(TomlTable& root) {
   config.succession_quiet =
       root.duration("succession_quiet", config.succession_quiet, std::chrono::milliseconds(0), std::chrono::hours(24));
   config.diag_level = read_level(root);
+  config.alarm_command = read_alarm_command(root);
+  config.alarm_quiet =
+      root.duration("alarm_quiet", config.alarm_quiet, std::chrono::seconds(1), std::chrono::hours(24));
+  config.metrics = read_metrics(root);
   read_tls(root, config);
   read_gateways(root, config);
   SEALRING_TRY(root.finish());

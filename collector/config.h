@@ -7,6 +7,7 @@
 #include "collector/origin_log.h"
 #include "crypto/policy.h"
 #include "drivers/diag.h"
+#include "drivers/operator_config.h"
 
 namespace sealring {
 
@@ -26,6 +27,9 @@ struct CollectorConfig {
   std::string succession_key;  // empty: no succession is taken
   std::chrono::milliseconds succession_quiet = std::chrono::minutes(2);
   DiagLevel diag_level = DiagLevel::info;
+  std::vector<std::string> alarm_command;  // see drivers/alarm_command.h; empty: none
+  std::chrono::milliseconds alarm_quiet{60000};
+  std::optional<ListenAddress> metrics;  // none: nobody listens
   TlsIdentity tls;
   struct Gateway {
     Anchor anchor;

@@ -5,6 +5,8 @@ namespace sealring {
 const std::vector<ConfigTable>& collector_config_tables() {
   static const std::vector<ConfigTable> tables = {
       {"", "", false, "Where to listen, and where the archive and the keys are."},
+      {"metrics", "[metrics]", true,
+       "For a monitoring system: state and health by HTTP. Without this table nobody listens."},
       {"tls", "[tls]", false,
        "Both sides show a certificate of one CA. The files are followed by themselves: a renewed one counts from the "
        "next connection on."},
@@ -41,6 +43,16 @@ const std::vector<ConfigKey>& collector_config_keys() {
        "at once"},
       {"", "diag_level", "error, warning, notice, info or debug", Value::fallback, "\"info\"", "", kRestart,
        "the least urgent diagnostics that are written"},
+      {"", "alarm_command", "array of strings", Value::fallback, "[]", "", kRestart,
+       "program, by its absolute path, and arguments, run when an alarm begins and ends, with its name and JSON on "
+       "standard input; []: none"},
+      {"", "alarm_quiet", "duration", Value::fallback, "\"60s\"", "", kRestart,
+       "an alarm is over when its cause has been gone for so long"},
+
+      {"metrics", "listen", "ADDRESS:PORT", Value::fallback, "\"127.0.0.1:9464\"", "", kRestart,
+       "where /metrics and /healthz are, by plain HTTP"},
+      {"metrics", "allow_remote", "true or false", Value::fallback, "false", "", kRestart,
+       "an address that others reach, who then read names of logs and how much there is without a password"},
 
       {"tls", "ca", "file", Value::required, "\"tls/ca.pem\"", "", kRestart,
        "who may connect: clients with a certificate of this CA"},

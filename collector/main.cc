@@ -6,8 +6,10 @@
 
 #include "collector/config.h"
 #include "collector/manual.h"
+#include "collector/metrics.h"
 #include "collector/service.h"
 #include "drivers/file.h"
+#include "drivers/metrics_server.h"
 
 namespace sealring {
 namespace {
@@ -60,14 +62,43 @@ Result<Inputs> load_inputs(const std::string& path) {
   return inputs;
 }
 
-std::string listen_words(const std::string& address, std::uint16_t port) {
-  bool v6 = address.find(':') != std::string::npos;
-  return (v6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
-}
-
 int exit_for(const Error& error) {
   if (error.kind == ErrorKind::reject) return kUsage;
   return error.kind == ErrorKind::fatal ? kDamaged : kSystem;  // no permission, disk full: nothing is damaged
+}
+
+// Alarms that are over are told of in time.
+int wait_for_signal(const sigset_t& signals, Alarms& alarms) {
+  for (;;) {
+    const timespec interval{2, 0};
+    const int signal = ::sigtimedwait(&signals, nullptr, &interval);
+    if (signal > 0) return signal;
+    alarms.tick();
+  }
+}
+
+void tell(const Alarm& alarm, AlarmCommand& command) {
+  if (!alarm.begins)
+    diag(DiagLevel::notice, "the alarm " + alarm.kind + " of " + alarm.subject + " is over, after " +
+                                std::to_string(alarm.lasted_s) + " s");
+  command.run(alarm, alarm_json(alarm, ""));
+}
+
+// None: the configuration has none.
+Result<std::unique_ptr<HttpServer>> serve_metrics(const CollectorConfig& config, const CollectorService& service,
+                                                  const Alarms& alarms, const AlarmCommand& command,
+                                                  const Clock& clock) {
+  if (!config.metrics) return std::unique_ptr<HttpServer>();
+  const auto unix_now = [&clock] { return clock.now().wall_ns / 1'000'000'000; };
+  auto server = start_metrics_server(
+      *config.metrics,
+      [&service, &alarms, &command, unix_now, started = unix_now()] {
+        return collector_metrics_text(service, alarms, command.stats(), started, unix_now());
+      },
+      [&service, &alarms] { return collector_health(service, alarms); });
+  if (!server.ok()) return std::move(server).error().in("metrics.listen");
+  diag(DiagLevel::notice, "metrics at http://" + listen_words(config.metrics->address, (*server)->port()) + "/metrics");
+  return server;
 }
 
 int serve(Inputs inputs, const sigset_t& stop_signals) {
@@ -77,8 +108,11 @@ int serve(Inputs inputs, const sigset_t& stop_signals) {
   if (!lock.ok()) return fail(lock.error().kind == ErrorKind::reject ? kRunsAlready : kSystem, lock.error().message);
 
   SystemClock clock;
+  AlarmCommand command(config.alarm_command);
+  Alarms alarms(collector_alarm_kinds(), config.alarm_quiet);
+  alarms.set_listener([&command](const Alarm& alarm) { tell(alarm, command); });
   Result<std::unique_ptr<CollectorService>> service = CollectorService::open(
-      config.archive, std::move(inputs.logs), std::move(inputs.keys), clock, config.succession_quiet);
+      config.archive, std::move(inputs.logs), std::move(inputs.keys), clock, config.succession_quiet, &alarms);
   if (!service.ok()) return fail(exit_for(service.error()), service.error().message);
   std::atomic<bool> fatal{false};
   (*service)->on_fatal([&](const Error&) {
@@ -93,10 +127,11 @@ int serve(Inputs inputs, const sigset_t& stop_signals) {
   Result<std::unique_ptr<HttpServer>> server =
       HttpServer::start(http, [&](const HttpRequest& request) { return (*service)->handle(request); });
   if (!server.ok()) return fail(exit_for(server.error()), server.error().message);
+  auto metrics = serve_metrics(config, **service, alarms, command, clock);
+  if (!metrics.ok()) return fail(exit_for(metrics.error()), metrics.error().message);
   diag(DiagLevel::notice, "ready: listening on " + listen_words(config.address, (*server)->port()) + ", " +
                               std::to_string((*service)->log_count()) + " logs");
-  int signal = 0;
-  sigwait(&stop_signals, &signal);
+  wait_for_signal(stop_signals, alarms);
   *server = nullptr;  // waits for the requests under way
   return fatal ? kUnknownOutcome : kStopped;
 }
@@ -119,7 +154,7 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kUsage;
   }
   if (!app.get_subcommands().empty()) return code;
-  // Blocked before any thread starts, so that only sigwait() takes them.
+  // Blocked before any thread starts, so that only the one that waits takes them.
   sigset_t stop_signals;
   sigemptyset(&stop_signals);
   sigaddset(&stop_signals, SIGTERM);

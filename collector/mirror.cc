@@ -63,6 +63,11 @@ Status Mirror::load() {
 Status Mirror::load_segments() {
   SEALRING_ASSIGN(segments_, archive_.segments());
   if (segments_.empty()) return {};
+  bytes_ = 0;
+  for (const EntryRange& range : segments_) {
+    SEALRING_ASSIGN(const std::uint64_t length, archive_.segment_length(range));
+    bytes_ += length;
+  }
   std::uint64_t from = bundle_start(segments_.back().end);
   auto first = segments_.end() - 1;
   while (first->start > from) --first;
@@ -293,17 +298,23 @@ std::optional<HttpResponse> Mirror::take_package(const EntryPackage& package, st
   if (range.start == 0 && genesis_ && leaves.front() != *genesis_) {
     refusals_.report(DiagLevel::warning,
                      log_.front().name + ": refused an upload whose entry 0 is not the one that was pinned");
-    return sentence(422, "Entry 0 has the hash " + hex(view(leaves.front())) + ", but the anchor pinned here says " +
-                             hex(view(*genesis_)) + ": this is another history.");
+    if (alarms_ != nullptr)
+      alarms_->happened(kAlarmForked, log_.front().name, "an upload has another entry 0 than the one that was pinned");
+    return sentence(422,
+                    "Entry 0 has the hash " + hex(view(leaves.front())) + ", but the anchor pinned here says " +
+                        hex(view(*genesis_)) + ": this is another history.",
+                    "genesis");
   }
   Status proven = verify_subtree(range.aligned, range.end, end.size, package.proof, root_of(leaves), end.root);
   if (!proven.ok()) {
     refusals_.report(DiagLevel::warning, log_.front().name + ": refused entries " + words({range.start, range.end}) +
                                              ", which are not in the pending checkpoint of size " +
                                              std::to_string(end.size));
-    return sentence(422, "The entries " + words({range.start, range.end}) +
-                             " are not proven to be in the checkpoint of size " + std::to_string(end.size) + ": " +
-                             proven.error().message + ".");
+    return sentence(422,
+                    "The entries " + words({range.start, range.end}) +
+                        " are not proven to be in the checkpoint of size " + std::to_string(end.size) + ": " +
+                        proven.error().message + ".",
+                    "not-proven");
   }
   std::size_t bytes = staged_bytes() + fresh.entries.size();
   for (ByteView entry : package.entries) bytes += 2 + entry.size();
@@ -368,6 +379,7 @@ Result<bool> Mirror::archive_segment(const SignedCheckpoint& checkpoint) {
   range_ = std::move(after);
   tail_ = std::move(tail);
   segments_.push_back(range);
+  if (const auto length = archive_.segment_length(range)) bytes_ += *length;
   tiles_.add(indexer.finish());
   return true;
 }
@@ -385,6 +397,10 @@ Status Mirror::look_for_break(const EntryRange& range, ByteView last_entry) {
                                " says that the key of epoch " + std::to_string(lost->epoch) + " was lost; entries " +
                                words({range.start, range.end - 1}) + " rest on the identity key alone, for ever; " +
                                (fresh ? "it is kept in " + archive_.directory() + "/evidence" : fresh.error().message));
+  if (alarms_ != nullptr)
+    alarms_->happened(kAlarmBreak, log_.front().name,
+                      "entry " + std::to_string(range.end - 1) + " says that the key of epoch " +
+                          std::to_string(lost->epoch) + " was lost");
   return {};
 }
 
@@ -401,6 +417,7 @@ Status Mirror::make_receipt() {
   receipt_size_ = archived();
   receipt_ = note.encode();
   receipt_line_ = line.line();
+  ++receipts_;
   forget_covered();
   return {};
 }

@@ -29,6 +29,7 @@
 #include <functional>
 #include <map>
 
+#include "collector/alarm_kinds.h"
 #include "collector/answer.h"
 #include "collector/archive.h"
 #include "collector/signed_checkpoint.h"
@@ -52,6 +53,8 @@ class Mirror {
   // The hash of the entry 0 that is here, staged or archived.
   Result<std::optional<Hash>> first_leaf() const;
 
+  void set_alarms(Alarms* alarms) { alarms_ = alarms; }  // null: nobody is told
+
   // The latest checkpoint that the witness has cosigned, and its line. A receipt of that very checkpoint carries the
   // line beside ours, so that a quorum of both is met by the archive alone. A log that has its checkpoints cosigned
   // further ahead than it uploads shows the line when it registers (add_pending), or gets receipts with our line only.
@@ -74,6 +77,10 @@ class Mirror {
   std::uint64_t next_entry() const { return next_; }
   const Tiles& tiles() const { return tiles_; }      // of [0, A); any thread
   const Bytes& receipt() const { return receipt_; }  // the note; empty: nothing is archived
+  std::uint64_t bytes() const { return bytes_; }     // of the segments' files
+  std::uint64_t segments() const { return segments_.size(); }
+  std::uint64_t pending() const { return pending_.size(); }
+  std::uint64_t receipts() const { return receipts_; }  // signed since the start
 
  private:
   // What a request adds to the staged entries.
@@ -110,6 +117,8 @@ class Mirror {
   Tiles tiles_;
   mutable LimitedDiag refusals_;
 
+  Alarms* alarms_ = nullptr;
+  std::uint64_t bytes_ = 0, receipts_ = 0;
   std::vector<EntryRange> segments_;
   CompactRange range_;                                    // of [0, A)
   std::vector<Hash> tail_;                                // leaf hashes of A's bundle up to A

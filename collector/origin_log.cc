@@ -11,9 +11,10 @@ LogKeys LogIdentity::keys() const {
 }
 
 HttpResponse other_anchor(const Succession& statement) {
-  return sentence(403, "The log " + quoted(statement.follower.name, 255) +
-                           " is here already, and has another anchor than " + statement.follower.encode() + " " +
-                           hex(view(statement.genesis)) + ".");
+  return sentence(403,
+                  "The log " + quoted(statement.follower.name, 255) + " is here already, and has another anchor than " +
+                      statement.follower.encode() + " " + hex(view(statement.genesis)) + ".",
+                  "succession");
 }
 
 OriginLog::OriginLog(const std::string& archive, LogIdentity identity, Cosigner& witness, Cosigner& mirror,
@@ -74,6 +75,7 @@ Status OriginLog::load_witness() {
   if (!line.ok()) return std::move(line).error().in(context);
   witnessed_ = std::move(checkpoint).value();
   mirror_.witnessed(witnessed_->checkpoint, *line);
+  accepted_unix_ = static_cast<std::int64_t>(check_cosignature(*Note::parse(*stored), witness_.key()).time_s);
   witness_note_ = std::move(stored).value();
   return {};
 }
@@ -128,7 +130,7 @@ std::optional<HttpResponse> OriginLog::refuse_former_key(const SignedCheckpoint&
                               keys_[checkpoint.key].encode() + ", but from size " + std::to_string(key_since_[later]) +
                               " on the log has another one, " + keys_[later].encode();
     former_.report(DiagLevel::warning, identity_.key.name + ": refused a checkpoint: " + words);
-    return sentence(403, "The checkpoint of " + words + ".");
+    return sentence(403, "The checkpoint of " + words + ".", "former-key");
   }
   return std::nullopt;
 }
@@ -150,6 +152,7 @@ Result<HttpResponse> OriginLog::witness_checkpoint(const AddCheckpoint& request,
   note.signatures.push_back(line);
   Bytes encoded = note.encode();
   SEALRING_TRY(archive_.put_witness(encoded));  // a crash before: the client asks again; after: it may have the line
+  if (!again) accepted_unix_ = witness_.now_s();
   witnessed_ = std::move(kept);
   mirror_.witnessed(checkpoint.checkpoint, line);
   witness_note_ = std::move(encoded);
@@ -169,13 +172,16 @@ Result<HttpResponse> OriginLog::mirror_checkpoint(const AddCheckpoint& request, 
   if (Result<Note> note = Note::parse(request.checkpoint); note.ok())
     if (Result<NoteSignature> shown = witness_.find_line(*note); shown.ok()) line = std::move(shown).value();
   SEALRING_TRY(mirror_.add_pending(checkpoint, line));
+  publish();
   return signature_lines("");
 }
 
 Result<HttpResponse> OriginLog::add_entries(AddEntriesReader& upload) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (auto closed = refuse_closed("entries")) return *closed;
+  const std::uint64_t before = mirror_.next_entry();
   Result<HttpResponse> answer = mirror_.add_entries(upload);
+  if (mirror_.next_entry() > before) accepted_unix_ = witness_.now_s();
   publish();
   return answer;
 }
@@ -184,8 +190,10 @@ std::optional<HttpResponse> OriginLog::refuse_closed(const char* what) {
   if (!successor_) return std::nullopt;
   closed_.report(DiagLevel::warning, identity_.key.name + ": refused " + what + ": the log is closed, and " +
                                          successor_->follower.name + " follows it");
-  return sentence(403, "The log " + quoted(identity_.key.name, 255) +
-                           " is closed: " + quoted(successor_->follower.name, 255) + " follows it.");
+  return sentence(403,
+                  "The log " + quoted(identity_.key.name, 255) +
+                      " is closed: " + quoted(successor_->follower.name, 255) + " follows it.",
+                  "closed");
 }
 
 Result<HttpResponse> OriginLog::close(const SignedSuccession& succession, std::int64_t now_s,
@@ -196,11 +204,13 @@ Result<HttpResponse> OriginLog::close(const SignedSuccession& succession, std::i
     return fatal_error(archive_.directory() + "/successor: whether it was written is not known");
   if (successor_) return close_again(succession);
   SEALRING_ASSIGN(const std::optional<std::string> why_not, why_not_closed(succession));
-  if (why_not) return sentence(403, *why_not + ".");
+  if (why_not) return sentence(403, *why_not + ".", "succession");
   if (is_in_use(now_s, quiet))
-    return sentence(503, "The log " + quoted(identity_.key.name, 255) +
-                             " is still being written to: a log is closed when its last checkpoint is " +
-                             std::to_string(quiet.count()) + " s old. Is the gateway there twice?");
+    return sentence(503,
+                    "The log " + quoted(identity_.key.name, 255) +
+                        " is still being written to: a log is closed when its last checkpoint is " +
+                        std::to_string(quiet.count()) + " s old. Is the gateway there twice?",
+                    "succession");
   if (follower != nullptr) {
     SEALRING_ASSIGN(const bool pinned, follower->pin(succession.statement, identity_.tls_uri));
     if (!pinned) return other_anchor(succession.statement);
@@ -228,10 +238,15 @@ HttpResponse OriginLog::close_again(const SignedSuccession& succession) {
                                             offered.follower.encode() + " at size " +
                                             std::to_string(offered.closed.size) + ", which is kept in " +
                                             archive_.directory() + "/evidence");
+  if (alarms_ != nullptr)
+    alarms_->happened(kAlarmTwice, identity_.key.name,
+                      "it has signed a second succession: its identity key is in other hands, or two copies go on");
   const Status kept = archive_.put_succession_evidence(offered.closed.size, succession.note.encode());
   if (!kept.ok()) evidence_.report(DiagLevel::warning, "evidence was not kept: " + kept.error().message);
-  return sentence(403, "The log " + quoted(identity_.key.name, 255) + " is closed already, and by another statement: " +
-                           successor_->follower.encode() + " follows it.");
+  return sentence(403,
+                  "The log " + quoted(identity_.key.name, 255) +
+                      " is closed already, and by another statement: " + successor_->follower.encode() + " follows it.",
+                  "succession");
 }
 
 // Words for whoever asks; none: it may be closed.
@@ -288,6 +303,20 @@ void OriginLog::say_closed() const {
                              " follows it, by a succession. Was its store set back? If so, enrol the follower by its "
                              "anchor: " +
                              by->follower.encode() + " " + hex(view(by->genesis)));
+  if (alarms_ == nullptr) return;
+  alarms_->raise(kAlarmSucceeded, identity_.key.name,
+                 by->follower.name + " follows it, by a succession: was its store set back?",
+                 {{"closed-size", by->closed.size}, {"follower", by->follower.encode()}});
+}
+
+void OriginLog::set_alarms(Alarms* alarms) {
+  alarms_ = alarms;
+  mirror_.set_alarms(alarms);
+}
+
+OriginLog::Summary OriginLog::summary() const {
+  std::lock_guard<std::mutex> lock(published_mutex_);
+  return published_summary_;
 }
 
 LogIdentity OriginLog::identity() const {
@@ -311,6 +340,15 @@ void OriginLog::publish() {
   published_mirror_ = mirror_.receipt();
   published_succession_ = successor_;
   published_successor_ = successor_note_;
+  Summary& s = published_summary_;
+  s.witnessed = witnessed_ ? witnessed_->checkpoint.size : 0;
+  s.archived = mirror_.archived();
+  s.bytes = mirror_.bytes();
+  s.segments = mirror_.segments();
+  s.pending = mirror_.pending();
+  s.receipts = mirror_.receipts();
+  s.accepted_unix = accepted_unix_;
+  s.closed = successor_.has_value();
 }
 
 Bytes OriginLog::witness_note() const {
@@ -331,21 +369,28 @@ Result<std::optional<HttpResponse>> OriginLog::refuse(const AddCheckpoint& reque
   std::uint64_t size = latest == nullptr ? 0 : latest->checkpoint.size;
   Hash root = latest == nullptr ? empty_root() : latest->checkpoint.root;
   SEALRING_ASSIGN(std::optional<SignedCheckpoint> fork, find_fork(checkpoint));
+  bool set_back = false;
   if (fork) keep_evidence(*fork, checkpoint, "two roots for one size");
-  if (!fork && offered.size < size) SEALRING_TRY(note_rollback(*latest, checkpoint));
+  if (!fork && offered.size < size) {
+    SEALRING_ASSIGN(set_back, note_rollback(*latest, checkpoint));
+  }
   if (request.old_size > offered.size) {
-    refusal = sentence(400, "The old size is above the size of the checkpoint.");
+    refusal = sentence(400, "The old size is above the size of the checkpoint.", "malformed");
   } else if (request.old_size != size) {
     refusal = size_conflict(size);
   } else if (fork) {
-    refusal = sentence(422, "Another root is known for size " + std::to_string(offered.size) + ": this is a fork.");
+    refusal =
+        sentence(422, "Another root is known for size " + std::to_string(offered.size) + ": this is a fork.", "fork");
   } else {
     Status proven = verify_consistency(size, offered.size, request.proof, root, offered.root);
     if (proven.ok()) return refusal;
     if (latest != nullptr) keep_evidence(*latest, checkpoint, "no proof that the second extends the first");
-    refusal = sentence(422, "The checkpoint is not proven to extend the one of size " + std::to_string(size) + ": " +
-                                proven.error().message + ".");
+    refusal = sentence(422,
+                       "The checkpoint is not proven to extend the one of size " + std::to_string(size) + ": " +
+                           proven.error().message + ".",
+                       latest == nullptr ? "not-proven" : "fork");
   }
+  if (fork || set_back) refusal->refusal = fork ? "fork" : "rollback";
   return refusal;
 }
 
@@ -362,18 +407,25 @@ Result<std::optional<SignedCheckpoint>> OriginLog::find_fork(const SignedCheckpo
 
 // A log that signs below what it has signed before: its store is an old copy, or somebody else has its key. A known
 // checkpoint that is sent once more says nothing.
-Status OriginLog::note_rollback(const SignedCheckpoint& latest, const SignedCheckpoint& offered) {
+Result<bool> OriginLog::note_rollback(const SignedCheckpoint& latest, const SignedCheckpoint& offered) {
   SEALRING_ASSIGN(const auto known, mirror_.find(offered.checkpoint.size));
   if (!known)
-    keep_evidence(latest, offered, "the second is below the first: an old copy of the log's store, or cut off?");
-  return {};
+    keep_evidence(latest, offered, "the second is below the first: an old copy of the log's store, or cut off?",
+                  kAlarmSetBack);
+  return !known;
 }
 
-void OriginLog::keep_evidence(const SignedCheckpoint& known, const SignedCheckpoint& other, const std::string& what) {
+void OriginLog::keep_evidence(const SignedCheckpoint& known, const SignedCheckpoint& other, const std::string& what,
+                              const char* kind) {
   forks_.report(DiagLevel::warning, identity_.key.name + ": FORK? refused a signed checkpoint of size " +
                                         std::to_string(other.checkpoint.size) + " beside the known one of size " +
                                         std::to_string(known.checkpoint.size) + ": " + what + "; both are in " +
                                         archive_.directory() + "/evidence");
+  if (alarms_ != nullptr)
+    alarms_->happened(kind, identity_.key.name,
+                      "size " + std::to_string(other.checkpoint.size) + " beside the known one of size " +
+                          std::to_string(known.checkpoint.size) + ": " + what,
+                      {{"size", other.checkpoint.size}, {"root", other.checkpoint.root}});
   for (const SignedCheckpoint* one : {&known, &other}) {
     Status kept = archive_.put_evidence(one->checkpoint.size, one->note.encode());
     if (!kept.ok()) evidence_.report(DiagLevel::warning, "evidence was not kept: " + kept.error().message);

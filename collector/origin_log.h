@@ -43,6 +43,7 @@ class OriginLog {
   // must outlive the log, and so must `succession`; nullptr: it takes no succession.
   static Result<std::unique_ptr<OriginLog>> open(const std::string& archive, LogIdentity identity, Cosigner& witness,
                                                  Cosigner& mirror, SuccessionKey* succession = nullptr);
+  void set_alarms(Alarms* alarms);               // null: nobody is told. Before it is used by others
   LogIdentity identity() const;                  // close() pins that of the follower
   const LogKeys& keys() const { return keys_; }  // as the identity's, made once
 
@@ -65,6 +66,14 @@ class OriginLog {
   Result<std::int64_t> closed_time_s() const { return archive_.successor_time_s(); }
 
   // What is read by others. None of it waits for an upload under way.
+  struct Summary {
+    std::uint64_t witnessed = 0, archived = 0;           // sizes
+    std::uint64_t bytes = 0, segments = 0, pending = 0;  // of the archive; checkpoints whose entries are to come
+    std::uint64_t receipts = 0;                          // since the start
+    std::int64_t accepted_unix = 0;                      // when something new was last accepted; 0: never
+    bool closed = false;
+  };
+  Summary summary() const;
   // The latest cosigned checkpoint, as a note; empty: none yet. All that the mirror's covers has tiles already.
   Bytes witness_note() const;
   Bytes mirror_note() const;
@@ -90,8 +99,9 @@ class OriginLog {
   Result<std::optional<HttpResponse>> refuse(const AddCheckpoint& request, const SignedCheckpoint& checkpoint,
                                              const SignedCheckpoint* latest);
   Result<std::optional<SignedCheckpoint>> find_fork(const SignedCheckpoint& checkpoint) const;
-  Status note_rollback(const SignedCheckpoint& latest, const SignedCheckpoint& offered);
-  void keep_evidence(const SignedCheckpoint& known, const SignedCheckpoint& other, const std::string& what);
+  Result<bool> note_rollback(const SignedCheckpoint& latest, const SignedCheckpoint& offered);
+  void keep_evidence(const SignedCheckpoint& known, const SignedCheckpoint& other, const std::string& what,
+                     const char* kind = kAlarmForked);
 
   void publish();
 
@@ -109,11 +119,14 @@ class OriginLog {
   Bytes witness_note_;
   std::optional<Succession> successor_;
   Bytes successor_note_;
+  Alarms* alarms_ = nullptr;
+  std::int64_t accepted_unix_ = 0;
   LimitedDiag forks_, evidence_, former_, closed_, successions_;
 
   mutable std::mutex published_mutex_;  // and of what pin() writes to identity_
   Bytes published_witness_, published_mirror_, published_successor_;
   std::optional<Succession> published_succession_;
+  Summary published_summary_;
 };
 
 }  // namespace sealring

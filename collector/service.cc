@@ -8,6 +8,13 @@ namespace sealring {
 
 namespace {
 
+// For whoever counts, so that a 0 is shown.
+constexpr const char* kEndpoints[] = {
+    "witness/add-checkpoint", "mirror/add-checkpoint", "mirror/add-entries", "succession", "read", "other"};
+constexpr const char* kRefusals[] = {"fork",       "rollback",   "size",        "not-proven",  "genesis",
+                                     "signature",  "former-key", "certificate", "unknown-log", "closed",
+                                     "succession", "malformed",  "other"};
+
 constexpr std::int64_t kFollowerMinAgeSeconds = 3600;
 constexpr std::string_view kWitnessPrefix = "/witness/", kMirrorPrefix = "/mirror/";
 
@@ -19,7 +26,8 @@ std::string as_sentence(std::string words) {
 
 HttpResponse unknown_log(const std::string& origin) {
   return sentence(404,
-                  "The log " + quoted(origin, 255) + " is not one of this collector's: its policy does not name it.");
+                  "The log " + quoted(origin, 255) + " is not one of this collector's: its policy does not name it.",
+                  "unknown-log");
 }
 
 // Checkpoint::parse refuses it among other things; tlog-witness wants its own status for it.
@@ -29,23 +37,34 @@ bool empty_with_other_root(std::string_view text) {
          text.substr(origin + 3) != base64(view(empty_root())) + "\n";
 }
 
+const char* endpoint_of(const HttpRequest& request) {
+  for (const char* endpoint : kEndpoints)
+    if (request.method == "POST" && request.target == std::string("/") + endpoint) return endpoint;
+  return request.method == "GET" || request.method == "HEAD" ? "read" : "other";
+}
+
 }  // namespace
 
-CollectorService::CollectorService(std::string archive, Keys keys, const Clock& clock, std::chrono::seconds quiet)
+CollectorService::CollectorService(std::string archive, Keys keys, const Clock& clock, std::chrono::seconds quiet,
+                                   Alarms* alarms)
     : archive_(std::move(archive)),
       clock_(clock),
       quiet_(quiet),
       witness_(std::move(keys.witness), clock),
-      mirror_(std::move(keys.mirror), clock) {
+      mirror_(std::move(keys.mirror), clock),
+      alarms_(alarms) {
+  for (const char* endpoint : kEndpoints) counts_.requests[endpoint] = 0;
+  for (const char* reason : kRefusals) counts_.refusals[reason] = 0;
   if (keys.succession) succession_key_.emplace(std::move(*keys.succession));
 }
 
 Result<std::unique_ptr<CollectorService>> CollectorService::open(const std::string& archive,
                                                                  std::vector<LogIdentity> logs, Keys keys,
-                                                                 const Clock& clock, std::chrono::milliseconds quiet) {
+                                                                 const Clock& clock, std::chrono::milliseconds quiet,
+                                                                 Alarms* alarms) {
   SEALRING_TRY(check_keys(keys));
   std::unique_ptr<CollectorService> service(
-      new CollectorService(archive, std::move(keys), clock, std::chrono::ceil<std::chrono::seconds>(quiet)));
+      new CollectorService(archive, std::move(keys), clock, std::chrono::ceil<std::chrono::seconds>(quiet), alarms));
   // A log before those that follow it, whose origins are longer or, of one length, greater.
   std::sort(logs.begin(), logs.end(), [](const LogIdentity& a, const LogIdentity& b) {
     const std::string &x = a.key.name, &y = b.key.name;
@@ -78,6 +97,7 @@ Status CollectorService::add(LogIdentity identity, std::vector<LogIdentity>& con
     SEALRING_ASSIGN(std::unique_ptr<OriginLog> log, OriginLog::open(archive_, std::move(*next), witness_, mirror_,
                                                                     succession_key_ ? &*succession_key_ : nullptr));
     OriginLog& added = *log;
+    added.set_alarms(alarms_);
     {
       std::lock_guard<std::shared_mutex> lock(logs_mutex_);
       by_hash_[origin_hash(origin)] = log.get();
@@ -123,6 +143,42 @@ Result<std::optional<LogIdentity>> CollectorService::follower_of(OriginLog& log,
 }
 
 HttpResponse CollectorService::handle(const HttpRequest& request) {
+  const char* endpoint = endpoint_of(request);
+  {
+    std::lock_guard<std::mutex> lock(counts_mutex_);
+    ++counts_.in_flight;
+    ++counts_.requests[endpoint];
+  }
+  // Also when it throws, for want of memory.
+  const std::shared_ptr<void> done(nullptr, [this](void*) {
+    std::lock_guard<std::mutex> lock(counts_mutex_);
+    --counts_.in_flight;
+  });
+  HttpResponse response = dispatch(request);
+  std::lock_guard<std::mutex> lock(counts_mutex_);
+  // What a reader asks for in vain is nobody's refusal.
+  if (*response.refusal != '\0' && request.method == "POST") ++counts_.refusals[response.refusal];
+  return response;
+}
+
+CollectorService::Counts CollectorService::counts() const {
+  std::lock_guard<std::mutex> lock(counts_mutex_);
+  return counts_;
+}
+
+std::string CollectorService::trouble() const {
+  std::lock_guard<std::mutex> lock(counts_mutex_);
+  return trouble_;
+}
+
+std::vector<std::pair<std::string, OriginLog::Summary>> CollectorService::summaries() const {
+  std::shared_lock<std::shared_mutex> lock(logs_mutex_);
+  std::vector<std::pair<std::string, OriginLog::Summary>> out;
+  for (const auto& [origin, log] : logs_) out.emplace_back(origin, log->summary());
+  return out;
+}
+
+HttpResponse CollectorService::dispatch(const HttpRequest& request) {
   if (failed_) return sentence(500, "The collector has met a fatal error and is stopping.");
   bool post = request.method == "POST", get = request.method == "GET" || request.method == "HEAD";
   const std::string& target = request.target;
@@ -149,12 +205,13 @@ OriginLog* CollectorService::find(const std::string& origin) {
 
 HttpResponse CollectorService::add_checkpoint(const HttpRequest& request, Role role) {
   Result<AddCheckpoint> body = decode_add_checkpoint(request.body);
-  if (!body.ok()) return sentence(400, as_sentence(body.error().message));
+  if (!body.ok()) return sentence(400, as_sentence(body.error().message), "malformed");
   Result<Note> note = Note::parse(body->checkpoint);
-  if (!note.ok()) return sentence(400, as_sentence(note.error().message));
+  if (!note.ok()) return sentence(400, as_sentence(note.error().message), "malformed");
   Result<Checkpoint> checkpoint = Checkpoint::parse(note->text);
   if (!checkpoint.ok())
-    return sentence(empty_with_other_root(note->text) ? 422 : 400, as_sentence(checkpoint.error().message));
+    return sentence(empty_with_other_root(note->text) ? 422 : 400, as_sentence(checkpoint.error().message),
+                    "malformed");
   OriginLog* log = find(checkpoint->origin);
   if (log == nullptr) return unknown_log(checkpoint->origin);
   if (auto refusal = refuse_peer(request, log->identity())) return *refusal;
@@ -162,7 +219,7 @@ HttpResponse CollectorService::add_checkpoint(const HttpRequest& request, Role r
   if (!accepted.ok()) {
     refusals_.report(DiagLevel::warning, checkpoint->origin + ": refused a checkpoint from " +
                                              quoted(request.peer_subject, 200) + ": " + accepted.error().message);
-    return sentence(403, as_sentence(accepted.error().message));
+    return sentence(403, as_sentence(accepted.error().message), "signature");
   }
   return answer(role == Role::witness ? log->witness_checkpoint(*body, *accepted)
                                       : log->mirror_checkpoint(*body, *accepted));
@@ -172,7 +229,7 @@ HttpResponse CollectorService::add_entries(const HttpRequest& request) {
   if (request.content_type != kAddEntriesType)
     return sentence(400, "The content type must be " + std::string(kAddEntriesType) + ".");
   Result<AddEntriesReader> upload = AddEntriesReader::open(request.body);
-  if (!upload.ok()) return sentence(400, as_sentence(upload.error().message));
+  if (!upload.ok()) return sentence(400, as_sentence(upload.error().message), "malformed");
   OriginLog* log = find(upload->header().origin);
   if (log == nullptr) return unknown_log(upload->header().origin);
   if (auto refusal = refuse_peer(request, log->identity())) return *refusal;
@@ -194,9 +251,9 @@ Result<HttpResponse> CollectorService::take_succession(const HttpRequest& reques
                     "This collector takes no succession by itself (succession_key is not set): its operator enrols the "
                     "log that follows like a new one, by its vkey in the policy and its anchor in a [[gateway]].");
   Result<Note> note = Note::parse(request.body);
-  if (!note.ok()) return sentence(400, as_sentence(note.error().message));
+  if (!note.ok()) return sentence(400, as_sentence(note.error().message), "malformed");
   Result<Succession> statement = Succession::parse(note->text);
-  if (!statement.ok()) return sentence(400, as_sentence(statement.error().message));
+  if (!statement.ok()) return sentence(400, as_sentence(statement.error().message), "malformed");
   const std::string& origin = statement->closed.origin;
   OriginLog* log = find(origin);
   if (log == nullptr) return unknown_log(origin);
@@ -278,18 +335,25 @@ std::optional<HttpResponse> CollectorService::refuse_peer(const HttpRequest& req
   refusals_.report(DiagLevel::warning, log.key.name + ": refused a request by " + quoted(request.peer_subject, 200) +
                                            ", whose certificate does not have the URI " + log.tls_uri);
   return sentence(403,
-                  "The log " + quoted(log.key.name, 255) + " is bound to a certificate with another URI than yours.");
+                  "The log " + quoted(log.key.name, 255) + " is bound to a certificate with another URI than yours.",
+                  "certificate");
 }
 
 HttpResponse CollectorService::answer(Result<HttpResponse> result) {
+  {
+    std::lock_guard<std::mutex> lock(counts_mutex_);
+    counts_.failures += !result.ok();
+    if (!failed_) trouble_ = result.ok() ? "" : result.error().message;
+  }
   if (result.ok()) return std::move(result).value();
   const Error& error = result.error();
   if (error.kind == ErrorKind::retry || error.kind == ErrorKind::full) {
     diag(DiagLevel::error, "a request failed: " + error.message);
-    return sentence(503, as_sentence(error.message));
+    return sentence(503, as_sentence(error.message), "");
   }
   if (!failed_.exchange(true)) {
     diag(DiagLevel::error, error.message);
+    if (alarms_ != nullptr) alarms_->happened(kAlarmArchiveDamage, "", error.message);
     if (on_fatal_) on_fatal_(error);
   }
   return sentence(500, "The collector has met a fatal error and is stopping.");

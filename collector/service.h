@@ -36,16 +36,30 @@ class CollectorService {
   static Status check_keys(const Keys& keys);  // that they are; otherwise reject
   // Opens all logs; `clock` must outlive the service. fatal: an archive is damaged. The caller holds the ArchiveLock.
   // `quiet`: a log is closed when the witness has cosigned nothing of it for so long.
+  // `alarms`: who is told of what needs a person; it must outlive the service; null: nobody.
   static Result<std::unique_ptr<CollectorService>> open(const std::string& archive, std::vector<LogIdentity> logs,
-                                                        Keys keys, const Clock& clock, std::chrono::milliseconds quiet);
+                                                        Keys keys, const Clock& clock, std::chrono::milliseconds quiet,
+                                                        Alarms* alarms = nullptr);
   // Called once with the first fatal error, on the thread that met it, after which every request is answered by 500.
   void on_fatal(std::function<void(const Error&)> callback) { on_fatal_ = std::move(callback); }
 
   HttpResponse handle(const HttpRequest& request);  // any thread
   std::size_t log_count() const;                    // with those that follow others
 
+  // For operators; any thread.
+  struct Counts {
+    std::map<std::string, std::uint64_t> requests;  // by endpoint; what is none of ours is "other"
+    std::map<std::string, std::uint64_t> refusals;  // by HttpResponse::refusal
+    std::uint64_t failures = 0;                     // answered by 500 or 503 for a fault of this side
+    std::uint64_t in_flight = 0;
+  };
+  Counts counts() const;
+  std::vector<std::pair<std::string, OriginLog::Summary>> summaries() const;  // by origin
+  std::string trouble() const;  // why nothing can be archived now; empty: the last write went well, or none failed
+
  private:
-  CollectorService(std::string archive, Keys keys, const Clock& clock, std::chrono::seconds quiet);
+  CollectorService(std::string archive, Keys keys, const Clock& clock, std::chrono::seconds quiet, Alarms* alarms);
+  HttpResponse dispatch(const HttpRequest& request);
   enum class Role { witness, mirror };
   HttpResponse add_checkpoint(const HttpRequest& request, Role role);
   HttpResponse add_entries(const HttpRequest& request);
@@ -74,6 +88,10 @@ class CollectorService {
   std::map<std::string, OriginLog*> closed_;                // by the origin that follows it
   Reading reading_;
   LimitedDiag refusals_, successions_;
+  Alarms* const alarms_;
+  mutable std::mutex counts_mutex_;
+  Counts counts_;
+  std::string trouble_;
   std::function<void(const Error&)> on_fatal_;
   std::atomic<bool> failed_{false};
 };

@@ -36,6 +36,7 @@ class Cosigner {
  public:
   Cosigner(NamedKey key, const Clock& clock);
   const VerifierKey& key() const { return key_; }
+  std::int64_t now_s() const { return clock_.now().wall_ns / 1'000'000'000; }  // as it would stand in a line
   // `note` with our line, at the present time.
   Result<NoteSignature> sign(const Note& note);
   // Our line in a note that this collector has written; fatal when it is not there or not valid.

@@ -2,12 +2,6 @@
 
 namespace sealring {
 
-namespace {
-
-Error as_fatal(const Error& error) { return fatal_error(error.message); }
-
-}  // namespace
-
 Result<SignedSuccession> accept_succession(const Note& note, const Succession& statement, const LogKeys& log) {
   SignedSuccession out{statement, Note{note.text, {}}, 0};
   for (std::size_t i = 0; i < log.size(); ++i) {
@@ -36,14 +30,14 @@ Result<Note> SuccessionKey::countersign(const SignedSuccession& succession) {
 
 Result<SignedSuccession> read_succession(ByteView bytes, const LogKeys& log, const VerifierKey* key) {
   Result<Note> note = Note::parse(bytes);
-  if (!note.ok()) return as_fatal(note.error());
+  if (!note.ok()) return fatal_error(note.error().message);
   Result<Succession> statement = Succession::parse(note->text);
-  if (!statement.ok()) return as_fatal(statement.error());
+  if (!statement.ok()) return fatal_error(statement.error().message);
   if (statement->closed.origin != log.front().name)
     return fatal_error("a succession of " + quoted(statement->closed.origin, 255) + " instead of " +
                        quoted(log.front().name, 255));
   Result<SignedSuccession> accepted = accept_succession(*note, *statement, log);
-  if (!accepted.ok()) return as_fatal(accepted.error());
+  if (!accepted.ok()) return fatal_error(accepted.error().message);
   if (note->signatures.size() != 2) return fatal_error("a succession with other lines than the log's and ours");
   if (key != nullptr && check_note_signature(*note, *key) != SignatureState::valid)
     return fatal_error("no valid signature of " + key->encode() + " (was succession_key changed?)");

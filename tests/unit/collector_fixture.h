@@ -151,7 +151,7 @@ class Collector {
     fatal.clear();
     CollectorService::Keys keys{{"mon.example/witness", signer('w')}, {"mon.example/mirror", signer('m')}};
     if (succession != 0) keys.succession = NamedKey{"mon.example/succession", signer(succession)};
-    auto made = CollectorService::open(archive(), logs_, std::move(keys), clock, quiet);
+    auto made = CollectorService::open(archive(), logs_, std::move(keys), clock, quiet, &alarms);
     if (!made.ok()) return std::move(made).error();
     service = std::move(made).value();
     service->on_fatal([this](const Error& error) { fatal = error.message; });
@@ -184,6 +184,7 @@ class Collector {
   }
 
   FakeClock clock;
+  Alarms alarms{collector_alarm_kinds()};
   std::chrono::milliseconds quiet{0};
   char succession = 's';  // 0: without such a key
   std::unique_ptr<CollectorService> service;
