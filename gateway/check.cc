@@ -60,6 +60,7 @@ class Check {
               "there is no [upstream]: nothing is forwarded, and when the store is full the gateway "
               "stops reading from the brokers");
     check_socket();
+    check_operators();
     check_store();
     check_clock();
     return std::move(report_);
@@ -190,6 +191,20 @@ class Check {
     if (!members) return error("socket", members.error().message);
     ok("socket", config_.socket + (*members ? ", for the group " + (*members)->name
                                             : std::string(", for the daemon's own user only")));
+  }
+
+  void check_operators() {
+    if (config_.metrics)
+      ok("metrics", "http://" + listen_words(config_.metrics->address, config_.metrics->port) + "/metrics" +
+                        (is_loopback(config_.metrics->address) ? "" : ", for whoever reaches that address"));
+    if (config_.alarm_command.empty()) return;
+    const std::string& program = config_.alarm_command.front();
+    struct stat s {};
+    if (::stat(program.c_str(), &s) != 0 || !S_ISREG(s.st_mode) || ::access(program.c_str(), X_OK) != 0)
+      return error("alarm_command", program + " is no program that this user may run");
+    if ((s.st_mode & 022) != 0)
+      warning("alarm_command", program + " can be changed by others than its owner: chmod go-w " + program);
+    ok("alarm_command", program);
   }
 
   void check_store() {

@@ -168,7 +168,7 @@ void read_brokers(TomlTable& root, GatewayConfig& config) {
   }
 }
 
-void read_upstream(TomlTable& table, GatewayConfig::Upstream& u) {
+void read_upstream(TomlTable& table, const GatewayConfig::Recorder& recorder, GatewayConfig::Upstream& u) {
   u.url = table.required_string("url");
   Result<Url> url = parse_https_url(u.url);
   if (!url && !u.url.empty()) table.fail("url", url.error().message);
@@ -182,6 +182,9 @@ void read_upstream(TomlTable& table, GatewayConfig::Upstream& u) {
   u.retry_min = table.duration("retry_min", u.retry_min, milliseconds(50), hours(1));
   u.retry_max = table.duration("retry_max", u.retry_max, milliseconds(50), hours(24));
   u.timeout = table.duration("timeout", u.timeout, seconds(1), minutes(10));
+  u.max_lag = table.duration("max_lag", u.max_lag, milliseconds(0), hours(24 * 365));
+  if (u.max_lag.count() != 0 && u.max_lag <= recorder.segment_age)
+    table.fail("max_lag", "must be above segment_age, or \"0s\": so long does what is recorded wait by right");
   if (u.retry_max < u.retry_min) table.fail("retry_max", "must not be below retry_min");
 }
 
@@ -235,10 +238,13 @@ Result<GatewayConfig> read(TomlTable root) {
   config.socket = root.path("socket", config.socket);
   config.socket_group = root.string("socket_group", "");
   config.diag_level = diag_level(root.choice("diag_level", "info", {"error", "warning", "notice", "info", "debug"}));
+  config.alarm_command = read_alarm_command(root);
+  config.alarm_quiet = root.duration("alarm_quiet", config.alarm_quiet, seconds(1), hours(24));
+  config.metrics = read_metrics(root);
   if (auto recorder = root.table("recorder", TomlTable::Absent::as_empty)) read_recorder(*recorder, config.recorder);
   read_brokers(root, config);
   if (auto upstream = root.table("upstream"))
-    read_upstream(*upstream, config.upstream.emplace(GatewayConfig::Upstream{}));
+    read_upstream(*upstream, config.recorder, config.upstream.emplace(GatewayConfig::Upstream{}));
   SEALRING_TRY(root.finish());
   config.settings = named_settings(root, config.brokers);
   return config;

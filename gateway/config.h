@@ -9,6 +9,7 @@
 
 #include "drivers/diag.h"
 #include "drivers/mqtt_source.h"
+#include "drivers/operator_config.h"
 
 namespace sealring {
 
@@ -23,6 +24,9 @@ struct GatewayConfig {
   std::string socket = "/run/sealring/sock";  // empty: none
   std::string socket_group;                   // empty: `sealring` where that group exists
   DiagLevel diag_level = DiagLevel::info;
+  std::vector<std::string> alarm_command;  // see drivers/alarm_command.h; empty: none
+  std::chrono::milliseconds alarm_quiet{60000};
+  std::optional<ListenAddress> metrics;  // none: nobody listens
 
   struct Recorder {
     std::uint64_t queue_bytes = 4u << 20;
@@ -50,6 +54,7 @@ struct GatewayConfig {
     std::string mirror;
     std::chrono::milliseconds retry_min{500}, retry_max{60000};
     std::chrono::milliseconds timeout{20000};
+    std::chrono::milliseconds max_lag{3600000};  // zero: no alarm
   };
   std::optional<Upstream> upstream;
 

@@ -13,6 +13,8 @@ using Value = ConfigKey::Value;
 
 constexpr ConfigTable kTables[] = {
     {"", "", false, "The name of this log, for ever, and where its things are."},
+    {"metrics", "[metrics]", true,
+     "For a monitoring system: state and health by HTTP. Without this table nobody listens."},
     {"recorder", "[recorder]", true, "How messages become frames and segments."},
     {"broker", "[[broker]]", false,
      "Where the messages come from: one or more. The broker must hold messages for us while we are away or slow: for "
@@ -49,6 +51,16 @@ constexpr ConfigKey kKeys[] = {
      "group that may ask besides the daemon's user; \"\": sealring, where that group exists"},
     {"", "diag_level", "error, warning, notice, info or debug", Value::fallback, "\"info\"", "", kLive,
      "the least urgent diagnostics that are written"},
+    {"", "alarm_command", "array of strings", Value::fallback, "[]", "", kRestart,
+     "program, by its absolute path, and arguments, run when an alarm begins and ends, with its name and JSON on "
+     "standard input; []: none"},
+    {"", "alarm_quiet", "duration", Value::fallback, "\"60s\"", "", kRestart,
+     "an alarm is over when its cause has been gone for so long"},
+
+    {"metrics", "listen", "ADDRESS:PORT", Value::fallback, "\"127.0.0.1:9464\"", "", kRestart,
+     "where /metrics and /healthz are, by plain HTTP"},
+    {"metrics", "allow_remote", "true or false", Value::fallback, "false", "", kRestart,
+     "an address that others reach, who then read names of brokers and how much there is without a password"},
 
     {"recorder", "queue_bytes", "size", Value::fallback, "\"4MiB\"", "", kRestart,
      "messages waiting for a commit; full: the brokers are not read, nothing is lost"},
@@ -123,6 +135,8 @@ constexpr ConfigKey kKeys[] = {
      "up to this"},
     {"upstream", "timeout", "duration", Value::fallback, "\"20s\"", "", kRestart,
      "for each request"},
+    {"upstream", "max_lag", "duration", Value::fallback, "\"1h\"", "", kLive,
+     "an alarm when the oldest record without a receipt is older; above segment_age; \"0s\": none"},
 };
 // clang-format on
 

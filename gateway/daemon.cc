@@ -11,6 +11,7 @@
 #include "gateway/check.h"
 #include "gateway/follower.h"
 #include "gateway/identity_key.h"
+#include "gateway/metrics.h"
 #include "gateway/prove.h"
 #include "gateway/reload.h"
 #include "gateway/socket_request.h"
@@ -45,10 +46,49 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
-Result<std::unique_ptr<SocketServer>> listen(const GatewayConfig& config, const std::string& runtime,
-                                             SocketServer::Services services) {
-  SEALRING_TRY(make_socket_folder(config.socket, config.socket_group, runtime));
-  return SocketServer::start({config.socket, config.socket_group}, std::move(services));
+struct Listeners {
+  std::unique_ptr<SocketServer> socket;
+  std::unique_ptr<HttpServer> metrics;
+};
+
+// Those that the configuration has; or why not, said.
+std::optional<DaemonExit> listen(const GatewayConfig& config, const std::string& runtime,
+                                 SocketServer::Services services,
+                                 const std::function<StatusSnapshot(unsigned)>& snapshot, const Watch& watch,
+                                 Listeners& out) {
+  if (!config.socket.empty()) {
+    const Status folder = make_socket_folder(config.socket, config.socket_group, runtime);
+    if (!folder.ok()) return refuse(DaemonExit::config, folder.error());
+    auto socket = SocketServer::start({config.socket, config.socket_group}, std::move(services));
+    if (!socket) return refuse(DaemonExit::config, socket.error());
+    out.socket = std::move(socket).value();
+  }
+  if (!config.metrics) return std::nullopt;
+  auto metrics =
+      serve_metrics(*config.metrics, {[snapshot] { return snapshot(0); }, [&watch] { return watch.hangs(); }});
+  if (!metrics)
+    return refuse(metrics.error().kind == ErrorKind::reject ? DaemonExit::config : DaemonExit::system,
+                  std::move(metrics).error().in("metrics.listen"));
+  out.metrics = std::move(metrics).value();
+  diag(DiagLevel::notice,
+       "metrics at http://" + listen_words(config.metrics->address, out.metrics->port()) + "/metrics");
+  return std::nullopt;
+}
+
+// Alarms go to this run's recorder, as long as it is there.
+struct AtDesk {
+  AtDesk(AlarmDesk& at, const std::string& origin, Recorder& recorder) : desk(at) {
+    desk.serve(origin, recorder);
+    recorder.set_alarms(&desk.alarms());
+  }
+  ~AtDesk() { desk.leave(); }
+  AtDesk(const AtDesk&) = delete;
+  AtDesk& operator=(const AtDesk&) = delete;
+  AlarmDesk& desk;
+};
+
+std::chrono::milliseconds max_lag(const GatewayConfig& config) {
+  return config.upstream ? config.upstream->max_lag : std::chrono::milliseconds(0);
 }
 
 // The store, and the key that it is signed with; or why not, said.
@@ -126,11 +166,19 @@ void after_commit(CommitBell& bell, DayCount& day, std::int64_t wall_ns, const R
 
 // First the sources, while the recorder still makes durable what they handed over and releases its acknowledgements;
 // then the forwarder, whose receipts the recorder may still take; then the recorder.
-void stop_in_order(Sources& sources, Forwarder* forwarder, RecordQueue& queue, std::thread& recording) {
+void stop_in_order(Watch& watch, Sources& sources, Forwarder* forwarder, RecordQueue& queue, std::thread& recording) {
+  watch.stop();
   sources.stop();
   if (forwarder != nullptr) forwarder->stop();
   queue.close();
   recording.join();
+}
+
+std::thread record(Recorder& recorder, Status& outcome, const std::atomic<bool>& ending) {
+  return std::thread([&] {
+    outcome = recorder.run();
+    if (!ending) ::kill(::getpid(), SIGTERM);  // the process ends with its recorder
+  });
 }
 
 // Keys are in memory: no core dumps, no attaching.
@@ -175,14 +223,16 @@ Result<bool> has_followed(const GatewayConfig& config, const DaemonEnvironment& 
 
 // `again`: whether a kAgain is our own.
 int wait_for_signal(const GatewayConfig& config, const DaemonEnvironment& environment, ServiceManager& manager,
-                    const Ring& ring, Recorder& recorder, RecordQueue& queue, Forwarder* forwarder,
-                    const std::atomic<bool>& again) {
+                    const Ring& ring, Recorder& recorder, RecordQueue& queue, Forwarder* forwarder, Watch& watch,
+                    const std::function<StatusSnapshot(unsigned)>& snapshot, const std::atomic<bool>& again) {
   diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + joined(broker_names(config)) + " at size " +
                               std::to_string(ring.size()));
-  Reload reload(environment.config_path, environment.credentials, config, ring.usage().map_bytes, recorder, forwarder);
+  Reload reload(environment.config_path, environment.credentials, config, ring.usage().map_bytes, recorder, forwarder,
+                watch);
   for (;;) {
-    const int signal = serve_signals(manager, reload, recorder, queue, [&] {
-      return "recording " + config.origin + ", " + std::to_string(ring.size()) + " entries";
+    const int signal = serve_signals(manager, reload, recorder, queue, watch, [&] {
+      const std::string hangs = watch.hangs();  // a snapshot might wait for it
+      return hangs.empty() ? status_line(snapshot(0)) : hangs;
     });
     if (signal != kAgain || again) return signal;
   }
@@ -201,7 +251,8 @@ void begin_anew(const GatewayConfig& config, const DaemonEnvironment& environmen
 // One run on one store. None: the store is another one now, or it is known to be an old copy, and all is to be begun
 // anew. `hopeful`: the latter may help, for it has not been tried in vain.
 std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional<KnownSuccession>& succession,
-                                const DaemonEnvironment& environment, ServiceManager& manager, bool& hopeful) {
+                                const DaemonEnvironment& environment, ServiceManager& manager, AlarmDesk& desk,
+                                bool& hopeful) {
   SystemClock clock;
   std::unique_ptr<Ring> ring;
   GatewayIdentity identity;
@@ -217,6 +268,7 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   RecordQueue queue(config.recorder.queue_bytes);
   EpochKeys epochs(config.store);
   Recorder recorder(recorder_config(config), *ring, signers_of(identity), epochs, clock, queue, broker_names(config));
+  const AtDesk at_desk(desk, config.origin, recorder);
   recorder.hold_signatures(rollback || (config.upstream && !environment.assume_current));
   if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
   if (Status s = rotate(recorder, config, identity.rotation); !s.ok()) return refuse(DaemonExit::config, s.error());
@@ -227,7 +279,7 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   connect_sources(**sources, recorder, queue);
   Forwarder* const forwarder = uplink->forwarder.get();
   std::atomic<bool> again{false};
-  connect_uplink(forwarder, recorder, *ring, config.store, rollback,
+  connect_uplink(forwarder, recorder, desk.alarms(), *ring, config.store, rollback,
                  [&](const Head& proof) { begin_anew(config, environment, identity, proof, hopeful, again); });
   const std::unique_ptr<LogView> log = view_of(*ring, config.store);
   RecordIndex index(*log);
@@ -235,32 +287,30 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   CommitBell bell;
   DayCount day(clock.now().wall_ns);
   recorder.set_on_commit([&](std::int64_t wall_ns) { after_commit(bell, day, wall_ns, *ring); });
-  std::unique_ptr<SocketServer> server;
-  if (!config.socket.empty()) {
-    SocketServer::Services services = reading_services(*log, index, bell);
-    services.status = [&](unsigned clients) {
-      return status_json({*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients,
-                          vkey, former, config.follows, day});
-    };
-    auto listening = listen(config, environment.runtime, std::move(services));
-    if (!listening) return refuse(DaemonExit::config, listening.error());
-    server = std::move(listening).value();
-    index.start();
-  }
+  Watch watch({*ring, recorder, queue, forwarder, clock, desk.alarms()}, max_lag(config), {});
+  const auto snapshot = [&, started_unix = clock.now().wall_ns / 1000000000](unsigned clients) {
+    return take_snapshot({*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients,
+                          vkey, former, config.follows, day, desk, watch, started_unix});
+  };
+  Listeners listeners;
+  SocketServer::Services services = reading_services(*log, index, bell);
+  services.status = [&](unsigned clients) { return status_json(snapshot(clients)); };
+  if (const auto refused = listen(config, environment.runtime, std::move(services), snapshot, watch, listeners))
+    return *refused;
+  if (listeners.socket) index.start();
 
   Status outcome;
   std::atomic<bool> ending{false};
-  std::thread recording([&] {
-    outcome = recorder.run();
-    if (!ending) ::kill(::getpid(), SIGTERM);  // the process ends with its recorder
-  });
+  std::thread recording = record(recorder, outcome, ending);
   if (forwarder != nullptr) forwarder->start();
+  watch.start();
   const Status started = (*sources)->start();
-  const int signal =
-      started.ok() ? wait_for_signal(config, environment, manager, *ring, recorder, queue, forwarder, again) : 0;
+  int signal = 0;
+  if (started.ok())
+    signal = wait_for_signal(config, environment, manager, *ring, recorder, queue, forwarder, watch, snapshot, again);
   ending = true;
-  stop_in_order(**sources, forwarder, queue, recording);
-  server.reset();
+  stop_in_order(watch, **sources, forwarder, queue, recording);
+  listeners = {};
   if (!started.ok()) return refuse(DaemonExit::config, started.error());
   if (!outcome.ok()) return refuse(DaemonExit::unknown, outcome.error());
   if (signal == kAgain) {
@@ -276,6 +326,7 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
 DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& environment) {
   keep_secrets();
   ServiceManager manager(environment.service);
+  AlarmDesk desk(config.alarm_command, config.alarm_quiet);
   bool hopeful = true;
   for (GatewayConfig present = config;;) {
     set_diag_level(present.diag_level);
@@ -283,7 +334,7 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
     if (!of_store) return refuse(DaemonExit::config, of_store.error());
     const auto succession = succession_of(present.store);
     if (!succession) return refuse(DaemonExit::config, succession.error());
-    if (const auto exit = serve(*of_store, *succession, environment, manager, hopeful)) return *exit;
+    if (const auto exit = serve(*of_store, *succession, environment, manager, desk, hopeful)) return *exit;
     // As a start does, for what was changed meanwhile; but it is not the moment to stop for a file that is not valid.
     auto read = GatewayConfig::load(environment.config_path);
     if (read && read->load_secrets(environment.credentials).ok() && read->store == present.store &&

@@ -1,12 +1,14 @@
 #include "gateway/forwarder.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <optional>
 #include <random>
 
 #include "crypto/ed25519.h"
-#include "crypto/sha256.h"
 #include "drivers/diag.h"
+#include "gateway/collector_answer.h"
 
 namespace sealring {
 namespace {
@@ -19,18 +21,6 @@ constexpr std::chrono::minutes kIdleWait{5};     // a safety net under wake()
 
 bool is_type(const HttpResponse& response, std::string_view type) {
   return response.content_type.substr(0, type.size()) == type;
-}
-
-// An answer that is of the right kind, but not as it should be written: the words must name who wrote it.
-template <typename T>
-Result<T> understood(Result<T> decoded, const std::string& endpoint) {
-  if (decoded) return decoded;
-  return retry_error("collector's answer to " + endpoint + " cannot be understood: " + decoded.error().message);
-}
-
-Error unexpected(const std::string& endpoint, const HttpResponse& response) {
-  std::string said = quoted(ByteView(response.body).substr(0, response.body.find('\n')), 200);
-  return retry_error("collector answered " + std::to_string(response.status) + " to " + endpoint + ": " + said);
 }
 
 }  // namespace
@@ -53,6 +43,9 @@ void Forwarder::start() {
     std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.succession_waits = offers_succession_;
   }
+  if (offers_succession_ && events_.alarms != nullptr)
+    events_.alarms->raise(kAlarmSuccession, "",
+                          "this log follows one whose store was an old copy; the collector has not taken that yet");
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -103,11 +96,14 @@ void Forwarder::early(std::uint64_t size, Bytes note) {
 }
 
 void Forwarder::loop() {
+  ::pthread_setname_np(::pthread_self(), "forwarder");
   std::minstd_rand random(get_u32(random_bytes(4).data()));
   std::chrono::milliseconds backoff = retry_min_;
   while (!stopping_) {
+    pulse_.within(std::chrono::milliseconds(0));
     const Result<bool> did = step();
     if (did && !*did) {
+      pulse_.within(kIdleWait);
       monitor_.wait(kIdleWait, false);
       continue;
     }
@@ -119,6 +115,7 @@ void Forwarder::loop() {
       back_off(backoff, random);
     }
   }
+  pulse_.ended();
 }
 
 // Between half and all of the backoff: gateways that lost their collector together do not come back together.
@@ -127,6 +124,7 @@ void Forwarder::back_off(std::chrono::milliseconds& backoff, std::minstd_rand& r
   const auto half = backoff / 2;
   const auto wait = half + std::chrono::milliseconds(random() % static_cast<unsigned long>(half.count() + 1));
   const auto until = std::chrono::steady_clock::now() + wait;
+  pulse_.within(wait);
   for (auto left = wait; left.count() > 0 && !stopping_;) {
     // A newly sealed segment is no reason to try earlier; a link that came up is.
     const auto event = monitor_.wait(left, true);
@@ -194,93 +192,6 @@ std::optional<Forwarder::Sent> Forwarder::take_early() {
 void Forwarder::put_back(std::optional<Sent> early) {
   std::lock_guard<std::mutex> lock(stats_mutex_);
   if (early && !early_) early_ = std::move(early);
-}
-
-// --- what the collector has ---
-
-Status Forwarder::ask() {
-  lineless_end_ = 0;
-  if (offers_succession_) SEALRING_TRY(offer_succession());
-  const std::uint64_t receipted = receipted_size(ring_.segments());
-  for (const std::string role : {"witness", "mirror"}) {
-    SEALRING_ASSIGN(const std::optional<Head> head, head_of(role, receipted));
-    if (role == "witness") witness_size_ = head ? head->checkpoint.size : 0;
-    if (!head) continue;
-    if (!head->contradicts) succession_is_known();  // its operator has enrolled this log
-    if (head->contradicts) {
-      if (events_.on_contradiction) events_.on_contradiction(*head);
-      {
-        std::lock_guard<std::mutex> lock(stats_mutex_);
-        stats_.contradicted = true;
-        stats_.asked = false;
-      }
-      return retry_error("the collector's " + role +
-                         " shows that this store is an old copy: " + contradiction_words(*head, ring_.size()));
-    }
-    if (head->checkpoint.size < (role == "mirror" ? receipted : 0))
-      diag(DiagLevel::warning, "alarm: the collector has size " + std::to_string(head->checkpoint.size) +
-                                   " of this log, but has given a receipt for " + std::to_string(receipted) +
-                                   ": its archive is an old copy, or another one");
-  }
-  asked_ = true;
-  {
-    std::lock_guard<std::mutex> lock(stats_mutex_);
-    stats_.asked = true;
-  }
-  if (events_.on_fits) events_.on_fits();
-  return {};
-}
-
-// A collector that does not take it may have been told of this log by its operator: then all goes on, and otherwise
-// its next answer is the reason why it does not.
-Status Forwarder::offer_succession() {
-  const std::string endpoint = "/succession";
-  HttpClient::Request call;
-  call.target = config_.path + endpoint;
-  call.content_type = "text/plain; charset=utf-8";
-  call.body = config_.succession->encode();
-  SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
-  if (response.status != 200) {
-    const std::string words = unexpected(endpoint, response).message;
-    if (told_.insert(words).second) diag(DiagLevel::warning, "the succession is not taken: " + words);
-    std::lock_guard<std::mutex> lock(stats_mutex_);
-    stats_.succession_waits = true;
-    return {};
-  }
-  SEALRING_ASSIGN(const Note taken, understood(Note::parse(response.body), endpoint));
-  const std::string own = config_.succession->signatures.front().line();
-  if (taken.text != config_.succession->text || taken.signatures.size() < 2 || taken.signatures.front().line() != own)
-    return retry_error("collector's answer at " + endpoint + " is not our succession with its own line");
-  if (events_.on_taken) SEALRING_TRY(events_.on_taken(taken));
-  succession_is_known();
-  return {};
-}
-
-void Forwarder::succession_is_known() {
-  offers_succession_ = false;
-  std::lock_guard<std::mutex> lock(stats_mutex_);
-  stats_.succession_waits = false;
-}
-
-// None: it has nothing of this log.
-Result<std::optional<Head>> Forwarder::head_of(const std::string& role, std::uint64_t receipted) {
-  HttpClient::Request call;
-  call.method = "GET";
-  call.target = config_.path + "/" + role + "/" + hex(view(sha256(config_.identity.front().key.name))) + "/checkpoint";
-  SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
-  const std::string endpoint = "/" + role + "/.../checkpoint";
-  // Whatever an earlier one has said: this one does not know of it.
-  offers_succession_ = offers_succession_ || (response.status == 404 && config_.succession);
-  if (response.status == 404 && (receipted == 0 || !config_.ask_first)) return std::optional<Head>();
-  if (response.status == 404)
-    return retry_error("collector says at " + endpoint +
-                       " that it has nothing of this log, but has given a receipt "
-                       "for size " +
-                       std::to_string(receipted) + ": is the url right, is it the right archive?");
-  if (response.status != 200) return unexpected(endpoint, response);
-  Result<Head> head = check_head(response.body, config_.identity, ring_);
-  if (!head) return retry_error("collector's checkpoint at " + endpoint + " " + head.error().message);
-  return std::optional<Head>(std::move(head).value());
 }
 
 // --- witness ---
@@ -353,9 +264,14 @@ Status Forwarder::send_entries(const Segment& segment, std::pair<SegmentIterator
   if (receipt.complete) {
     for (auto covered = below.first; covered != below.second; ++covered)
       queue_.put_receipt({covered->number, covered->note});
-    std::lock_guard<std::mutex> lock(stats_mutex_);
-    ++stats_.segments;
-    stats_.acknowledged_size = segment.end;
+    {
+      std::lock_guard<std::mutex> lock(stats_mutex_);
+      ++stats_.segments;
+      stats_.acknowledged_size = segment.end;
+      stats_.closed_by.clear();
+    }
+    if (events_.alarms != nullptr)
+      for (const char* kind : {kAlarmFork, kAlarmClosed}) events_.alarms->clear(kind, "");
   } else if (below.first == below.second) {
     diag(DiagLevel::notice, "segment " + std::to_string(segment.number) +
                                 " is at the mirror; the witness is beyond it, so the next receipt stands for it, too");
@@ -396,7 +312,7 @@ Result<HttpResponse> Forwarder::add_checkpoint(const std::string& endpoint, cons
     call.target = config_.path + endpoint;
     call.content_type = "text/plain; charset=utf-8";
     call.body = encode_add_checkpoint(request);
-    SEALRING_ASSIGN(HttpResponse response, client_.call(call));
+    SEALRING_ASSIGN(HttpResponse response, send(call));
     if (response.status != 409 || !is_type(response, kSizeType)) return response;
     SEALRING_ASSIGN(known_size, understood(decode_size(response.body), endpoint));
     if (known_size > sent.size) return response;
@@ -416,7 +332,7 @@ Result<std::vector<NoteSignature>> Forwarder::witness(const Sent& sent) {
                        " of this log, beyond our segment's end " + std::to_string(sent.size) +
                        ", and shows no checkpoint of that");
   }
-  if (response.status != 200) return unexpected(endpoint, response);
+  if (response.status != 200) return refused(endpoint, response);
   witness_size_ = sent.size;
   {
     std::lock_guard<std::mutex> lock(stats_mutex_);
@@ -431,7 +347,7 @@ Status Forwarder::register_at_mirror(const Segment& segment) {
   if (response.status == 409)
     return retry_error("collector's mirror has size " + std::to_string(mirror_size_) +
                        " of this log, beyond our segment's end " + std::to_string(segment.end));
-  if (response.status != 200) return unexpected(endpoint, response);
+  if (response.status != 200) return refused(endpoint, response);
   mirror_size_ = segment.end;
   return {};
 }
@@ -462,14 +378,14 @@ Result<std::vector<NoteSignature>> Forwarder::upload(const Segment& segment) {
     call.content_type = std::string(kAddEntriesType);
     call.gzip = true;
     SEALRING_ASSIGN(call.body, upload_body(segment, from, ticket_, to));
-    SEALRING_ASSIGN(const HttpResponse response, client_.call(call));
+    SEALRING_ASSIGN(const HttpResponse response, send(call));
     if (response.status == 200) {
       mirror_next_ = segment.end;
       return understood(parse_signature_lines(response.body), endpoint);
     }
     if ((response.status != 202 && response.status != 409) || !is_type(response, kMirrorInfoType)) {
       mirror_next_ = 0;  // ask afresh
-      return unexpected(endpoint, response);
+      return refused(endpoint, response);
     }
     SEALRING_ASSIGN(const MirrorInfo info, understood(decode_mirror_info(response.body), endpoint));
     if (info.next_entry > segment.end || info.next_entry < segment.start)

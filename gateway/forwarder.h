@@ -11,6 +11,9 @@
 //      is met and the mirror's cosignature is there does the recorder hear of it, and only when the recorder has
 //      recorded it does the next segment go: so the collector is never ahead of what a crash here leaves.
 //
+// Where the collector says that the log is closed, it is asked for the statement that closed it. One that our identity
+// key has signed is an alarm: a copy of this gateway has made it, or whoever has that key (docs/trust.md).
+//
 // Failures: backoff doubling from retry_min to retry_max with jitter; a link that comes up ends the wait. Every change
 // of the reason is one diag line, a repetition none. Own thread; reads the ring only.
 #pragma once
@@ -29,7 +32,9 @@
 #include "drivers/clock.h"
 #include "drivers/http.h"
 #include "drivers/link_monitor.h"
+#include "gateway/alarm_kinds.h"
 #include "gateway/head_check.h"
+#include "gateway/pulse.h"
 #include "gateway/queue.h"
 #include "storage/ring.h"
 
@@ -45,8 +50,9 @@ class Forwarder {
     std::chrono::milliseconds retry_min{500}, retry_max{60000};  // set_retry() changes them
     bool ask_first =
         true;  // false: the operator has said that the store is no old copy; nothing at the collector is fine
-    std::optional<Note> succession;  // of this log, with its own line only, where it follows another one
-    bool succession_taken = false;   // by a collector: it is offered again only to one that does not know of the log
+    std::optional<Note> succession;                 // of this log, with its own line only, where it follows another one
+    std::chrono::milliseconds call_timeout{20000};  // of the client: how long a call may keep the thread
+    bool succession_taken = false;  // by a collector: it is offered again only to one that does not know of the log
   };
   // Called on the forwarder's thread. on_fits: what the collector has fits our store, at each time that it was asked.
   // on_contradiction: once, from when on nothing is forwarded any more. on_taken: the succession has the collector's
@@ -55,6 +61,7 @@ class Forwarder {
     std::function<void()> on_fits;
     std::function<void(const Head&)> on_contradiction;
     std::function<Status(const Note&)> on_taken;
+    Alarms* alarms = nullptr;  // who is told of what needs a person; null: nobody
   };
   Forwarder(Config config, const Ring& ring, HttpClient& client, RecordQueue& queue);
   ~Forwarder();  // stops
@@ -77,9 +84,13 @@ class Forwarder {
     bool contradicted = false;         // it does not fit
     bool succession_waits = false;     // no collector has taken it
     bool reachable = false;            // the last call was answered as it should be
+    // Origin of the log that follows this one at the collector, by a statement of our own identity key that we did not
+    // make: nothing of this log is taken there any more. Empty: none is known.
+    std::string closed_by;
     std::string last_trouble;
   };
   Stats stats() const;  // any thread
+  const Pulse& pulse() const { return pulse_; }
 
  private:
   // What is to be sent as one: a sealed segment's checkpoint, or an early one.
@@ -102,6 +113,10 @@ class Forwarder {
   Result<Note> with_lines(const Segment& segment, const std::vector<NoteSignature>& lines) const;
   void back_off(std::chrono::milliseconds& backoff, std::minstd_rand& random);
   Status ask();
+  Result<HttpResponse> send(const HttpClient::Request& request);
+  void compare_with_receipts(std::uint64_t size, std::uint64_t receipted);
+  Error refused(const std::string& endpoint, const HttpResponse& response);
+  void look_whether_closed();
   Status offer_succession();
   void succession_is_known();
   Result<std::optional<Head>> head_of(const std::string& role, std::uint64_t receipted);
@@ -124,6 +139,7 @@ class Forwarder {
   LinkMonitor monitor_;
   std::thread thread_;
   std::atomic<bool> stopping_{false};
+  Pulse pulse_;
   std::atomic<std::chrono::milliseconds> retry_min_, retry_max_;
   // Sizes that the other side told; 0 is always a good question.
   std::uint64_t witness_size_ = 0, mirror_size_ = 0;

@@ -1,5 +1,7 @@
 #include "gateway/note_signer.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 
 #include "drivers/diag.h"
@@ -57,7 +59,9 @@ void NoteSigner::wait(std::chrono::steady_clock::time_point deadline) {
 
 NoteSigner::Stats NoteSigner::stats() const {
   std::lock_guard<std::mutex> lock(mutex_);
-  return {requests_.size(), trouble_, held_, identity_.since};
+  const auto is_early = [](const Request& request) { return !request.segment; };
+  const auto early = static_cast<std::uint64_t>(std::count_if(requests_.begin(), requests_.end(), is_early));
+  return {requests_.size() - early, early, trouble_, held_, identity_.since, latency_.look()};
 }
 
 Result<Note> NoteSigner::sign(const Checkpoint& checkpoint, std::uint64_t since) const {
@@ -76,6 +80,7 @@ Result<Note> NoteSigner::sign(const Checkpoint& checkpoint, std::uint64_t since)
 }
 
 void NoteSigner::loop() {
+  ::pthread_setname_np(::pthread_self(), "signer");
   std::chrono::milliseconds backoff = retry_min_;
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
@@ -84,7 +89,9 @@ void NoteSigner::loop() {
     const Request request = requests_.front();
     const std::uint64_t since = identity_.since;
     lock.unlock();
+    const auto began = std::chrono::steady_clock::now();
     const auto note = sign(request.checkpoint, since);
+    if (note) latency_.add(std::chrono::steady_clock::now() - began);
     lock.lock();
     if (stopping_ && !note) return;
     if (held_) continue;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "crypto/checkpoint.h"
+#include "drivers/histogram.h"
 
 namespace sealring {
 
@@ -64,10 +65,12 @@ class NoteSigner {
   void wait(std::chrono::steady_clock::time_point deadline);
 
   struct Stats {
-    std::uint64_t waiting = 0;  // not signed yet
+    std::uint64_t waiting = 0;  // sealed segments that are not signed yet
+    std::uint64_t early = 0;    // checkpoints within the open segment that are not
     std::string trouble;        // why not; empty: it goes well
     bool held = false;
-    std::uint64_t since = 0;  // as in IdentitySigners
+    std::uint64_t since = 0;                // as in IdentitySigners
+    LatencyHistogram::Counts latency = {};  // of each signature that was made
   };
   Stats stats() const;  // any thread
 
@@ -86,6 +89,7 @@ class NoteSigner {
   std::string trouble_;
   std::set<std::string> told_;  // since signing last went well
   bool held_ = false, stopping_ = false;
+  LatencyHistogram latency_;
   std::thread thread_;
 };
 

@@ -1,5 +1,7 @@
 #include "gateway/recorder.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 
 #include "crypto/checkpoint.h"
@@ -32,6 +34,7 @@ Recorder::Recorder(Config config, Ring& ring, IdentitySigners identity, EpochKey
     const auto same = [this](std::uint64_t index, const SourceItem& item) { return same_content(index, item); };
     sources_.emplace_back(name, same);
   }
+  stats_.sources.resize(sources_.size());
 }
 
 Recorder::~Recorder() = default;
@@ -58,6 +61,12 @@ Status Recorder::take_signatures() {
     }
   }
   if (!news.made.empty() && on_segments_) on_segments_();
+  if (news.trouble && alarms_ != nullptr) {
+    if (news.trouble->empty())
+      alarms_->clear(kAlarmKey, "");
+    else
+      alarms_->raise(kAlarmKey, "", "the identity key does not sign: " + *news.trouble);
+  }
   if (news.trouble) identity_trouble_ = std::move(news.trouble);
   return {};
 }
@@ -66,7 +75,9 @@ Status Recorder::take_signatures() {
 Status Recorder::ask_for_early_signature() {
   const auto now = steady_clock::now();
   if (!early_.wanted || !segment_has_records_ || range_.size() == early_size_) return {};
-  if (now < early_asked_ + config_.heartbeat || notes_.stats().waiting > 0 || !early_.wanted()) return {};
+  if (now < early_asked_ + config_.heartbeat || !early_.wanted()) return {};
+  const NoteSigner::Stats signing = notes_.stats();
+  if (signing.waiting > 0 || signing.early > 0) return {};
   // What says that a size is durable exists twice before a checkpoint of it leaves the process (docs/log.md §4).
   const Status moved = ring_.move();
   if (!moved.ok()) return moved.error().kind == ErrorKind::full ? Status() : moved;
@@ -79,7 +90,8 @@ Status Recorder::ask_for_early_signature() {
 Status Recorder::log_identity_trouble() {
   if (!identity_trouble_) return {};
   const std::string words = *std::exchange(identity_trouble_, std::nullopt);
-  std::vector<Detail> details = {{"key", ByteView("identity")},
+  std::vector<Detail> details = {{"alarm", ByteView(kAlarmKey)},
+                                 {"key", ByteView("identity")},
                                  {"state", ByteView(words.empty() ? "signs again" : "does not sign")}};
   if (!words.empty()) details.push_back({"reason", ByteView(words)});
   return add_event(EventCode::alarm, std::move(details));
@@ -120,7 +132,9 @@ Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch) {
 
   // 2. Sign the root. The signature goes nowhere but into the frame; a crash here makes it unknown to all, and the same
   //    epoch key may sign another root of this size after the restart.
+  const auto began = steady_clock::now();
   SEALRING_ASSIGN(frame.header.signature, key.sign(Checkpoint{origin_, range.size(), frame.header.root}.text()));
+  epoch_latency_.add(steady_clock::now() - began);
 
   // 3. Make it durable. A crash in here leaves the whole frame or nothing; either way no acknowledgement went out, the
   //    broker sends the messages again, and redelivery.h finds out which.
@@ -158,7 +172,9 @@ void Recorder::release_acknowledgements() {
 Status Recorder::append_when_room(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes) {
   bool waiting = false;
   for (;;) {
+    const auto began = steady_clock::now();
     Status status = ring_.append(frame, range, nodes);
+    if (status.ok()) commit_latency_.add(steady_clock::now() - began);
     if (status.ok() || status.error().kind != ErrorKind::full) {
       if (waiting) set_waiting_for_room(false);
       if (waiting && status.ok()) diag(DiagLevel::notice, "the ring has room again: acknowledging goes on");
@@ -249,6 +265,10 @@ Status Recorder::close_and_sign() {
   ++epoch_;
   segment_bytes_ = 0;
   segment_has_records_ = false;
+  {
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    stats_.open_has_records = false;
+  }
   segment_began_ = steady_clock::now();
   return ask_for_signatures();
 }
@@ -268,7 +288,11 @@ Status Recorder::record_break() {
   SEALRING_TRY(commit_as(*next, epoch_ + 1));
   epoch_key_ = std::move(next);
   SEALRING_TRY(close_and_sign());
-  return add_event(EventCode::alarm, {{"alarm", ByteView("key-lost")}, {"epoch", lost.epoch}, {"break", lost.size}});
+  if (alarms_ != nullptr)
+    alarms_->happened(kAlarmKeyLost, "",
+                      "the key of epoch " + std::to_string(lost.epoch) +
+                          " was lost, and the log's chain is broken at entry " + std::to_string(lost.size));
+  return add_event(EventCode::alarm, {{"alarm", ByteView(kAlarmKeyLost)}, {"epoch", lost.epoch}, {"break", lost.size}});
 }
 
 // A start may itself close segments of before the rotation: where a seal was cut short, or by a break.
@@ -370,6 +394,7 @@ Status Recorder::take_changes() {
 }
 
 Status Recorder::run() {
+  ::pthread_setname_np(::pthread_self(), "recorder");
   if (!epoch_key_) SEALRING_TRY(record_break());
   std::vector<Detail> start = {{"software", ByteView("sealring " SEALRING_VERSION)}};
   if (config_.file_sha256) start.push_back({"config-sha256", *config_.file_sha256});
@@ -442,6 +467,8 @@ Recorder::Stats Recorder::stats() const {
   std::lock_guard<std::mutex> lock(stats_mutex_);
   Stats out = stats_;
   out.identity = notes_.stats();
+  out.commit_latency = commit_latency_.look();
+  out.epoch_latency = epoch_latency_.look();
   return out;
 }
 

@@ -15,10 +15,10 @@
 #include <mutex>
 #include <optional>
 #include <utility>
-#include <variant>
 
 #include "crypto/ed25519.h"
 #include "drivers/clock.h"
+#include "gateway/alarm_kinds.h"
 #include "gateway/epoch_key.h"
 #include "gateway/note_signer.h"
 #include "gateway/queue.h"
@@ -78,11 +78,14 @@ class Recorder {
   // next turn of run(), the settings and the event about them together. Texts of the details are UTF-8.
   struct Change {
     std::optional<Config> config;  // none: the settings stay as they are
-    using Value = std::variant<std::uint64_t, std::string, Hash>;
-    std::vector<std::pair<std::string, Value>> details;
+    AlarmDetails details;
     EventCode code = EventCode::config_changed;
   };
   void change(Change change);
+
+  // Who is told when a key is in trouble; null: nobody. Before open().
+  void set_alarms(Alarms* alarms) { alarms_ = alarms; }
+  std::uint64_t boot() const { return boot_; }  // as in the entries of this start. After open()
 
   // How often run() has come round: it does at least once after each poke() of the queue, and once a second while it
   // waits for room, unless it hangs. Any thread.
@@ -102,9 +105,19 @@ class Recorder {
   struct Stats {
     std::uint64_t messages = 0, events = 0, frames = 0, suppressed = 0, flagged = 0, rejected = 0;
     std::uint64_t receipts = 0;
+    std::uint64_t losses = 0, lost_messages = 0;  // dropped unsent to make room (docs/log.md §6)
     bool waiting_for_room = false;
+    bool open_has_records = false;  // the open segment: anything besides receipts, which alone are no reason to seal it
+    std::uint64_t open_first_ns = 0;  // boottime of the first of them; 0: it is of an earlier run
     std::int64_t last_receipt_wall_ns = 0;
     NoteSigner::Stats identity;
+    struct OfSource {
+      std::uint64_t messages = 0, payload_bytes = 0;  // recorded; what was rejected is not among them
+      std::optional<std::uint64_t> dropped;           // the broker's own count of what it dropped, as last seen
+    };
+    std::vector<OfSource> sources;                 // by SourceItem::source
+    LatencyHistogram::Counts commit_latency = {};  // of making a frame durable, without waiting for room
+    LatencyHistogram::Counts epoch_latency = {};   // of signing a frame's root with the epoch key
   };
   Stats stats() const;  // any thread
 
@@ -167,6 +180,7 @@ class Recorder {
   Status add_entry(EntryBody body);
   void append_entry(ByteView entry);
   std::array<std::uint8_t, 16> next_salt();
+  void note_record();
   void note_tail(const SourceItem& item, std::uint64_t index, bool flagged);
   bool same_content(std::uint64_t index, const SourceItem& item) const;
 
@@ -197,6 +211,7 @@ class Recorder {
   std::function<void()> on_segments_;
   std::function<void(std::int64_t)> on_commit_;
   Early early_;
+  Alarms* alarms_ = nullptr;
   std::optional<Rotation> rotation_;
   std::function<Status(std::uint64_t)> on_rotated_;
 
@@ -224,6 +239,7 @@ class Recorder {
   bool closed_ = false;
 
   std::atomic<std::uint64_t> turns_{0};
+  LatencyHistogram commit_latency_, epoch_latency_;
   mutable std::mutex stats_mutex_;
   Stats stats_;
   std::vector<Change> changes_;  // stats_mutex_

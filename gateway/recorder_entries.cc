@@ -157,6 +157,10 @@ Status Recorder::take_drops(Source& source, const SourceItem& item) {
   source.tag = source.last_tag;  // release_acknowledgements() minds what is held
   const std::uint64_t total = item.dropped_total;
   const auto before = std::exchange(source.dropped, total);
+  {
+    std::lock_guard<std::mutex> lock(stats_mutex_);
+    stats_.sources[item.source].dropped = total;
+  }
   if (before == total) return {};
   std::vector<Detail> details = {{kDroppedTotalDetail, total}};
   source.name_in(details);
@@ -209,6 +213,13 @@ void Recorder::note_tail(const SourceItem& item, std::uint64_t index, bool flagg
   if (item.qos > 0) draft_.tail.push_back({item.source, item.packet_id, index, flagged});
 }
 
+void Recorder::note_record() {
+  if (std::exchange(segment_has_records_, true)) return;
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  stats_.open_has_records = true;
+  stats_.open_first_ns = now_.boottime_ns;
+}
+
 Status Recorder::add_message(const SourceItem& item, std::optional<std::uint64_t> duplicate_of) {
   const std::uint64_t index = next_index();
   const std::vector<Property> properties = to_properties(item.properties);
@@ -238,9 +249,11 @@ Status Recorder::add_message(const SourceItem& item, std::optional<std::uint64_t
   }
   SEALRING_TRY(status);
   note_tail(item, index, duplicate_of.has_value());
-  segment_has_records_ = true;
+  note_record();
   std::lock_guard<std::mutex> lock(stats_mutex_);
   ++stats_.messages;
+  ++stats_.sources[item.source].messages;
+  stats_.sources[item.source].payload_bytes += item.payload.size();
   return {};
 }
 
@@ -310,7 +323,7 @@ Status Recorder::add_event(EventCode code, std::vector<Detail> details) {
   SEALRING_TRY(status);
   append_entry(scratch_);
   last_record_ = std::chrono::steady_clock::now();
-  segment_has_records_ = true;
+  note_record();
   std::lock_guard<std::mutex> lock(stats_mutex_);
   ++stats_.events;
   return {};

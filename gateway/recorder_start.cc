@@ -24,6 +24,7 @@ Status Recorder::open() {
   SEALRING_TRY(ask_for_signatures());
   segment_began_ = last_record_ = std::chrono::steady_clock::now();
   segment_has_records_ = range_.size() > ring_.contents().segment_start;
+  stats_.open_has_records = segment_has_records_;
   return {};
 }
 

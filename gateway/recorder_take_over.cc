@@ -28,7 +28,7 @@ Status Recorder::take_over(const SuccessionEntry& succession,
       piece.bytes = rest.substr(0, kPieceBytes);
       SEALRING_TRY(add_entry(piece));
     }
-    segment_has_records_ = true;
+    note_record();
     if (draft_.entries.size() < kTakenFrameBytes) continue;
     SEALRING_TRY(commit());
     if (seal_is_due()) SEALRING_TRY(seal());

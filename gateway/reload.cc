@@ -47,13 +47,14 @@ Recorder::Config recorder_config(const GatewayConfig& config) {
 }
 
 Reload::Reload(std::string path, std::string credentials, GatewayConfig running, std::uint64_t map_bytes,
-               Recorder& recorder, Forwarder* forwarder)
+               Recorder& recorder, Forwarder* forwarder, Watch& watch)
     : path_(std::move(path)),
       credentials_(std::move(credentials)),
       running_(std::move(running)),
       map_bytes_(map_bytes),
       recorder_(recorder),
-      forwarder_(forwarder) {}
+      forwarder_(forwarder),
+      watch_(watch) {}
 
 void Reload::run() {
   Bytes text;
@@ -98,12 +99,13 @@ void Reload::take(const GatewayConfig& next, const ConfigDiff& diff) {
   running_.diag_level = next.diag_level;
   set_diag_level(next.diag_level);
   if (forwarder_ != nullptr && next.upstream) forwarder_->set_retry(next.upstream->retry_min, next.upstream->retry_max);
+  if (next.upstream) watch_.set_max_lag(next.upstream->max_lag);
   // From now on these are what a later file is compared with.
   for (const std::string& key : diff.live) running_.settings[key] = next.settings.at(key);
 }
 
 int serve_signals(ServiceManager& manager, Reload& reload, const Recorder& recorder, RecordQueue& queue,
-                  const std::function<std::string()>& words) {
+                  const Watch& watch, const std::function<std::string()>& words) {
   const auto status = [&] {
     return words() + (reload.waiting().empty() ? "" : "; needs a restart: " + reload.waiting());
   };
@@ -135,7 +137,7 @@ int serve_signals(ServiceManager& manager, Reload& reload, const Recorder& recor
     }
     if (signal < 0 && errno != EAGAIN) continue;
     const std::uint64_t now = recorder.turns();
-    if (watched && now != turns) manager.watchdog();
+    if (watched && now != turns && !watch.forwarder_hangs()) manager.watchdog();
     turns = now;
     if (watched) queue.poke();
     if (steady_clock::now() < status_due) continue;

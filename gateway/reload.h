@@ -14,6 +14,7 @@
 #include "gateway/config.h"
 #include "gateway/forwarder.h"
 #include "gateway/recorder.h"
+#include "gateway/watch.h"
 
 namespace sealring {
 
@@ -23,9 +24,10 @@ Recorder::Config recorder_config(const GatewayConfig& config);
 
 class Reload {
  public:
-  // `credentials` as for GatewayConfig::load_secrets(); `forwarder` may be null; both referenced objects outlive this.
+  // `credentials` as for GatewayConfig::load_secrets(); `forwarder` may be null; all referenced objects outlive
+  // this.
   Reload(std::string path, std::string credentials, GatewayConfig running, std::uint64_t map_bytes, Recorder& recorder,
-         Forwarder* forwarder);
+         Forwarder* forwarder, Watch& watch);
 
   // Reads the file again and takes over what can be. One diag line says what came of it.
   void run();
@@ -42,14 +44,16 @@ class Reload {
   const std::uint64_t map_bytes_;
   Recorder& recorder_;
   Forwarder* const forwarder_;
+  Watch& watch_;
   std::string waiting_;
 };
 
-// Serves until SIGTERM, SIGINT or kAgain, which it returns: SIGHUP reloads, the watchdog is told that the recorder
-// comes round, and only then, so that a manager restarts us when it hangs. `words` is what people see of the state. The
+// Serves until SIGTERM, SIGINT or kAgain, which it returns: SIGHUP reloads, the watchdog is told that recorder and
+// forwarder come round, and only then, so that a manager restarts us when one hangs. (A token that hangs is none of
+// these: recording goes on, and a restart would not mend it.) `words` is what people see of the state. The
 // four signals are blocked in all threads.
 constexpr int kAgain = SIGUSR1;  // the daemon's own, to itself: everything is to be begun anew
 int serve_signals(ServiceManager& manager, Reload& reload, const Recorder& recorder, RecordQueue& queue,
-                  const std::function<std::string()>& words);
+                  const Watch& watch, const std::function<std::string()>& words);
 
 }  // namespace sealring

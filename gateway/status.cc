@@ -106,11 +106,53 @@ void broker_rows(std::string& out, const Json& json) {
   }
 }
 
+// The mean of a latency, "0.8 ms"; empty where nothing was measured.
+std::string mean(const Json& json, const char* of) {
+  const Json one = at(json, "latency", of);
+  if (!one.is_object() || !one.value("count", Json()).is_number_unsigned() || one["count"] == 0u) return "";
+  if (!one.value("sum_s", Json()).is_number()) return "";
+  char out[40];
+  std::snprintf(out, sizeof out, "%.1f ms", 1000 * one["sum_s"].get<double>() / one["count"].get<double>());
+  return out;
+}
+
+void latency_row(std::string& out, const Json& json) {
+  const std::string commit = mean(json, "commit"), identity = mean(json, "identity_signature");
+  if (commit.empty()) return;
+  row(out, "latency",
+      "on average " + commit + " to make a frame durable" +
+          (identity.empty() ? "" : ", " + identity + " for a signature of the identity key"));
+}
+
+void alarm_rows(std::string& out, const Json& json) {
+  const Json now = at(json, "clock", "unix_ns");
+  if (!json.contains("alarms") || !json["alarms"].is_array()) return;
+  for (const Json& alarm : json["alarms"]) {
+    if (!alarm.is_object()) continue;
+    std::string text = plain(alarm.value("alarm", Json()));
+    const Json since = alarm.value("since_unix", Json());
+    if (since.is_number_integer() && now.is_number_integer())
+      text += ", since " + span(now.get<std::int64_t>() / kSecondNs - since.get<std::int64_t>());
+    row(out, "ALARM", text + ": " + plain(alarm.value("words", Json())));
+  }
+}
+
+void health_row(std::string& out, const Json& json) {
+  const Json status = at(json, "health", "status"), reasons = at(json, "health", "reasons");
+  if (!status.is_string() || status == "ok" || !reasons.is_array()) return;
+  std::string list;
+  for (const Json& reason : reasons) list += (list.empty() ? "" : "; ") + plain(reason);
+  row(out, "health", (status == "unhealthy" ? "UNHEALTHY: " : "degraded: ") + list);
+}
+
 void more_rows(std::string& out, const Json& json) {
   if (!at(json, "unforwarded", "index").is_null())
     row(out, "unforwarded",
         "from entry " + plain(at(json, "unforwarded", "index")) + " on, recorded " +
-            span(at(json, "unforwarded", "age_s")) + " ago");
+            span(at(json, "unforwarded", "age_s")) + " ago" +
+            (at(json, "unforwarded", "entries").is_null()
+                 ? ""
+                 : "; " + plain(at(json, "unforwarded", "entries")) + " entries"));
   if (!at(json, "keys", "epoch").is_null())
     row(out, "keys",
         "epoch " + plain(at(json, "keys", "epoch")) + ", " + span(at(json, "keys", "epoch_age_s")) + " old; identity " +
@@ -147,6 +189,9 @@ void upstream_row(std::string& out, const Json& json) {
       with_trouble(
           (reachable.get<bool>() ? "reachable" : "NOT REACHABLE") + std::string(", receipts up to size ") + size,
           at(json, "upstream", "trouble")));
+  const Json closed = at(json, "upstream", "closed_by");
+  if (closed.is_string() && closed != "")
+    row(out, "", "CLOSED there: " + plain(closed) + " follows this log, by a statement that was not made here");
   const Json last = at(json, "upstream", "last_receipt_unix"), now = at(json, "clock", "unix_ns");
   if (!last.is_number_integer()) return;
   if (last == 0) return row(out, "receipts", "none came since start");
@@ -173,6 +218,8 @@ std::string text_of(const Json& json) {
     row(out, "store", store_text(json));
   else if (!at(json, "ring", "map_bytes").is_null())
     row(out, "store", mib(at(json, "ring", "map_bytes")));
+  health_row(out, json);
+  alarm_rows(out, json);
   written_row(out, json);
   if (at(json, "recorder", "waiting_for_room") == true)
     row(out, "", "FULL: the broker is not read until a receipt comes");
@@ -183,6 +230,9 @@ std::string text_of(const Json& json) {
                                      {"flagged_duplicates", "possible duplicates"},
                                      {"suppressed_redeliveries", "redeliveries left out"}});
   if (!recorded.empty()) row(out, "recorded", recorded + " since start");
+  const Json lost = at(json, "recorder", "lost_messages");
+  if (lost.is_number_unsigned() && lost != 0u) row(out, "LOST", plain(lost) + " messages, unsent, to make room");
+  latency_row(out, json);
   broker_rows(out, json);
   upstream_row(out, json);
   more_rows(out, json);

@@ -1,35 +1,33 @@
 #include "gateway/status_report.h"
 
+#include <algorithm>
+
+#include "gateway/health.h"
 #include "gateway/json_text.h"
 
 namespace sealring {
 namespace {
 
-JsonText segments_json(const std::vector<Segment>& segments) {
-  std::uint64_t sealed = 0, acknowledged = 0;
-  for (const Segment& segment : segments) {
-    sealed += segment.state == SegmentState::sealed;
-    acknowledged += segment.state == SegmentState::acknowledged;
-  }
-  JsonText json;
-  json.put("open_from", segments.back().start).put("sealed", sealed).put("acknowledged", acknowledged);
-  return json;
-}
+std::string or_null(const std::optional<std::uint64_t>& value) { return value ? std::to_string(*value) : "null"; }
 
-JsonText broker_json(const MqttSource::Stats& s, const std::string* name = nullptr) {
+JsonText broker_json(const MqttSource::Stats& s) {
   JsonText json;
   json.put("connected", s.connected).put("connections", s.connections).put("messages", s.messages);
   json.put("acks_held", s.acks_held).put("acks_released", s.acks_released).put("trouble", s.last_trouble);
-  if (name != nullptr) json.put("name", *name);
   return json;
 }
 
-void put_brokers(JsonText& json, const std::vector<NamedSource>& sources) {
+void put_brokers(JsonText& json, const StatusSnapshot& snapshot) {
   MqttSource::Stats all;
   all.connected = true;
   std::string list;
-  for (const auto& [name, s] : sources) {
-    list += (list.empty() ? "" : ",") + broker_json(s, &name).text();
+  for (std::size_t i = 0; i < snapshot.sources.size(); ++i) {
+    const MqttSource::Stats& s = snapshot.sources[i].stats;
+    const Recorder::Stats::OfSource& recorded = snapshot.recorder.sources.at(i);
+    JsonText one = broker_json(s);
+    one.put("name", snapshot.sources[i].name).put("recorded", recorded.messages);
+    one.put("recorded_bytes", recorded.payload_bytes).put_raw("dropped", or_null(recorded.dropped));
+    list += (list.empty() ? "" : ",") + one.text();
     all.connected = all.connected && s.connected;
     all.connections += s.connections;
     all.messages += s.messages;
@@ -40,86 +38,146 @@ void put_brokers(JsonText& json, const std::vector<NamedSource>& sources) {
   json.put_raw("brokers", "[" + list + "]").put("broker", broker_json(all));
 }
 
-// When an entry that is here was recorded, in seconds before `now`; null where it is not here.
-std::string age_of(const Ring& ring, std::uint64_t index, const ClockReading& now) {
-  const Result<Bytes> bytes = ring.entries(index, 1);
-  if (!bytes) return "null";
-  const Result<Entry> entry = decode_entry(ByteView(*bytes).substr(2));
-  if (!entry) return "null";
-  return std::to_string((now.wall_ns - entry->common.wall_ns) / 1000000000);
+std::string unforwarded_json(const StatusSnapshot& s) {
+  if (!s.oldest) return "null";
+  JsonText json;
+  json.put("index", s.oldest->index).put_raw("age_s", or_null(s.oldest->age_s));
+  json.put_raw("record_age_s", or_null(s.oldest->record_age_s));
+  return json.put("entries", s.usage.size - s.oldest->index).text();
 }
 
-// The oldest entry that no receipt covers.
-std::string unforwarded_json(const Ring& ring, const std::vector<Segment>& segments, const ClockReading& now) {
-  for (const Segment& segment : segments)
-    if (segment.state != SegmentState::acknowledged && segment.start < segment.end)
-      return JsonText().put("index", segment.start).put_raw("age_s", age_of(ring, segment.start, now)).text();
-  return "null";
-}
-
-JsonText recorder_json(const Recorder::Stats& r, const Ring::Usage& usage, std::uint64_t queue_bytes) {
+JsonText recorder_json(const StatusSnapshot& s) {
+  const Recorder::Stats& r = s.recorder;
   JsonText json;
   json.put("messages", r.messages).put("events", r.events).put("rejected", r.rejected).put("frames", r.frames);
   json.put("suppressed_redeliveries", r.suppressed).put("flagged_duplicates", r.flagged);
-  json.put("waiting_for_room", r.waiting_for_room).put("queue_bytes", queue_bytes);
-  json.put("journal_bytes", usage.journal_bytes).put("moved_bytes", usage.ring_bytes);
+  json.put("waiting_for_room", r.waiting_for_room).put("queue_bytes", s.queue_bytes);
+  json.put("losses", r.losses).put("lost_messages", r.lost_messages);
+  json.put("journal_bytes", s.usage.journal_bytes).put("moved_bytes", s.usage.ring_bytes);
   return json;
 }
 
-std::string upstream_json(const Forwarder* forwarder, const Recorder::Stats& r) {
-  if (forwarder == nullptr) return "null";
-  const Forwarder::Stats f = forwarder->stats();
+std::string upstream_json(const StatusSnapshot& s) {
+  if (!s.forwarder) return "null";
+  const Forwarder::Stats& f = *s.forwarder;
   JsonText json;
   json.put("reachable", f.reachable).put("asked", f.asked).put("contradicted", f.contradicted);
-  json.put("succession_waits", f.succession_waits);
+  json.put("succession_waits", f.succession_waits).put("closed_by", f.closed_by);
   json.put("witnessed_size", f.witnessed_size).put("acknowledged_size", f.acknowledged_size);
-  json.put("last_receipt_unix", r.last_receipt_wall_ns / 1000000000).put("trouble", f.last_trouble);
+  json.put("last_receipt_unix", s.recorder.last_receipt_wall_ns / 1000000000).put("trouble", f.last_trouble);
   return json.text();
+}
+
+JsonText latency_json(const Recorder::Stats& r) {
+  const auto one = [](const LatencyHistogram::Counts& counts) {
+    return JsonText().put("count", counts.total()).put_raw("sum_s", std::to_string(counts.sum_seconds));
+  };
+  JsonText json;
+  json.put("commit", one(r.commit_latency)).put("epoch_signature", one(r.epoch_latency));
+  return json.put("identity_signature", one(r.identity.latency));
+}
+
+std::string alarms_json(const std::vector<Alarm>& alarms) {
+  std::string list;
+  for (const Alarm& alarm : alarms) {
+    JsonText one;
+    one.put("alarm", alarm.kind).put("words", alarm.words).put("since_unix", alarm.since_unix);
+    list += (list.empty() ? "" : ",") + one.put("times", alarm.times).text();
+  }
+  return "[" + list + "]";
+}
+
+JsonText keys_json(const StatusSnapshot& s) {
+  const NoteSigner::Stats& identity = s.recorder.identity;
+  const bool recorded = identity.since != IdentitySigners::kNotYet;
+  JsonText json;
+  json.put("identity", s.identity).put_raw("identity_since", recorded ? std::to_string(identity.since) : "null");
+  json.put("previous_identity", s.previous_identity).put("epoch", s.epoch);
+  json.put_raw("epoch_age_s", or_null(s.epoch_age_s)).put("unsigned", identity.waiting);
+  json.put("unsigned_early", identity.early).put("identity_held", identity.held);
+  return json.put("identity_trouble", identity.trouble);
 }
 
 }  // namespace
 
 std::uint64_t written_bytes(const Ring::Usage& usage) { return usage.journal_bytes + usage.ring_bytes; }
 
-std::string status_json(const StatusParts& parts) {
-  const auto& [ring, recorder, queue, sources, forwarder, clock, index, clients, identity, previous, follows, day] =
-      parts;
-  const Ring::Usage usage = ring.usage();
-  const std::vector<Segment> segments = ring.segments();
-  const Recorder::Stats r = recorder.stats();
-  const ClockReading now = clock.now();
-  const DayCount::Today today = day.look(now.wall_ns, [&parts] { return written_bytes(parts.ring.usage()); });
-  const std::uint64_t since = r.identity.since;
+StatusSnapshot take_snapshot(const StatusParts& parts) {
+  StatusSnapshot s;
+  const std::vector<Segment> segments = parts.ring.segments();
+  s.origin = parts.ring.origin();
+  s.follows = parts.follows;
+  s.identity = parts.identity;
+  s.previous_identity = parts.previous_identity;
+  s.started_unix = parts.started_unix;
+  s.usage = parts.ring.usage();
+  s.segment_start = segments.back().start;
+  s.epoch = segments.back().number;
+  for (const Segment& segment : segments) {
+    s.sealed += segment.state == SegmentState::sealed;
+    s.acknowledged += segment.state == SegmentState::acknowledged;
+  }
+  s.receipted_size = receipted_size(segments);
+  s.recorder = parts.recorder.stats();
+  s.queue_bytes = parts.queue.bytes();
+  s.sources = parts.sources;
+  s.recorder.sources.resize(s.sources.size());
+  if (parts.forwarder != nullptr) s.forwarder = parts.forwarder->stats();
+  s.now = parts.clock.now();
+  s.today = parts.day.look(s.now.wall_ns, [&parts] { return written_bytes(parts.ring.usage()); });
+  const std::uint64_t boot = parts.recorder.boot();
+  s.oldest = unforwarded(parts.ring, segments, parts.recorder, s.now);
+  s.epoch_age_s = age_of(parts.ring, segments.back().start, boot, s.now);
+  s.index = parts.index;
+  s.clients = parts.clients;
+  s.alarms = parts.desk.alarms().active();
+  s.alarms_begun = parts.desk.alarms().begun();
+  s.alarm_command = parts.desk.command();
+  s.hangs = parts.watch.hangs();
+  return s;
+}
+
+std::string status_json(const StatusSnapshot& s) {
   JsonText json;
-  json.put("origin", ring.origin()).put("follows", follows).put("running", true).put("size", usage.size);
-  json.put("segments", segments_json(segments));
+  json.put("origin", s.origin).put("follows", s.follows).put("running", true).put("started_unix", s.started_unix);
+  json.put("size", s.usage.size).put_raw("health", health_json(health_of(s)));
+  json.put("segments",
+           JsonText().put("open_from", s.segment_start).put("sealed", s.sealed).put("acknowledged", s.acknowledged));
   json.put("ring", JsonText()
-                       .put("map_bytes", usage.map_bytes)
-                       .put("used_bytes", usage.used_bytes)
-                       .put("reserve_bytes", usage.reserve_bytes)
-                       .put("first_index", usage.first_index));
-  json.put("recorder", recorder_json(r, usage, queue.bytes()));
-  put_brokers(json, sources);
-  json.put_raw("upstream", upstream_json(forwarder, r));
+                       .put("map_bytes", s.usage.map_bytes)
+                       .put("used_bytes", s.usage.used_bytes)
+                       .put("free_bytes", s.usage.map_bytes - std::min(s.usage.map_bytes, s.usage.used_bytes))
+                       .put("reserve_bytes", s.usage.reserve_bytes)
+                       .put("first_index", s.usage.first_index));
+  json.put("recorder", recorder_json(s)).put("latency", latency_json(s.recorder));
+  put_brokers(json, s);
+  json.put_raw("upstream", upstream_json(s));
   json.put("written", JsonText()
-                          .put("today_bytes", today.bytes)
-                          .put("today_since_unix", today.since_ns / 1000000000)
-                          .put("bytes", written_bytes(usage)));
-  json.put("clock", JsonText().put("unix_ns", now.wall_ns).put("synchronised", now.synchronised));
-  json.put_raw("unforwarded", unforwarded_json(ring, segments, now));
-  json.put("keys", JsonText()
-                       .put("identity", identity)
-                       .put_raw("identity_since", since == IdentitySigners::kNotYet ? "null" : std::to_string(since))
-                       .put("previous_identity", previous)
-                       .put("epoch", segments.back().number)
-                       .put_raw("epoch_age_s", age_of(ring, segments.back().start, now))
-                       .put("unsigned", r.identity.waiting)
-                       .put("identity_held", r.identity.held)
-                       .put("identity_trouble", r.identity.trouble));
+                          .put("today_bytes", s.today.bytes)
+                          .put("today_since_unix", s.today.since_ns / 1000000000)
+                          .put("bytes", written_bytes(s.usage)));
+  json.put("clock", JsonText().put("unix_ns", s.now.wall_ns).put("synchronised", s.now.synchronised));
+  json.put_raw("unforwarded", unforwarded_json(s));
+  json.put("keys", keys_json(s)).put_raw("alarms", alarms_json(s.alarms));
   json.put("index",
-           JsonText().put("bundles", index.bundles).put("of", index.of).put("memory_bytes", index.memory_bytes));
-  json.put("socket", JsonText().put("clients", clients));
+           JsonText().put("bundles", s.index.bundles).put("of", s.index.of).put("memory_bytes", s.index.memory_bytes));
+  json.put("socket", JsonText().put("clients", s.clients));
   return json.text() + "\n";
+}
+
+std::string status_line(const StatusSnapshot& s) {
+  const auto connected =
+      std::count_if(s.sources.begin(), s.sources.end(), [](const NamedSource& one) { return one.stats.connected; });
+  std::string line = "recording " + s.origin + ", " + std::to_string(s.usage.size) + " entries; ring " +
+                     std::to_string(s.usage.used_bytes * 100 / std::max<std::uint64_t>(s.usage.map_bytes, 1)) + " %; " +
+                     std::to_string(connected) + " of " + std::to_string(s.sources.size()) + " brokers";
+  if (s.forwarder) {
+    line += s.forwarder->reachable ? "; collector there" : "; collector AWAY";
+    line += ", " + std::to_string(s.usage.size - s.receipted_size) + " entries without a receipt";
+  }
+  const Health health = health_of(s);
+  for (const std::string& reason : health.reasons) line += "; " + reason;
+  return line;
 }
 
 }  // namespace sealring

@@ -6,32 +6,15 @@
 #include <vector>
 
 #include "drivers/mqtt_source.h"
+#include "gateway/alarm_desk.h"
 #include "gateway/day_count.h"
 #include "gateway/forwarder.h"
 #include "gateway/record_index.h"
 #include "gateway/recorder.h"
+#include "gateway/watch.h"
 
 namespace sealring {
 
-// Of a running daemon; `forwarder` may be null (no upstream). Fields, all present unless said otherwise:
-//   origin, running: true, size
-//   segments: {open_from, sealed, acknowledged}   first index of the open one; how many of the others
-//   ring: {map_bytes, used_bytes, reserve_bytes, first_index}
-//   recorder: {messages, events, rejected, frames, suppressed_redeliveries, flagged_duplicates, waiting_for_room,
-//              queue_bytes, journal_bytes, moved_bytes}
-//   brokers: [{name, connected, connections, messages, acks_held, acks_released, trouble}]
-//   broker: the same for all together, without a name: connected when every one is, sums, the first trouble
-//   upstream: null, or {reachable, acknowledged_size, last_receipt_unix, trouble}
-//   written: {today_bytes, today_since_unix, bytes}   today: since midnight UTC by the gateway's clock, synchronised or
-//            not, or since the start when that was later; bytes: since the start
-//   clock: {unix_ns, synchronised}
-//   unforwarded: null, or {index, age_s} of the oldest entry without a receipt
-//   keys: {identity (vkey), identity_since, previous_identity, epoch, epoch_age_s, unsigned, identity_trouble}
-//         index of the rotation that made it the identity, 0: none did, null: still to be recorded; the vkey that signs
-//         beside it, or ""; an age is null while the entry it begins with is not there; how many sealed segments wait
-//         for the identity's signature, and why ("": it signs)
-//   index: {bundles, of, memory_bytes}   of the index by topic and time: how far it is
-//   socket: {clients}   who asks now, this one included
 struct NamedSource {
   std::string name;
   MqttSource::Stats stats;
@@ -41,16 +24,75 @@ struct StatusParts {
   const Recorder& recorder;
   const RecordQueue& queue;
   std::vector<NamedSource> sources;
-  const Forwarder* forwarder;
+  const Forwarder* forwarder;  // null: no upstream
   const Clock& clock;
   RecordIndex::Progress index;
   unsigned clients;
   std::string identity, previous_identity;  // vkeys; the second is empty outside the overlap of a rotation
   std::string follows;                      // origin of the log before this one; empty: none
   DayCount& day;
+  AlarmDesk& desk;
+  const Watch& watch;
+  std::int64_t started_unix;
 };
-std::string status_json(const StatusParts& parts);
+
+// The state of a running daemon at one moment: what `status`, the metrics and health are all made from.
+struct StatusSnapshot {
+  std::string origin, follows, identity, previous_identity;
+  std::int64_t started_unix = 0;
+  Ring::Usage usage;
+  std::uint64_t segment_start = 0, epoch = 0;  // of the open segment
+  std::uint64_t sealed = 0, acknowledged = 0;  // how many segments
+  std::uint64_t receipted_size = 0;
+  Recorder::Stats recorder;
+  std::uint64_t queue_bytes = 0;
+  std::vector<NamedSource> sources;
+  std::optional<Forwarder::Stats> forwarder;
+  DayCount::Today today;
+  ClockReading now;
+  std::optional<Unforwarded> oldest;         // without a receipt
+  std::optional<std::uint64_t> epoch_age_s;  // none while the entry it begins with is not there
+  RecordIndex::Progress index;
+  unsigned clients = 0;
+  std::vector<Alarm> alarms;  // those that last
+  std::map<std::string, std::uint64_t> alarms_begun;
+  AlarmCommand::Stats alarm_command;
+  std::string hangs;  // which thread, in words; empty: none
+};
+StatusSnapshot take_snapshot(const StatusParts& parts);
+
+// Fields, all present unless said otherwise:
+//   origin, running: true, started_unix, size
+//   health: {status: "ok", "degraded" or "unhealthy", reasons: [words]}   see health.h
+//   segments: {open_from, sealed, acknowledged}   first index of the open one; how many of the others
+//   ring: {map_bytes, used_bytes, free_bytes, reserve_bytes, first_index}
+//   recorder: {messages, events, rejected, frames, suppressed_redeliveries, flagged_duplicates, waiting_for_room,
+//              losses, lost_messages, queue_bytes, journal_bytes, moved_bytes}
+//   latency: {commit, epoch_signature, identity_signature}   each {count, sum_s} since the start
+//   brokers: [{name, connected, connections, messages, acks_held, acks_released, trouble, recorded, recorded_bytes,
+//              dropped}]   dropped: by the broker's own count, for all its clients; null: it has not said
+//   broker: the same for all together, without a name and the last three: connected when every one is, sums, the first
+//           trouble
+//   upstream: null, or {reachable, acknowledged_size, last_receipt_unix, trouble, closed_by}   closed_by: the origin
+//             that follows this log at the collector by a statement that was not made here; "": none
+//   written: {today_bytes, today_since_unix, bytes}   today: since midnight UTC by the gateway's clock, synchronised or
+//            not, or since the start when that was later; bytes: since the start
+//   clock: {unix_ns, synchronised}
+//   unforwarded: null, or {index, age_s, record_age_s, entries} of the oldest entry without a receipt, of the oldest
+//   one
+//         that is worth forwarding (null: only receipts wait, which go with what comes next), and how many there are
+//   keys: {identity (vkey), identity_since, previous_identity, epoch, epoch_age_s, unsigned, unsigned_early,
+//          identity_trouble}
+//         index of the rotation that made it the identity, 0: none did, null: still to be recorded; the vkey that signs
+//         beside it, or ""; an age is null while the entry it begins with is not there; how many sealed segments, and
+//         how many checkpoints within the open one, wait for the identity's signature, and why ("": it signs)
+//   alarms: [{alarm, words, since_unix, times}]   those that last
+//   index: {bundles, of, memory_bytes}   of the index by topic and time: how far it is
+//   socket: {clients}   who asks now, this one included
+std::string status_json(const StatusSnapshot& snapshot);
 // What day_count.h sums up.
 std::uint64_t written_bytes(const Ring::Usage& usage);
+// One line for the service manager.
+std::string status_line(const StatusSnapshot& snapshot);
 
 }  // namespace sealring

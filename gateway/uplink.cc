@@ -10,17 +10,13 @@ namespace sealring {
 namespace {
 
 // The store is an old copy: the identity must sign nothing in it any more, and what proves it is kept in it.
-bool on_contradiction(Recorder& recorder, const std::string& store, const Head& head, std::uint64_t size) {
+bool on_contradiction(Recorder& recorder, Alarms& alarms, const std::string& store, const Head& head,
+                      std::uint64_t size) {
   recorder.hold_signatures(true);
   diag(DiagLevel::error, "alarm: rollback: " + contradiction_words(head, size) +
                              ". Recording goes on; nothing is signed with the identity key and nothing is forwarded");
-  Recorder::Change alarm;
-  alarm.code = EventCode::alarm;
-  alarm.details = {{"alarm", std::string("rollback")},
-                   {"signed-size", head.checkpoint.size},
-                   {"signed-root", head.checkpoint.root},
-                   {"size", size}};
-  recorder.change(std::move(alarm));
+  alarms.raise(kAlarmRollback, "", contradiction_words(head, size),
+               {{"signed-size", head.checkpoint.size}, {"signed-root", head.checkpoint.root}, {"size", size}});
   const Status kept = replace_file(store + "/" + kRollbackFile, head.note, 0600);
   if (!kept.ok()) diag(DiagLevel::error, "the proof of the rollback is not kept: " + kept.error().message);
   return kept.ok();
@@ -68,6 +64,7 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& i
   }
   forward.path = url.path;
   forward.mirror = up.mirror;
+  forward.call_timeout = up.timeout;
   std::vector<PublicKey> keys = {identity.current->public_key()};
   if (identity.previous) keys.push_back(identity.previous->public_key());
   SEALRING_ASSIGN(forward.policy, load_policy(config, keys));
@@ -78,8 +75,9 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& i
   return out;
 }
 
-void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const std::string& store,
+void connect_uplink(Forwarder* to, Recorder& recorder, Alarms& alarms, const Ring& ring, const std::string& store,
                     const std::optional<Head>& rollback, const std::function<void(const Head&)>& on_proof) {
+  if (rollback) alarms.raise(kAlarmRollback, "", contradiction_words(*rollback, ring.size()));
   if (rollback)
     diag(DiagLevel::error,
          "alarm: rollback, known since an earlier start: " + contradiction_words(*rollback, ring.size()) +
@@ -92,8 +90,9 @@ void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const s
                       [&forwarder](std::uint64_t size, Bytes note) { forwarder.early(size, std::move(note)); }});
   Forwarder::Events events;
   events.on_fits = [&recorder] { recorder.hold_signatures(false); };
-  events.on_contradiction = [&recorder, &ring, store, on_proof](const Head& head) {
-    if (on_contradiction(recorder, store, head, ring.size())) on_proof(head);
+  events.alarms = &alarms;
+  events.on_contradiction = [&recorder, &alarms, &ring, store, on_proof](const Head& head) {
+    if (on_contradiction(recorder, alarms, store, head, ring.size())) on_proof(head);
   };
   events.on_taken = [store](const Note& note) -> Status {
     SEALRING_TRY(put_succession(store, note));

@@ -31,8 +31,9 @@ std::optional<Head> known_rollback(const GatewayConfig& config, const GatewayIde
 // nothing before it is known, where the recorder was held, and nothing more once it contradicts the store. Then an
 // alarm is recorded, and the checkpoint that proves it is kept in `store`; once it is, `on_proof` is called with it, on
 // the forwarder's thread. `rollback`: it was, in an earlier run.
-void connect_uplink(Forwarder* forwarder, Recorder& recorder, const Ring& ring, const std::string& store,
-                    const std::optional<Head>& rollback, const std::function<void(const Head&)>& on_proof);
+void connect_uplink(Forwarder* forwarder, Recorder& recorder, Alarms& alarms, const Ring& ring,
+                    const std::string& store, const std::optional<Head>& rollback,
+                    const std::function<void(const Head&)>& on_proof);
 constexpr const char* kRollbackFile = "rollback.note";
 
 }  // namespace sealring

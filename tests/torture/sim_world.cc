@@ -223,6 +223,7 @@ struct World::Gateway {
   std::unique_ptr<EpochKeys> epochs;
   std::unique_ptr<RecordQueue> queue;
   std::unique_ptr<Recorder> recorder;
+  Alarms alarms{gateway_alarm_kinds()};
   std::unique_ptr<Client> client;
   std::unique_ptr<Forwarder> forwarder;
   bool ready = false, told_to_stop = false, stopped = false;
@@ -276,7 +277,7 @@ void World::start_gateway() {
     forward.mirror = "mirror";
     forward.policy = policy();
     g->forwarder = std::make_unique<Forwarder>(std::move(forward), *g->ring, *g->client, *g->queue);
-    connect_uplink(g->forwarder.get(), *g->recorder, *g->ring, store_, std::nullopt,
+    connect_uplink(g->forwarder.get(), *g->recorder, g->alarms, *g->ring, store_, std::nullopt,
                    [](const Head&) { fail("the gateway takes its own store for an old copy"); });
     std::thread recording([g] { must(g->recorder->run(), "the recorder ends"); });
     g->forwarder->start();

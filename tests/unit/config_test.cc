@@ -214,8 +214,35 @@ TEST_CASE("upstream", "[config]") {
   CHECK(
       refused(kHead + kBroker + kUpstream + "retry_min = \"5s\"\nretry_max = \"4s\"\n", "must not be below retry_min"));
   CHECK(refused(kHead + kBroker + kUpstream + "timeout = \"0s\"\n", "timeout"));
+  CHECK(refused(kHead + kBroker + kUpstream + "max_lag = \"10min\"\n", "must be above segment_age"));
   CHECK(refused(kHead + kBroker + kUpstream + "server_name = \"\"\n", "server_name"));
   CHECK(refused(kHead + kBroker + kUpstream + "proxy = \"x\"\n", "proxy"));
+}
+
+TEST_CASE("metrics are for this machine alone, unless it is said", "[config]") {
+  const auto listen = [](const std::string& keys) { return parse(kHead + "[metrics]\n" + keys + kBroker); };
+  CHECK_FALSE(parse(kHead + kBroker)->metrics);
+  CHECK(listen("")->metrics->port == 9464);
+  CHECK(listen("listen = \"[::1]:1\"\n")->metrics->address == "::1");
+  CHECK(listen("listen = \"127.9.9.9:0\"\n")->metrics->port == 0);
+  for (const char* address : {"0.0.0.0:1", "[::]:1", "192.168.0.1:1", "128.0.0.1:1", "[fe80::1]:1", "localhost:1"}) {
+    const std::string line = std::string("listen = \"") + address + "\"\n";
+    CHECK(refused(kHead + "[metrics]\n" + line + kBroker, "allow_remote = true if that is meant"));
+    CHECK(listen(line + "allow_remote = true\n")->metrics);
+  }
+  for (const char* address : {"", ":1", "::1:1", "[::1]", "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:x"})
+    CHECK(refused(kHead + "[metrics]\nlisten = \"" + address + "\"\nallow_remote = true\n" + kBroker,
+                  "must be ADDRESS:PORT"));
+}
+
+TEST_CASE("the alarm command is a program by its whole path", "[config]") {
+  const auto command = [](const std::string& value) {
+    return parse(kHead + "alarm_command = " + value + "\n" + kBroker);
+  };
+  CHECK(command("[]")->alarm_command.empty());
+  CHECK(command("[\"/a b\", \"\", \"c\"]")->alarm_command == std::vector<std::string>{"/a b", "", "c"});
+  for (const char* value : {"\"/a\"", "[\"a\"]", "[\"\"]", "[1]", "[[\"/a\"]]", "[\"/a\", 2]", "[\"/a\\u0000\"]", "{}"})
+    CHECK_FALSE(command(value));
 }
 
 TEST_CASE("a missing file is missing", "[config]") {
@@ -241,7 +268,7 @@ TEST_CASE("the template of init is a valid config, and so is every line that it 
     const std::size_t equals = line.find(" = ");
     const bool setting = line.rfind("# ", 0) == 0 && equals != std::string::npos &&
                          line.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", 2) == equals;
-    if (setting || line == "# [upstream]" || line == "# [broker.tls]") line.erase(0, 2);
+    if (setting || line == "# [upstream]" || line == "# [broker.tls]" || line == "# [metrics]") line.erase(0, 2);
     all += line + "\n";
     at = end + 1;
   }
@@ -251,6 +278,12 @@ TEST_CASE("the template of init is a valid config, and so is every line that it 
   REQUIRE(full->upstream);
   CHECK(full->upstream->mirror == "mirror");
   // What the template shows as the default is the default.
+  CHECK_FALSE(config->metrics);
+  REQUIRE(full->metrics);
+  CHECK(listen_words(full->metrics->address, full->metrics->port) == "127.0.0.1:9464");
+  CHECK(full->alarm_command.empty());
+  CHECK(full->alarm_quiet == config->alarm_quiet);
+  CHECK(full->upstream->max_lag == GatewayConfig::Upstream().max_lag);
   CHECK(full->recorder.queue_bytes == config->recorder.queue_bytes);
   CHECK(full->recorder.segment_bytes == config->recorder.segment_bytes);
   CHECK(full->recorder.segment_entries == config->recorder.segment_entries);

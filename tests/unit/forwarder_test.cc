@@ -3,6 +3,7 @@
 #include "collector/service.h"
 #include "crypto/sha256.h"
 #include "drivers/file.h"
+#include "gateway/alarm_desk.h"
 #include "gateway/succession.h"
 #include "gateway/uplink.h"
 #include "tests/unit/recorder_fixture.h"
@@ -66,6 +67,7 @@ struct Line {  // from a recorder to the archive
   bool taken = false;
   std::atomic<bool> archive_lost{false};
   std::atomic<int> proofs{0};  // of a rollback, that were kept
+  AlarmDesk desk{{}, std::chrono::milliseconds(0)};
 
   Line() {
     g.config.segment_entries = 10;
@@ -107,6 +109,8 @@ struct Line {  // from a recorder to the archive
     g.queue = std::make_unique<RecordQueue>(4u << 20);
     g.recorder = std::make_unique<Recorder>(g.config, *g.ring, g.token, *g.epochs, g.clock, *g.queue);
     g.recorder->hold_signatures(held);
+    desk.serve(kOrigin, *g.recorder);
+    g.recorder->set_alarms(&desk.alarms());
     REQUIRE(g.recorder->open().ok());
     Forwarder::Config config;
     config.identity = {{identity()}};
@@ -119,13 +123,15 @@ struct Line {  // from a recorder to the archive
     config.succession_taken = taken;
     forwarder = std::make_unique<Forwarder>(std::move(config), *g.ring, client, *g.queue);
     client.start();
-    connect_uplink(forwarder.get(), *g.recorder, *g.ring, g.store, std::nullopt, [this](const Head&) { ++proofs; });
+    connect_uplink(forwarder.get(), *g.recorder, desk.alarms(), *g.ring, g.store, std::nullopt,
+                   [this](const Head&) { ++proofs; });
     g.thread = std::thread([this] { g.outcome = g.recorder->run(); });
     forwarder->start();
   }
   void stop() {
     if (!forwarder) return;
     forwarder->stop();
+    desk.leave();
     g.kill();
     forwarder.reset();
   }
@@ -631,6 +637,43 @@ TEST_CASE("forwarder: a succession is offered until it comes back with the colle
   line.start();
   line.g.wait_for([&] { return offered > 0; });
   CHECK(wrong == 0);
+}
+
+TEST_CASE("forwarder: a log that was closed by our own key is an alarm, and no other word of it is") {
+  const unsigned which = GENERATE(range(0u, 4u));
+  CAPTURE(which);
+  Line line;
+  line.start();
+  line.seal_some(1);
+  line.wait_receipted();
+  auto stranger = std::move(SoftwareSigner::generate()).value();
+  const std::string origin = which == 1 ? "example.com/another" : kOrigin;
+  Succession statement{{origin, 5, sha256("a root")}, {origin + "~1", KeyType::ed25519, stranger->public_key()}, {}};
+  Note note{statement.text(), {}};
+  note.signatures.push_back(*sign_note_text(note.text, origin, which == 2 ? *stranger : *line.g.identity));
+  const Bytes shown = which == 3 ? Bytes("garbage") : note.encode();
+  line.client.answer_by([=](const HttpClient::Request& request) -> std::optional<Result<HttpResponse>> {
+    if (request.target.find("/successor") != std::string::npos)
+      return Result<HttpResponse>(HttpResponse{200, "text/plain; charset=utf-8", shown});
+    if (is_question(request)) return std::nullopt;
+    return Result<HttpResponse>(HttpResponse{403, "text/plain; charset=utf-8", "The log is closed.\n"});
+  });
+  const std::uint64_t calls = line.client.calls;
+  line.seal_some(1);
+  line.g.wait_for([&] { return line.client.calls > calls + 20; });
+  if (which == 0) {
+    line.g.wait_for([&] { return line.alarms("closed") == 1; });
+    CHECK(line.forwarder->stats().closed_by == kOrigin + "~1");
+    CHECK(line.desk.alarms().active().at(0).words.find(statement.follower.encode()) != std::string::npos);
+  }
+  CHECK(line.desk.alarms().active().size() == (which == 0 ? 1 : 0));
+  CHECK(line.forwarder->stats().closed_by.empty() == (which != 0));
+  line.client.answer_by(nullptr);  // another collector, that knows of nothing
+  line.wait_receipted();
+  CHECK(line.forwarder->stats().closed_by.empty());
+  line.desk.alarms().tick();
+  CHECK(line.desk.alarms().active().empty());
+  line.g.wait_for([&] { return line.alarms("closed") == (which == 0 ? 2u : 0u); });
 }
 
 }  // namespace sealring::test

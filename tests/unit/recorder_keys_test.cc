@@ -59,6 +59,24 @@ TEST_CASE("recorder: a token that is away or hangs holds up nothing but the iden
   CHECK(alarms == expected);
 }
 
+TEST_CASE("recorder: an early checkpoint that waits for the token is no segment that does") {
+  Gateway g;
+  g.config.heartbeat = 50ms;
+  g.token.set(TokenSigner::Mode::away);
+  g.before_run = [&g] { g.recorder->set_early({[] { return true; }, [](std::uint64_t, const Bytes&) {}}); };
+  g.start();
+  g.connect(false);
+  g.message("t", "x", 1);
+  g.wait_for([&] { return g.recorder->stats().identity.early == 1; });
+  g.wait_for([&] { return !g.recorder->stats().identity.trouble.empty(); });
+  CHECK(g.recorder->stats().identity.waiting == 0);
+  CHECK(g.sealed(false) == 0);
+  CHECK(g.recorder->stats().identity.latency.total() == 0);
+  g.token.set(TokenSigner::Mode::there);
+  g.wait_for([&] { return g.recorder->stats().identity.latency.total() > 0; });
+  g.wait_for([&] { return g.recorder->stats().identity.trouble.empty(); });
+}
+
 TEST_CASE("recorder: a ring that is full of unsigned segments goes on when the token is back") {
   Gateway g;
   g.config.segment_bytes = 4u << 20;

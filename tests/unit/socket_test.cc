@@ -266,20 +266,27 @@ TEST_CASE("each allocation of a status fails once, and the next one is whole", "
   const std::string trouble(40, '\xff');  // a peer chose it, and it is longer than what needs no memory
   MqttSource::Stats troubled;
   troubled.last_trouble = trouble;
+  AlarmDesk desk({});
+  desk.alarms().raise(kAlarmLag, "", "words of an alarm, which need memory as well");
+  const Watch watch({*gateway.ring, *gateway.recorder, *gateway.queue, nullptr, gateway.clock, desk.alarms()},
+                    std::chrono::milliseconds(0), {});
   Scene scene;
   scene.services.status = [&](unsigned clients) {
-    return status_json({*gateway.ring,
-                        *gateway.recorder,
-                        *gateway.queue,
-                        {{"the broker in the hall", connected}, {"the broker on the roof", troubled}},
-                        forwards ? &forwarder : nullptr,
-                        gateway.clock,
-                        {},
-                        clients,
-                        "vkey",
-                        "",
-                        "",
-                        day});
+    return status_json(take_snapshot({*gateway.ring,
+                                      *gateway.recorder,
+                                      *gateway.queue,
+                                      {{"the broker in the hall", connected}, {"the broker on the roof", troubled}},
+                                      forwards ? &forwarder : nullptr,
+                                      gateway.clock,
+                                      {},
+                                      clients,
+                                      "vkey",
+                                      "",
+                                      "",
+                                      day,
+                                      desk,
+                                      watch,
+                                      5}));
   };
   scene.start();
   const auto whole = [&](const std::string& answer) {
