@@ -63,6 +63,10 @@ def program(name):
     return path
 
 
+def toml_table(values):
+    return "".join(f"{k} = {v if isinstance(v, (Raw, int)) else json.dumps(v)}\n" for k, v in values.items())
+
+
 class Process:
     """One daemon. What it writes goes to a file; `mark` is where the present run of it begins."""
 
@@ -162,14 +166,17 @@ class Collector(Process):
     def __init__(self, world, port=None):
         self.world, self.port = world, port or free_port()
         self.archive = world.path("archive")
+        self.top, self.metrics = {}, {}
         super().__init__("sealring-collector", [program("sealring-collector"), "--config",
                                                 world.path("collector.toml")], world.path("collector.log"))
 
     def configure(self, anchor=None, tls_uri=TLS_URI, policy="collector-policy", **tls):
         files = {"ca": "tls/ca.pem", "cert": "tls/collector.pem", "key": "tls/collector.key", **tls}
         gateway = f'[[gateway]]\nanchor = "{anchor or self.world.anchor}"\ntls_uri = "{tls_uri}"\n' if tls_uri else ""
-        self.world.write("collector.toml", f'listen = "127.0.0.1:{self.port}"\narchive = "archive"\n'
-                         f'policy = "{policy}"\nwitness_key = "witness.key"\nmirror_key = "mirror.key"\n\n[tls]\n'
+        operators = f"\n[metrics]\n{toml_table(self.metrics)}" if self.metrics else ""
+        self.world.write("collector.toml", toml_table(self.top) + f'listen = "127.0.0.1:{self.port}"\n'
+                         f'archive = "archive"\npolicy = "{policy}"\nwitness_key = "witness.key"\n'
+                         f'mirror_key = "mirror.key"\n{operators}\n[tls]\n'
                          + "".join(f'{k} = "{v}"\n' for k, v in files.items()) + "\n" + gateway)
         return self
 
@@ -189,13 +196,14 @@ class Gateway(Process):
         self.world, self.folder = world, world.path(name)
         super().__init__("sealringd", [program("sealringd"), "--config", os.path.join(self.folder, "sealring.toml")],
                          world.path(name + ".log"))
-        self.recorder, self.broker, self.upstream, self.top = {}, {}, {}, {}
+        self.recorder, self.broker, self.upstream, self.top, self.metrics = {}, {}, {}, {}, {}
 
     def configure(self):
-        """Writes sealring.toml from the four dicts."""
-        def table(values):
-            return "".join(f"{k} = {v if isinstance(v, (Raw, int)) else json.dumps(v)}\n" for k, v in values.items())
+        """Writes sealring.toml from the five dicts."""
+        table = toml_table
         text = table(self.top) + "\n[recorder]\n" + table(self.recorder) + "\n[[broker]]\n" + table(self.broker)
+        if self.metrics:
+            text += "\n[metrics]\n" + table(self.metrics)
         if self.upstream:
             text += "\n[upstream]\n" + table(self.upstream)
         self.world.write(os.path.join(self.folder, "sealring.toml"), text)
