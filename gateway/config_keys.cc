@@ -42,7 +42,8 @@ constexpr ConfigKey kKeys[] = {
     {"", "on_rollback", "follow or hold", Value::fallback, "\"follow\"", "", kRestart,
      "when the store turns out to be an old copy of the log: follow it with another log, or sign and forward nothing "
      "more until an operator decides"},
-    {"", "follower_identity_key", "file", Value::optional, "\"pkcs11:token=gateway;object=follower\"", "", kRestart,
+    {"", "follower_identity_key", "file", Value::optional,
+     "\"pkcs11:token=gateway;object=follower?module-path=/usr/lib/p11.so\"", "", kRestart,
      "a key made beforehand for the log that would follow; needed where identity_key is on a token, else one is made "
      "in the new store"},
     {"", "socket", "file", Value::fallback, "\"/run/sealring/sock\"", "", kRestart,
