@@ -59,6 +59,9 @@ bool read_record(ByteView bytes, ByteView salt, JournalRecord& record, std::size
   const std::uint32_t length = reader.u32();
   record.sequence = reader.u64();
   ByteView checksum = reader.bytes(kChecksumBytes);
+  // Longer is none of ours: a payload that looks like records on every sector should not have the whole half hashed for
+  // each of them.
+  if (length >= kJournalFrameBytes) return false;
   ByteView body = reader.bytes(length);
   if (!reader.ok()) return false;
   const Hash computed = sha256({salt, bytes.substr(0, kRecordHeaderBytes - kChecksumBytes), body});
@@ -222,6 +225,7 @@ bool Journal::fits(std::size_t entries_bytes) const {
 }
 
 Status Journal::write_record(bool mark, const FrameHeader& header, ByteView entries) {
+  SEALRING_ASSERT(kFrameHeaderBytes + entries.size() < kJournalFrameBytes);
   encode_record(buffer_, salt_, sequence_ + 1, mark, header, entries);
   SEALRING_ASSERT(offset_ + buffer_.size() <= kJournalHalfBytes);
   SEALRING_TRY(write_all(fd_, buffer_, half_start(half_) + offset_));

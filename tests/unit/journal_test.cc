@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "crypto/sha256.h"
 #include "tests/unit/store_fixture.h"
 
 using namespace sealring;
@@ -127,6 +128,29 @@ TEST_CASE("journal: a flipped bit in an acknowledged record is damage, not a tor
     } else {
       REQUIRE(scan.error().kind == ErrorKind::fatal);
     }
+  }
+}
+
+TEST_CASE("journal: what is longer than a record can be is none, whatever its checksum says") {
+  for (const std::size_t bytes : {kJournalFrameBytes - 1, kJournalFrameBytes}) {
+    Fixture f;
+    Frame frame;
+    frame.header = {1, 2, 0, {}, {}};
+    for (const std::size_t n : {40000ul, bytes - kFrameHeaderBytes - 4 - 40000}) {
+      put_u16(frame.entries, static_cast<std::uint16_t>(n));
+      frame.entries.append(n, 'x');
+    }
+    Bytes file = slurp(f.path), record("SRJ1\x01\0\0\0", 8);
+    const Bytes body = encode_frame_header(frame.header, frame.entries.size()) + frame.entries;
+    REQUIRE(body.size() == bytes);
+    put_u32(record, static_cast<std::uint32_t>(body.size()));
+    put_u64(record, 2);
+    const Hash checksum = sha256({ByteView(file).substr(20 + 4 + 32, 16), record, body});
+    record.append(view(checksum).substr(0, 16)).append(body);
+    file.replace(4096 + kJournalSectorBytes, record.size(), record);
+    const auto scan = scan_journal(file, kOrigin);
+    REQUIRE(scan.ok());
+    CHECK(scan->records.size() == (bytes < kJournalFrameBytes ? 2 : 1));
   }
 }
 
