@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "drivers/one_line.h"
+
 namespace sealring {
 
 namespace {
@@ -40,22 +42,6 @@ bool stderr_is_journal() {
   return stream == std::to_string(s.st_dev) + ":" + std::to_string(s.st_ino);
 }
 
-// Topics and names from outside end up in messages: a line break or an escape sequence in one must not forge a line.
-std::string one_line(const std::string& message) {
-  static const char kHex[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(message.size());
-  for (char c : message) {
-    auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
-    } else {
-      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
-    }
-  }
-  return out;
-}
-
 // A reader that has gone or a full disk must not stop the daemon: what cannot be written is dropped. A pipe that
 // someone made non-blocking is waited for, but not for ever.
 void write_all(const std::string& line) {
@@ -81,7 +67,8 @@ void diag(DiagLevel level, const std::string& message) {
   static const bool journal = stderr_is_journal();
   std::string line =
       journal ? "<" + std::to_string(static_cast<int>(level)) + ">" : level_name(level) + std::string(": ");
-  line += one_line(message) + "\n";
+  // Topics and names from outside end up in messages: a line break or an escape sequence in one must not forge a line.
+  line += one_line(message, message.size()) + "\n";
   static std::mutex mutex;
   std::lock_guard<std::mutex> lock(mutex);
   write_all(line);

@@ -38,7 +38,7 @@ Result<NamedKey> parse_key_line(std::string_view line) {
 
   NamedKey key;
   key.name = std::string(line.substr(0, name_end));
-  SEALRING_TRY(check_key_name(key.name));
+  if (!check_key_name(key.name).ok()) return reject_error("damaged key file: its name cannot be one of a key");
   std::string_view id = line.substr(name_end + 1, id_end - name_end - 1);
   Result<Bytes> decoded = from_base64(line.substr(id_end + 1));
   if (!decoded.ok()) return reject_error("damaged key file: the key is not base64");

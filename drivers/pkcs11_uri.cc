@@ -88,9 +88,9 @@ constexpr PathAttribute kPath[] = {
 
 Status take_path(Pkcs11Uri& uri, std::string_view name, std::string_view raw, std::size_t where, std::size_t value_at) {
   if (name.substr(0, 5) == "slot-")
-    return at(where, "slots change their numbers: name the token by token=LABEL, not by " + std::string(name));
+    return at(where, "slots change their numbers: name the token by token=LABEL, not by " + quoted(name, 40));
   if (name.substr(0, 8) == "library-")
-    return at(where, std::string(name) + " is not compared here: name the library by module-path, after a '?'");
+    return at(where, quoted(name, 40) + " is not compared here: name the library by module-path, after a '?'");
   if (name == "pin-source" || name == "module-path" || name == "pin-value" || name == "module-name")
     return at(where, std::string(name) + " belongs behind a '?', after the attributes of token and key");
   SEALRING_ASSIGN(Bytes value, decode(raw, value_at, kPathCharacters));

@@ -4,6 +4,10 @@
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
 #define TOML_UNRELEASED_FEATURES 0
+// What its parser takes for granted a file can break ("[!"): the parser then finds the error by itself, one step later,
+// unless the compiler was told that there is none, which it is where NDEBUG is set.
+#undef NDEBUG
+#define TOML_ASSERT(condition) static_cast<void>(0)
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -12,12 +16,73 @@
 #include <tuple>
 
 #include "drivers/file.h"
+#include "drivers/one_line.h"
 
 namespace sealring {
 
 namespace {
 
 constexpr std::size_t kMaxConfigBytes = 1u << 20;
+
+// What toml++ 3.3 must not be given, line by line: characters beyond ASCII outside of strings and comments, where TOML
+// has none (its tables of white space have holes, and falling into one is undefined), and keys of a great many parts
+// (each is a table in a table, and they are freed by recursion).
+class Preview {
+ public:
+  explicit Preview(std::string_view text) : rest_(text) { take_prefix(rest_, "\xEF\xBB\xBF"); }
+
+  // Empty: nothing is wrong.
+  std::string fault() {
+    while (!rest_.empty()) {
+      const char c = rest_[0];
+      if (c == '"' || c == '\'') {
+        skip_string(c);
+        continue;
+      }
+      if (c == '#') rest_.remove_prefix(std::min(rest_.find('\n'), rest_.size() - 1));
+      if (c != '#' && static_cast<unsigned char>(c) >= 0x80)
+        return "outside of quotes there is a character beyond ASCII";
+      if (rest_[0] == '.' && ++dots_ > kMaxDots) return "a key has more than " + std::to_string(kMaxDots) + " dots";
+      if (std::string_view("\n=,[]{}").find(rest_[0]) != std::string_view::npos) dots_ = 0;
+      step();
+    }
+    return {};
+  }
+  std::size_t line() const { return line_; }
+
+ private:
+  static constexpr int kMaxDots = 32;
+
+  void step() {
+    if (rest_[0] == '\n') ++line_;
+    rest_.remove_prefix(1);
+  }
+  // To behind its end; one that does not end is for the parser to find.
+  void skip_string(char quote) {
+    const std::string three(3, quote);
+    const bool lines = take_prefix(rest_, three);
+    if (!lines) rest_.remove_prefix(1);
+    while (!rest_.empty() && (lines || rest_[0] != '\n')) {
+      if (take_prefix(rest_, lines ? three : three.substr(0, 1))) {
+        for (int i = 0; lines && i < 2; ++i) take_prefix(rest_, three.substr(0, 1));  // they may stand before the end
+        return;
+      }
+      if (quote == '"' && rest_[0] == '\\' && rest_.size() > 1) step();
+      step();
+    }
+  }
+
+  std::string_view rest_;
+  std::size_t line_ = 1;
+  int dots_ = 0;
+};
+
+// As it stands in the file, if it can: in quotes a key may be anything.
+std::string shown_key(const std::string& key) {
+  constexpr std::string_view kBare = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const bool bare = !key.empty() && key.size() <= 64 && key.find_first_not_of(kBare) == std::string::npos;
+  return bare ? key : quoted(key);
+}
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -134,7 +199,7 @@ struct TomlTable::Document {
     bool close = nearest != nullptr && best <= std::max<std::size_t>(2, key.size() / 3);
     if (!close) {
       for (const auto& other : visited)  // perhaps it stands in the wrong table
-        if (other->asked.count(key) != 0) return "; " + other->prefix + key + " is a key";
+        if (other->asked.count(key) != 0) return "; " + other->prefix + shown_key(key) + " is a key";
     }
     return nearest == nullptr ? std::string() : "; the nearest key is " + in.prefix + *nearest;
   }
@@ -145,7 +210,7 @@ struct TomlTable::Document {
         if (node->asked.count(key) != 0) continue;
         std::uint32_t line = static_cast<std::uint32_t>(name.source().begin.line);
         problems.push_back({Class::unknown_key, line != 0 ? line : line_of(value),
-                            "unknown key " + node->prefix + key + suggestion(*node, key)});
+                            "unknown key " + node->prefix + shown_key(key) + suggestion(*node, key)});
       }
     }
   }
@@ -158,11 +223,13 @@ Result<TomlTable> TomlTable::load(const std::string& path) {
 }
 
 Result<TomlTable> TomlTable::parse(std::string_view text, const std::string& path) {
+  Preview preview(text);
+  if (const std::string fault = preview.fault(); !fault.empty())
+    return reject_error(path + ":" + std::to_string(preview.line()) + ": " + fault);
   toml::parse_result parsed = toml::parse(text, path);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
-    return reject_error(path + ":" + std::to_string(error.source().begin.line) + ": " +
-                        std::string(error.description()));
+    return reject_error(path + ":" + std::to_string(error.source().begin.line) + ": " + one_line(error.description()));
   }
   auto document = std::make_shared<Document>();
   document->path = path;

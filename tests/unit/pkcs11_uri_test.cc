@@ -101,7 +101,12 @@ TEST_CASE("pkcs11 uri: errors name the place") {
            {"pkcs11:id=" + kModule, in(11, "an empty id")},
            {"pkcs11:type=cert" + kModule, in(13, "type must be private")},
            {"pkcs11:slot-id=1" + kModule, in(8, "slots change their numbers")},
-           {"pkcs11:library-version=1" + kModule, in(8, "library-version is not compared here")},
+           {"pkcs11:library-version=1" + kModule, in(8, "\"library-version\" is not compared here")},
+           {"pkcs11:slot-\x1b[2J\n=1" + kModule, in(8,
+                                                    "slots change their numbers: name the token by token=LABEL, not by "
+                                                    "\"slot-\\x1b[2J\\x0a\"")},
+           {"pkcs11:library-" + std::string(8000, 'x') + "=1" + kModule,
+            in(8, "\"library-" + std::string(32, 'x') + "\"... is not compared here")},
            {"pkcs11:Token=t" + kModule, in(8, "unknown attribute \"Token\"")},
            {"pkcs11:x-vendor=t" + kModule, in(8, "unknown attribute \"x-vendor\"")},
            {"pkcs11:module-path=/x", in(8, "module-path belongs behind a '?'")},

@@ -75,6 +75,55 @@ TEST_CASE("toml: an unknown key is refused with file, line and the nearest key")
   CHECK(error_of(t) == "/etc/x/c.toml:3: unknown key stroe; the nearest key is store");
 }
 
+TEST_CASE("toml: what a file is called wrong for stays one short line") {
+  TomlTable t = parse("\"\\u001b[2J\\n\" = 1\n");
+  CHECK(error_of(t) == "/etc/x/c.toml:1: unknown key \"\\x1b[2J\\x0a\"");
+  TomlTable u = parse(std::string(100000, 'k') + " = 1\n");
+  CHECK(error_of(u) == "/etc/x/c.toml:1: unknown key \"" + std::string(64, 'k') + "\"...");
+  const std::string key = "\"\\u001b" + std::string(100000, 'k') + "\"";
+  const Result<TomlTable> twice = TomlTable::parse(key + " = 1\n" + key + " = 2\n", "/etc/x/c.toml");
+  REQUIRE_FALSE(twice.ok());
+  CHECK(twice.error().message.size() < 1200);
+  CHECK(twice.error().message.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("toml: what the parser underneath would fall over is refused before, with its line") {
+  struct Case {
+    std::string text, words;
+  };
+  std::string dots;
+  for (int i = 0; i < 33; ++i) dots += "a.";
+  for (const Case& one : std::vector<Case>{
+           {"a = 1\n\xef\xbb\xbd = 2\n", "2: outside of quotes there is a character beyond ASCII"},
+           {"k\xc3\xa4se = 2\n", "1: outside of quotes"},
+           {"a = \"\"\"x\n\"\"\"\"\xc3\xa4\n", "2: outside of quotes"},
+           {"a = 'x\\'\xc3\xa4\n", "1: outside of quotes"},
+           {"x = 1\n" + dots + "a = 1\n", "2: a key has more than 32 dots"},
+           {"x = { " + dots + "a = 1 }\n", "1: a key has more than 32 dots"},
+           {"[!_", "1: "},
+           {"[[!", "1: "},
+       }) {
+    INFO(one.text);
+    const Result<TomlTable> table = TomlTable::parse(one.text, "c.toml");
+    REQUIRE_FALSE(table.ok());
+    CHECK_THAT(table.error().message, Catch::StartsWith("c.toml:" + one.words));
+  }
+}
+
+TEST_CASE("toml: any language in strings and comments") {
+  TomlTable t = parse(
+      "\xef\xbb\xbf# gr\xc3\xbc\xc3\x9f dich\n"
+      "a = \"\xc3\xa4\\\"\xc3\xa4\" # \xe6\x9c\xa8\n"
+      "b = 'x\\'\n"
+      "c = \"\"\"\xc3\xa4\n\\\"\"\"\xef\xbb\xbd\"\"\"\"\"\n"
+      "d = '''\xc3\xa4'\n'''\n\"\xc3\xa4.\xc3\xa4\" = 1.5\n");
+  CHECK(t.string("a", "") == "\xc3\xa4\"\xc3\xa4");
+  CHECK(t.string("b", "") == "x\\");
+  CHECK(t.string("c", "") == "\xc3\xa4\n\"\"\"\xef\xbb\xbd\"\"");
+  CHECK(t.string("d", "") == "\xc3\xa4'\n");
+  CHECK(t.has("\xc3\xa4.\xc3\xa4"));
+}
+
 TEST_CASE("toml: an unknown key in a table, and a key in the wrong table") {
   TomlTable t = parse("queue_bytes = 3\n[recorder]\nsegment_byte = 5\n");
   auto recorder = t.table("recorder");
