@@ -54,7 +54,9 @@ bool is_text(ByteView bytes) { return bytes.find('\0') == ByteView::npos && is_u
 // long number.
 std::string pretty_json(ByteView bytes) {
   const std::size_t first = bytes.find_first_not_of(" \t\r\n");
-  if (first == ByteView::npos || (bytes[first] != '{' && bytes[first] != '[')) return "";
+  // To nlohmann's parser a zero byte is the end: what comes behind it would not be looked at.
+  if (first == ByteView::npos || bytes.find('\0') != ByteView::npos) return "";
+  if (bytes[first] != '{' && bytes[first] != '[') return "";
   return nlohmann::ordered_json::accept(bytes) ? reindented(bytes) : "";
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "drivers/one_line.h"
 #include "gateway/config.h"
 #include "gateway/json_text.h"
 
@@ -21,6 +22,7 @@ class FlatObject final : public nlohmann::json_sax<Json> {
  public:
   static std::optional<Pairs> parse(std::string_view text) {
     FlatObject object;
+    if (text.find('\0') != std::string_view::npos) return std::nullopt;  // to the parser it would be the end
     if (!Json::sax_parse(text, &object)) return std::nullopt;
     return std::move(object.pairs_);
   }
@@ -248,7 +250,7 @@ Result<SocketAnswer> parse_socket_answer(std::string_view line) {
     return Error{kind == "missing" ? ErrorKind::missing
                  : kind == "retry" ? ErrorKind::retry
                                    : ErrorKind::reject,
-                 json["error"].get<std::string>()};
+                 one_line(json["error"].get_ref<const std::string&>())};  // of whoever listens there
   }
   SocketAnswer answer;
   const auto number_in = [](const Json& object, const char* key, std::uint64_t& out) {

@@ -5,6 +5,7 @@
 #include "crypto/merkle.h"
 #include "gateway/record_index.h"
 #include "gateway/render.h"
+#include "gateway/render_payload.h"
 #include "gateway/time_spec.h"
 #include "tests/unit/fake_log.h"
 
@@ -387,6 +388,23 @@ TEST_CASE("requests are strict", "[looking]") {
   REQUIRE(back);
   CHECK(socket_request_json(*back) == socket_request_json(request));
   CHECK(back->query.since_ns == -7);
+}
+
+TEST_CASE("nothing may be behind a zero byte", "[looking]") {
+  CHECK_FALSE(parse_socket_request(ByteView("{\"get\":\"status\"}\0x", 18)));
+  CHECK_FALSE(parse_socket_request(ByteView("{\"get\":\"status\"}\0", 17)));
+  CHECK(pretty_json(ByteView("{}\0}}}}", 7)).empty());
+  CHECK(pretty_json("{}") == "{}");
+}
+
+TEST_CASE("an error that is said over the socket commands no terminal", "[looking]") {
+  const auto answer = parse_socket_answer("{\"error\":\"no\\u001b[2J\\nsuch\",\"kind\":\"missing\"}");
+  REQUIRE_FALSE(answer.ok());
+  CHECK(answer.error().kind == ErrorKind::missing);
+  CHECK(answer.error().message == "no\\x1b[2J\\x0asuch");
+  const auto much = parse_socket_answer("{\"error\":\"" + std::string(100000, 'x') + "\"}");
+  REQUIRE_FALSE(much.ok());
+  CHECK(much.error().message == std::string(1024, 'x') + "...");
 }
 
 namespace {
