@@ -18,7 +18,7 @@ PACKAGES=(
   catch2 clang-format curl golang-go golang-golang-x-mod-dev groff-base mosquitto mosquitto-clients opensc openssl
   python3 python3-cryptography python3-paho-mqtt python3-prometheus-client softhsm2 strace
 )
-LONG_PACKAGES=(clang-tidy)
+LONG_PACKAGES=(clang-tidy clang-14 libclang-rt-14-dev)
 
 POLICY=/usr/sbin/policy-rc.d
 SAVED=/usr/sbin/policy-rc.d.before-sealring
