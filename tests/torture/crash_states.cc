@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <set>
 
 #include "tests/torture/explorer.h"
 #include "tests/torture/scene.h"
@@ -38,7 +39,8 @@ real code. Exit 1: one of them lost something, or could not be opened.
   --keep DIR      and a copy of the state's folder from before
   --unsynced NAME take syncs of the file or folder NAME for lies (store/journal, store/ring.lmdb, store)
   --expect-failure  exit 0 when something was found, else 1
-  --no-words      no meta page that is mixed from 8-byte words of old and new
+  --class NAME    legal, bytes or words; may be repeated; otherwise all of them, 80, 10 and 10 %
+  --list          only what waits for a sync at each crash point
   --loud          with what the programs under test print
 )";
 
@@ -54,6 +56,16 @@ struct Options {
   std::exit(code);
 }
 
+bool choose(Exploring& exploring, const std::set<std::string>& classes) {
+  double sum = 0;
+  for (int i = 0; i < 3; ++i) {
+    if (!classes.empty() && classes.count(kClassNames[i]) == 0) exploring.parts[i] = 0;
+    sum += exploring.parts[i];
+  }
+  for (double& part : exploring.parts) part /= sum;
+  return sum > 0;
+}
+
 Options parse(int argc, char** argv) {
   Options out;
   out.exploring.states = 2400;
@@ -64,7 +76,9 @@ Options parse(int argc, char** argv) {
       {"jobs", 1, nullptr, 'j'},     {"scratch", 1, nullptr, 'd'},        {"failed", 1, nullptr, 'f'},
       {"trace", 1, nullptr, 't'},    {"state", 1, nullptr, 'o'},          {"keep", 1, nullptr, 'k'},
       {"unsynced", 1, nullptr, 'u'}, {"expect-failure", 0, nullptr, 'e'}, {"loud", 0, nullptr, 'l'},
-      {"no-words", 0, nullptr, 'w'}, {"help", 0, nullptr, 'h'},           {nullptr, 0, nullptr, 0}};
+      {"class", 1, nullptr, 'c'},    {"list", 0, nullptr, 'i'},           {"help", 0, nullptr, 'h'},
+      {nullptr, 0, nullptr, 0}};
+  std::set<std::string> classes;
   for (int c = 0; (c = ::getopt_long(argc, argv, "", known, nullptr)) >= 0;) {
     const std::string value = optarg != nullptr ? optarg : "";
     switch (c) {
@@ -103,8 +117,11 @@ Options parse(int argc, char** argv) {
       case 'j':
         out.exploring.jobs = std::max<std::size_t>(1, std::stoull(value));
         break;
-      case 'w':
-        out.exploring.words = false;
+      case 'i':
+        out.exploring.list = true;
+        break;
+      case 'c':
+        classes.insert(value);
         break;
       case 'l':
         out.exploring.loud = true;
@@ -116,6 +133,7 @@ Options parse(int argc, char** argv) {
     }
   }
   if (optind != argc) usage(2);
+  if (!choose(out.exploring, classes)) usage(2);
   return out;
 }
 

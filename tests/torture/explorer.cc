@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iostream>
 
 #include "tests/torture/state_folder.h"
 #include "tests/torture/variants.h"
@@ -117,6 +118,11 @@ class Explorer {
   }
 
   void try_point(const Disk& disk) {
+    if (options_.list) {
+      const Choices all(disk.waiting().size(), {Tear::whole, 0});
+      std::cout << "point " << point_ << ": " << described(disk, all) << "\n";
+      return;
+    }
     folder_.follow(const_cast<Disk&>(disk));
     if (out_.failures.size() < options_.max_failures) check_erased(disk);
     if (options_.only) {
@@ -125,8 +131,8 @@ class Explorer {
     }
     if (point_ % options_.jobs != options_.job) return;
     const double n = static_cast<double>(options_.states);
-    std::uint64_t legal = share((options_.words ? 0.8 : 0.9) * n, weight_of(disk) / weight_, carried_[0]);
-    const std::uint64_t bytes = share(0.1 * n, weight_of(disk) / weight_, carried_[1]);
+    std::uint64_t legal = share(options_.parts[0] * n, weight_of(disk) / weight_, carried_[0]);
+    const std::uint64_t bytes = share(options_.parts[1] * n, weight_of(disk) / weight_, carried_[1]);
     std::vector<std::uint64_t> plain(plain_variants(disk, kMostPlain).size());
     for (std::size_t i = 0; i < plain.size(); ++i) plain[i] = i;
     std::mt19937_64 random(options_.seed * 1000003 + point_);
@@ -136,8 +142,8 @@ class Explorer {
     if (disk.waiting().empty()) return;
     for (std::uint64_t v = plain.size(); v < legal; ++v) try_state(disk, kRandom + v);
     for (std::uint64_t v = 0; v < bytes; ++v) try_state(disk, kBytes + v);
-    if (!options_.words || !has_meta_write(disk)) return;
-    const std::uint64_t torn = share(0.1 * n, 1 / static_cast<double>(metas_), carried_[2]);
+    if (!has_meta_write(disk)) return;
+    const std::uint64_t torn = share(options_.parts[2] * n, 1 / static_cast<double>(metas_), carried_[2]);
     for (std::uint64_t v = 0; v < torn; ++v) try_state(disk, kWords + v);
   }
 

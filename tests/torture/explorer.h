@@ -27,9 +27,10 @@ struct Exploring {
   std::string place;              // a folder to make, in memory
   std::string unsynced_name;      // a file's or folder's, whose syncs are taken for lies; empty: none
   std::optional<Failure> only;
-  bool words = true;  // states with a mixed meta page as well
-  bool loud = false;  // what the programs print
-  std::string keep;   // with `only`: where the state's folder is left before it is tried
+  double parts[3] = {0.8, 0.1, 0.1};  // of the states, by class
+  bool list = false;                  // only says what waits at each crash point
+  bool loud = false;                  // what the programs print
+  std::string keep;                   // with `only`: where the state's folder is left before it is tried
   std::size_t max_failures = 20;
 };
 
