@@ -154,6 +154,18 @@ TEST_CASE("journal: what is longer than a record can be is none, whatever its ch
   }
 }
 
+TEST_CASE("journal: a head whose body runs past the end of its half is no record") {
+  Fixture f;
+  Bytes file = slurp(f.path), head("SRJ1\x01\0\0\0", 8);
+  put_u32(head, 60000);
+  put_u64(head, 99);
+  for (const std::size_t end : {kJournalHalfBytes, 2 * kJournalHalfBytes})
+    file.replace(4096 + end - kJournalSectorBytes, head.size(), head);
+  const auto scan = scan_journal(file, kOrigin);
+  REQUIRE(scan.ok());
+  CHECK(scan->records.size() == 1);
+}
+
 TEST_CASE("journal: refused with words when it is another's, of another size, or empty") {
   Fixture f;
   auto other = Journal::open(f.path, "example.com/another");
