@@ -19,9 +19,8 @@ std::string kind_name(const Entry& entry) {
     std::string operator()(const Receipt&) { return "receipt"; }
     std::string operator()(const SuccessionEntry&) { return "succession"; }
     std::string operator()(const Carried&) { return "carried"; }
-    std::string operator()(const Opaque& o) {
-      return static_cast<EntryKind>(o.kind) == EntryKind::loss ? "loss" : "kind " + std::to_string(o.kind);
-    }
+    std::string operator()(const Loss&) { return "loss"; }
+    std::string operator()(const Opaque& o) { return "kind " + std::to_string(o.kind); }
   };
   return std::visit(Namer{}, entry.body);
 }
@@ -133,7 +132,7 @@ void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const
     logged_notes_.push_back({place.index, place.text(), Bytes(receipt->note)});
   if (auto* succession = std::get_if<SuccessionEntry>(&entry.body)) on(*succession, place);
   if (auto* carried = std::get_if<Carried>(&entry.body)) on(*carried, place);
-  if (auto* opaque = std::get_if<Opaque>(&entry.body)) on(*opaque, place);
+  if (auto* loss = std::get_if<Loss>(&entry.body)) on(*loss, place);
 }
 
 void EntryChecker::use_key(const PublicKey& key, std::uint64_t epoch, const EntryPlace& place) {
@@ -295,10 +294,11 @@ bool EntryChecker::follow(const Rotation& rotation, std::uint64_t index, const s
   return true;
 }
 
-// A kind that is not known is shown by its number; its leaf is checked like any other.
-void EntryChecker::on(const Opaque& opaque, const EntryPlace& place) {
-  if (static_cast<EntryKind>(opaque.kind) == EntryKind::loss)
-    report_.find(Verdict::named, place.text(), "records a loss: entries that were dropped unsent");
+// What it says is not here is missed where it should be.
+void EntryChecker::on(const Loss& loss, const EntryPlace& place) {
+  report_.find(Verdict::named, place.text(),
+               "records a loss: entries [" + std::to_string(loss.start) + ", " + std::to_string(loss.end) +
+                   ") were dropped unsent, with " + std::to_string(loss.messages) + " messages");
 }
 
 void EntryChecker::end_segment(const std::string& file) {

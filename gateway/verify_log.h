@@ -133,7 +133,7 @@ class EntryChecker {
   void on(const Rotation& rotation, const EntryPlace& place);
   void on(const SuccessionEntry& succession, const EntryPlace& place);
   void on(const Carried& carried, const EntryPlace& place);
-  void on(const Opaque& opaque, const EntryPlace& place);
+  void on(const Loss& loss, const EntryPlace& place);
   bool is_closed_logs(const PublicKey& key) const {
     return report_.succession && report_.succession->old_key.key == key;
   }
