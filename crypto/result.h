@@ -15,9 +15,10 @@
 namespace sealring {
 
 enum class ErrorKind {
-  retry,    // the world is in the way (network, disk full, busy): the same call may succeed later
+  retry,    // the world is in the way (network, disk full, busy): nothing happened, the same call may succeed later
   reject,   // the input is wrong and stays wrong: refuse it, go on with the next
-  fatal,    // the process may not go on: damage, a commit of unknown outcome, a broken invariant
+  fatal,    // the process may not go on: damage, a broken invariant
+  unknown,  // an I/O error, or a write of unknown outcome: the process ends, the next start reads what the disk has
   full,     // the ring has no room until a receipt arrives
   busy,     // another process has it
   missing,  // the thing that was named does not exist (only where absence is an error)
@@ -33,6 +34,7 @@ struct Error {
 inline Error retry_error(std::string message) { return {ErrorKind::retry, std::move(message)}; }
 inline Error reject_error(std::string message) { return {ErrorKind::reject, std::move(message)}; }
 inline Error fatal_error(std::string message) { return {ErrorKind::fatal, std::move(message)}; }
+inline Error unknown_error(std::string message) { return {ErrorKind::unknown, std::move(message)}; }
 
 // For programmer errors only, never for input; stays on in production.
 #define SEALRING_ASSERT(condition)                                                  \

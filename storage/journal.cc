@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "crypto/ed25519.h"
 #include "crypto/sha256.h"
+#include "storage/disk_error.h"
+#include "storage/page_cache.h"
 
 namespace sealring {
 namespace {
@@ -19,8 +20,6 @@ constexpr std::string_view kRecordMagic = "SRJ1";
 constexpr std::uint8_t kFrameType = 1, kMarkType = 2;
 constexpr std::size_t kChecksumBytes = 16;
 constexpr std::size_t kRecordHeaderBytes = 4 + 4 + 4 + 8 + kChecksumBytes;
-
-std::string system_words(const char* call) { return std::string(call) + ": " + std::strerror(errno); }
 
 std::size_t padded(std::size_t n) { return (n + kJournalSectorBytes - 1) / kJournalSectorBytes * kJournalSectorBytes; }
 
@@ -116,7 +115,7 @@ Status write_all(int fd, ByteView bytes, std::size_t offset) {
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fatal_error(system_words("journal: write"));
+    if (n <= 0) return disk_error("journal: write", n == 0 ? EIO : errno);
     bytes.remove_prefix(static_cast<std::size_t>(n));
     offset += static_cast<std::size_t>(n);
   }
@@ -129,7 +128,7 @@ Status read_all(int fd, Bytes& out, std::size_t size) {
   while (done < size) {
     const ssize_t n = ::pread(fd, out.data() + done, size - done, static_cast<off_t>(done));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fatal_error(system_words("journal: read"));
+    if (n < 0) return disk_error("journal: read", errno);
     if (n == 0) break;
     done += static_cast<std::size_t>(n);
   }
@@ -182,7 +181,7 @@ Result<JournalScan> scan_journal(ByteView file, std::string_view origin) {
 
 Status Journal::create(const std::string& path, std::string_view origin, const FrameHeader& first) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return fatal_error(path + ": " + system_words("open"));
+  if (fd < 0) return disk_error(path + ": open", errno);
   const Bytes salt = random_bytes(kSaltBytes);
   Bytes record;
   encode_record(record, salt, 1, true, first, {});
@@ -190,16 +189,18 @@ Status Journal::create(const std::string& path, std::string_view origin, const F
   if (status.ok()) status = write_all(fd, record, kPage);
   const Bytes zeros(kFileBytes - kPage - record.size(), '\0');
   if (status.ok()) status = write_all(fd, zeros, kPage + record.size());
-  if (status.ok() && ::fsync(fd) != 0) status = fatal_error(system_words("journal: fsync"));
+  if (status.ok() && ::fsync(fd) != 0) status = disk_error("journal: fsync", errno);
   ::close(fd);
   return status;
 }
 
 Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, std::string_view origin) {
+  if (Status s = forget_page_cache(path); !s.ok()) {
+    if (s.error().kind == ErrorKind::missing) return fatal_error(s.error().message);  // of a store that has a ring
+    return std::move(s).error();
+  }
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (fd < 0) return fatal_error(path + ": " + system_words("open"));
-  // Read from the device, not from what an earlier process left in the page cache after a failed sync.
-  ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  if (fd < 0) return disk_error(path + ": open", errno);
   Bytes file;
   Status status = read_all(fd, file, kFileBytes + 1);
   Result<JournalScan> scan = status.ok() ? scan_journal(file, origin) : Result<JournalScan>(status.error());
@@ -224,31 +225,53 @@ bool Journal::fits(std::size_t entries_bytes) const {
   return offset_ + padded(kRecordHeaderBytes + kFrameHeaderBytes + entries_bytes) <= kJournalHalfBytes;
 }
 
-Status Journal::write_record(bool mark, const FrameHeader& header, ByteView entries) {
+void Journal::begin_record(bool mark, const FrameHeader& header, ByteView entries) {
   SEALRING_ASSERT(kFrameHeaderBytes + entries.size() < kJournalFrameBytes);
   encode_record(buffer_, salt_, sequence_ + 1, mark, header, entries);
   SEALRING_ASSERT(offset_ + buffer_.size() <= kJournalHalfBytes);
-  SEALRING_TRY(write_all(fd_, buffer_, half_start(half_) + offset_));
-  bytes_written_ += buffer_.size();
+  at_ = half_start(half_) + offset_;
   offset_ += buffer_.size();
   ++sequence_;
-  dirty_ = true;
-  return {};
+  dirty_ = unwritten_ = true;
+}
+
+// As if it had never been: nobody was told of it, and the next record overwrites it from its first byte.
+void Journal::take_back() {
+  offset_ -= buffer_.size();
+  --sequence_;
+  dirty_ = unwritten_ = false;
 }
 
 // A mark that is not synced yet goes first: of what one sync covers only the last record may be torn.
 Status Journal::append(const Frame& frame) {
   SEALRING_TRY(sync());
-  SEALRING_TRY(write_record(false, frame.header, frame.entries));
-  return sync();
+  begin_record(false, frame.header, frame.entries);
+  Status status = sync();
+  if (!status.ok()) take_back();
+  return status;
 }
 
-Status Journal::mark(const FrameHeader& header) { return write_record(true, header, {}); }
+Status Journal::mark(const FrameHeader& header) {
+  SEALRING_ASSERT(!dirty_);  // the commit of the frame has synced
+  begin_record(true, header, {});
+  const Status status = write_all(fd_, buffer_, at_);
+  unwritten_ = !status.ok();
+  if (status.ok()) bytes_written_ += buffer_.size();
+  return status.ok() || status.error().kind == ErrorKind::retry ? Status() : status;
+}
 
+// Where a sync fails the kernel may have given up what was written and call it clean: it is written again.
 Status Journal::sync() {
   if (!dirty_) return {};
-  if (::fdatasync(fd_) != 0) return fatal_error(system_words("journal: fdatasync"));
-  dirty_ = false;
+  if (unwritten_) {
+    SEALRING_TRY(write_all(fd_, buffer_, at_));
+    bytes_written_ += buffer_.size();
+  }
+  unwritten_ = true;
+  int rc = 0;
+  while ((rc = ::fdatasync(fd_)) != 0 && errno == EINTR) continue;
+  if (rc != 0) return disk_error("journal: fdatasync", errno);
+  dirty_ = unwritten_ = false;
   return {};
 }
 

@@ -41,6 +41,8 @@ class Journal {
 
   // Writes the file out (zeros, header, first record: a mark of `first`) and syncs it. Overwrites what is there.
   static Status create(const std::string& path, std::string_view origin, const FrameHeader& first);
+  // As scan_journal(), of what the disk has: the page cache is forgotten first. fatal: not there, too. retry, unknown:
+  // the file system.
   static Result<std::unique_ptr<Journal>> open(const std::string& path, std::string_view origin);
   ~Journal();
   Journal(const Journal&) = delete;
@@ -51,26 +53,31 @@ class Journal {
   std::uint64_t last_sequence() const { return sequence_; }
 
   bool fits(std::size_t entries_bytes) const;  // in what is left of the current half
-  // Durable when it returns ok. fatal: the outcome is unknown.
+  // Errors of the writing functions: retry (disk full, read-only: nothing is claimed, call again), unknown (I/O error).
+  // Durable when it returns ok. After retry the next append() takes the same place; a restart may find either.
   Status append(const Frame& frame);
-  // Written, not yet durable: sync() before the ring's next commit (docs/log.md §4).
+  // Written, not yet durable: sync() before the ring's next commit (docs/log.md §4). Where the disk is full the mark is
+  // owed, and that sync() writes it.
   Status mark(const FrameHeader& header);
-  Status sync();  // what mark() wrote; no cost when there is nothing
+  Status sync();  // what mark() wrote, or owes; no cost when there is nothing
   void switch_half();
   std::uint64_t bytes_written() const { return bytes_written_; }
 
  private:
   Journal(int fd, JournalScan scan);
-  Status write_record(bool mark, const FrameHeader& header, ByteView entries);
+  void begin_record(bool mark, const FrameHeader& header, ByteView entries);
+  void take_back();
 
   int fd_;
   int half_;
   std::size_t offset_;
   std::uint64_t sequence_;
   Bytes salt_;
-  bool dirty_ = true;  // what open() read may be in the page cache only, after a kill between write and sync
+  Bytes buffer_;            // the last record, as long as it is not durable
+  std::size_t at_ = 0;      // where in the file
+  bool dirty_ = false;      // that record is written, or owed, and not durable
+  bool unwritten_ = false;  // it is not written, or a sync of it failed, which loses what was written
   std::uint64_t bytes_written_ = 0;
-  Bytes buffer_;
   std::vector<JournalRecord> records_;
 };
 

@@ -13,9 +13,10 @@
 // them stay, as long as proofs need them.
 //
 // Threads: one writer calls append, drop, close_segment, attach_note, acknowledge, move. Everything const may be called
-// from any thread meanwhile and sees a consistent state; results are copies. Errors of the writer's functions: full
-// (nothing happened, call again after a receipt), fatal (a commit of unknown outcome: exit, and let the next open
-// decide).
+// from any thread meanwhile and sees a consistent state; results are copies. Errors of the writer's functions: full (nothing
+// happened, call again after a receipt), retry (nothing happened: the disk is full or read-only, or there is no memory;
+// call again, with the same frame), unknown (an I/O error, or a commit of unknown outcome: exit, and let the next open
+// read from the disk what is there), fatal.
 #pragma once
 
 #include <memory>
@@ -91,8 +92,9 @@ class Ring {
   // Makes directory and files under temporary names, syncs, renames; `genesis` is frame 0 with entry 0. reject: there
   // is a store already.
   static Status create(const Options& options, const std::string& origin, const Frame& genesis);
-  // Single instance (lock file); replays the journal. reject: another process has it, or it is not a store of this
-  // version and word size; fatal: journal and ring contradict each other (docs/log.md §4), with both sizes and roots.
+  // Single instance (lock file); forgets what the page cache says of both files; replays the journal. busy: another
+  // process has it. reject: it is not a store of this version and word size. fatal: journal and ring contradict each
+  // other (docs/log.md §4), with both sizes and roots. retry, unknown: the file system; nothing is known to be damaged.
   static Result<std::unique_ptr<Ring>> open(const Options& options);
   virtual ~Ring() = default;  // does not move: like a kill. Call move() for an orderly stop
 

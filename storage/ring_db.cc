@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "crypto/sha256.h"
+#include "storage/disk_error.h"
 
 namespace sealring {
 namespace {
@@ -24,11 +25,23 @@ constexpr std::size_t kMaxKeyBytes = 16;
 // First byte of a key. Bundles come last: theirs are the keys that grow.
 enum KeyType : std::uint8_t { kState = 0x00, kSegment = 0x10, kLoss = 0x18, kNode = 0x20, kBundle = 0xe0 };
 
+// Positive codes are errno's.
 Error lmdb_error(int rc, const char* call) {
   const std::string words = std::string("ring: ") + call + ": " + mdb_strerror(rc);
-  if (rc == MDB_MAP_FULL || rc == MDB_TXN_FULL) return {ErrorKind::full, words};
-  if (rc == MDB_NOTFOUND) return {ErrorKind::missing, words};
-  return fatal_error(words);
+  if (rc > 0) return {disk_error_kind(rc), words};
+  switch (rc) {
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+      return {ErrorKind::full, words};
+    case MDB_NOTFOUND:
+      return {ErrorKind::missing, words};
+    case MDB_READERS_FULL:
+      return retry_error(words);
+    case MDB_PANIC:
+      return unknown_error(words);
+    default:
+      return fatal_error(words);
+  }
 }
 
 Bytes segment_key(std::uint64_t number) {
@@ -249,7 +262,8 @@ Result<std::unique_ptr<RingDb>> RingDb::open(const std::string& path, Mode mode,
   // Reading behind the end of a file that was cut short would kill the process.
   MDB_envinfo size;
   struct stat st {};
-  if (mdb_env_info(env, &size) || ::stat(path.c_str(), &st) != 0) return fatal_error(path + ": cannot be examined");
+  if (mdb_env_info(env, &size)) return fatal_error(path + ": cannot be examined");
+  if (::stat(path.c_str(), &st) != 0) return disk_error(path + ": stat", errno);
   if (mode != Mode::create && static_cast<std::uint64_t>(st.st_size) < size.me_mapsize)
     return fatal_error(path + ": has " + std::to_string(st.st_size) + " bytes instead of " +
                        std::to_string(size.me_mapsize) + ": it was cut short");
@@ -282,7 +296,7 @@ void RingDb::clear_dead_readers() {
 
 Status RingDb::pre_size() {
   const int fd = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return retry_error(path_ + ": " + std::strerror(errno));
+  if (fd < 0) return disk_error(path_ + ": open", errno);
   struct stat st {};
   int rc = ::fstat(fd, &st);
   const Bytes zeros(1u << 20, '\0');
@@ -297,9 +311,9 @@ Status RingDb::pre_size() {
       at += static_cast<std::uint64_t>(n);
   }
   if (rc == 0) rc = ::fsync(fd);
-  const std::string words = std::strerror(errno);
+  const int error = errno;
   ::close(fd);
-  if (rc != 0) return retry_error(path_ + ": writing out " + std::to_string(map_bytes_) + " bytes: " + words);
+  if (rc != 0) return disk_error(path_ + ": writing out " + std::to_string(map_bytes_) + " bytes", error);
   return {};
 }
 
@@ -419,11 +433,22 @@ std::uint64_t RingDb::Writer::used_bytes() const {
   return pages * db_->page_bytes_;
 }
 
+// What fails before the meta page is written is certainly not done, and the pages that were written belong to nobody.
+// What fails while it is written LMDB cannot tell, and lets nobody write any more until the file is opened anew: that
+// is how the two are told apart.
 Status RingDb::Writer::commit() {
   const int rc = mdb_txn_commit(std::exchange(txn_, nullptr));
   if (rc == 0) return {};
-  if (rc == MDB_MAP_FULL) return lmdb_error(rc, "commit");  // found before anything is written
-  return fatal_error(std::string("ring: commit of unknown outcome: ") + mdb_strerror(rc));
+  Error error = lmdb_error(rc, "commit");
+  if (error.kind != ErrorKind::retry) {
+    if (error.kind != ErrorKind::full) error.kind = ErrorKind::unknown;
+    return error;
+  }
+  MDB_txn* probe = nullptr;
+  const int usable = mdb_txn_begin(db_->env_, nullptr, 0, &probe);
+  if (usable == 0) mdb_txn_abort(probe);
+  if (usable == MDB_PANIC) return unknown_error("ring: commit of unknown outcome: " + std::string(mdb_strerror(rc)));
+  return error;
 }
 
 }  // namespace sealring

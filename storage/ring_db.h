@@ -80,7 +80,7 @@ class RingDb {
     Status erase_nodes(int level, std::uint64_t end);
     // By pages: what would be in use after a commit now.
     std::uint64_t used_bytes() const;
-    // full: certainly not done; fatal: unknown outcome.
+    // full, retry: certainly not done. unknown: nobody can tell, or the disk fails.
     Status commit();
 
    private:

@@ -4,8 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
+#include "storage/disk_error.h"
+#include "storage/page_cache.h"
 #include "storage/ring_store.h"
 
 namespace sealring {
@@ -13,9 +14,7 @@ namespace {
 
 constexpr std::uint64_t kMinMapBytes = 64u << 20;
 
-std::string words(const std::string& path, const char* call) {
-  return path + ": " + call + ": " + std::strerror(errno);
-}
+Error failure(const std::string& path, const char* call) { return disk_error(path + ": " + call, errno); }
 
 std::string at_size(std::uint64_t size, const Hash& root) {
   return "size " + std::to_string(size) + " root " + hex(view(root)).substr(0, 16);
@@ -23,11 +22,10 @@ std::string at_size(std::uint64_t size, const Hash& root) {
 
 Status sync_directory_of(const std::string& directory) {
   const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return retry_error(words(directory, "open"));
-  const int rc = ::fsync(fd);
+  if (fd < 0) return failure(directory, "open");
+  const Status status = ::fsync(fd) != 0 ? Status(failure(directory, "fsync")) : Status();
   ::close(fd);
-  if (rc != 0) return retry_error(words(directory, "fsync"));
-  return {};
+  return status;
 }
 
 std::string ring_path(const std::string& directory) { return directory + "/ring.lmdb"; }
@@ -37,13 +35,13 @@ std::string journal_path(const std::string& directory) { return directory + "/jo
 Result<int> lock_store(const std::string& directory) {
   const std::string path = directory + "/lock";
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return retry_error(words(path, "open"));
+  if (fd < 0) return failure(path, "open");
   if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
   const bool busy = errno == EWOULDBLOCK;
-  const std::string reason = words(path, "lock");
+  Error reason = failure(path, "lock");
   ::close(fd);
   if (busy) return Error{ErrorKind::busy, directory + ": another process has this store open"};
-  return retry_error(reason);
+  return reason;
 }
 
 Status create_ring_file(const std::string& path, std::uint64_t map_bytes, const RingState& state,
@@ -178,7 +176,7 @@ Status RingStore::recover() {
 Status Ring::create(const Options& options, const std::string& origin, const Frame& genesis) {
   const std::string& directory = options.directory;
   const std::string path = ring_path(directory), temporary = path + ".new";
-  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return retry_error(words(directory, "mkdir"));
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return failure(directory, "mkdir");
   SEALRING_ASSIGN(const int lock, lock_store(directory));
   struct LockCloser {
     int fd;
@@ -204,17 +202,22 @@ Status Ring::create(const Options& options, const std::string& origin, const Fra
   SEALRING_TRY(Journal::create(journal_path(directory), origin, genesis.header));
   // The journal's name is durable before the ring has its own: what has a ring is a store.
   SEALRING_TRY(sync_directory_of(directory));
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return retry_error(words(path, "rename"));
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return failure(path, "rename");
   return sync_directory_of(directory);
 }
 
 Result<std::unique_ptr<Ring>> Ring::open(const Options& options) {
   const std::string& directory = options.directory;
   const std::string path = ring_path(directory);
-  if (::access(path.c_str(), F_OK) != 0)
-    return Error{ErrorKind::missing, words(path, "open") + " (make a store with `sealring init`)"};
+  if (::access(path.c_str(), F_OK) != 0) {
+    const bool missing = errno == ENOENT;
+    Error error = failure(path, "open");
+    if (missing) error = {ErrorKind::missing, error.message + " (make a store with `sealring init`)"};
+    return error;
+  }
   SEALRING_ASSIGN(const int lock, lock_store(directory));
   auto opened = [&]() -> Result<std::unique_ptr<RingStore>> {
+    SEALRING_TRY(forget_page_cache(path));
     SEALRING_ASSIGN(auto db, RingDb::open(path, RingDb::Mode::write, 0));
     Result<RingState> state = [&]() -> Result<RingState> {
       SEALRING_ASSIGN(auto reader, db->read());
