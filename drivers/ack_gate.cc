@@ -148,6 +148,7 @@ Status AckGate::turn() {
   }
   const Clock::time_point now = Clock::now();
   SEALRING_TRY(check_deadlines(now));
+  SEALRING_TRY(check_taking(now));
   SEALRING_TRY(keep_alive(now));
   SEALRING_TRY(check_finish(now));
   return closed_ ? Status() : wait();
@@ -172,7 +173,9 @@ Status AckGate::pass_inbound() {
     in_at_ += *used;
     for (; counted_ < output_.facts.size(); ++counted_) {
       ++forwarded_;
-      forwarded_bytes_ += output_.facts[counted_].wire_bytes;
+      const PublishFacts& facts = output_.facts[counted_];
+      forwarded_bytes_ += facts.wire_bytes;
+      if (facts.item.qos > 0) outbound_.expect(facts.item.packet_id, forwarded_);
     }
   }
   blocked_ = more_to_pass_ || !room;
@@ -278,6 +281,19 @@ Status AckGate::keep_alive(Clock::time_point now) {
   return {};
 }
 
+// Its callback only enqueues, so it takes what it is given at once, or not at all: out of memory, Paho's receiving
+// thread has been seen to end without a word, with the connection open. A new client is the cure.
+Status AckGate::check_taking(Clock::time_point now) {
+  const std::uint64_t handed = handed_;
+  if (handed != taken_ || handed == forwarded_ || finishing_) {
+    taken_ = handed;
+    taken_since_ = now;
+    return {};
+  }
+  if (now - taken_since_ < config_.stall_timeout) return {};
+  return retry_error("the MQTT client takes nothing any more");
+}
+
 Status AckGate::check_deadlines(Clock::time_point now) {
   if (connected_ || now - opened_ < config_.connect_timeout) return {};
   return retry_error(connect_sent_ ? "the broker does not answer CONNECT" : "the MQTT client did not come");
@@ -342,6 +358,7 @@ int AckGate::timeout_ms(Clock::time_point now) const {
     at(last_sent_ + ping_interval());
     if (pings_out_ > 0) at(std::max(ping_since_, last_received_) + seconds(keepalive_s_));
   }
+  if (taken_ != forwarded_) at(taken_since_ + config_.stall_timeout);
   if (paused_) at(now + kLookAgain);
   if (finishing_) at(now + kLookAgain);
   return to_ms(left);

@@ -36,6 +36,7 @@ class AckGate {
     std::uint16_t keepalive_s = 30;  // 0: no pings, and a dead broker is noticed only by TCP
     MqttInbound::Limits limits;
     std::chrono::milliseconds connect_timeout{10000};  // for CONNACK
+    std::chrono::milliseconds stall_timeout{30000};    // of the MQTT client, with messages before it
   };
   // Called on the gate's thread; must not block and not call the gate.
   class Listener {
@@ -103,6 +104,7 @@ class AckGate {
   void pass_releases();
   Status keep_alive(Clock::time_point now);
   Status check_deadlines(Clock::time_point now);
+  Status check_taking(Clock::time_point now);
   Status check_finish(Clock::time_point now);
   Status wait();
   int timeout_ms(Clock::time_point now) const;
@@ -138,6 +140,8 @@ class AckGate {
   unsigned pings_out_ = 0;
   std::uint16_t keepalive_s_;
   Clock::time_point opened_, last_sent_, last_received_, ping_since_, closing_since_;
+  std::uint64_t taken_ = 0;  // handed_, as it has been
+  Clock::time_point taken_since_;
 
   // Shared.
   std::atomic<std::uint64_t> handed_{0}, handed_bytes_{0}, durable_{0};

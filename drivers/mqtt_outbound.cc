@@ -1,5 +1,7 @@
 #include "drivers/mqtt_outbound.h"
 
+#include <algorithm>
+
 #include "drivers/mqtt_inbound.h"
 
 namespace sealring {
@@ -44,12 +46,18 @@ Status MqttOutbound::frame(const MqttFixedHeader& header, ByteView whole, std::u
       return connect(header, whole, pass);
     case MqttPacket::puback: {
       if (header.remaining < 2) return reject_error("the MQTT client sent a malformed PUBACK");
-      const bool as_pubrec = inbound_.wants_pubrec(get_u16(whole.data() + header.bytes));
+      const std::uint16_t packet_id = get_u16(whole.data() + header.bytes);
+      SEALRING_TRY(check_handed_over(packet_id, handed_over));
+      const bool as_pubrec = inbound_.wants_pubrec(packet_id);
       hold(whole, handed_over, 1);
       if (as_pubrec) held_[held_.size() - whole.size()] = static_cast<char>(static_cast<int>(MqttPacket::pubrec) << 4);
       return {};
     }
     case MqttPacket::pubrec:
+      if (header.remaining < 2) return reject_error("the MQTT client sent a malformed PUBREC");
+      SEALRING_TRY(check_handed_over(get_u16(whole.data() + header.bytes), handed_over));
+      hold(whole, handed_over, 1);
+      return {};
     case MqttPacket::pubcomp:
       hold(whole, handed_over, 1);
       return {};
@@ -71,6 +79,17 @@ Status MqttOutbound::frame(const MqttFixedHeader& header, ByteView whole, std::u
       pass.append(whole);
       return {};
   }
+}
+
+Status MqttOutbound::check_handed_over(std::uint16_t packet_id, std::uint64_t handed_over) {
+  // In the order in which they went; the first one, as a rule.
+  const auto found = std::find_if(expected_.begin(), expected_.end(),
+                                  [packet_id](const Expected& one) { return one.packet_id == packet_id; });
+  if (found == expected_.end()) return {};
+  const std::uint64_t number = found->number;
+  expected_.erase(found);
+  if (number <= handed_over) return {};
+  return reject_error("the MQTT client acknowledged a message that it has not handed over");
 }
 
 Status MqttOutbound::connect(const MqttFixedHeader& header, ByteView whole, Bytes& pass) {

@@ -2,8 +2,11 @@
 // threads, no clock.
 //
 // PUBACK, PUBREC, PUBCOMP and DISCONNECT wait, in order, each with a tag: how many messages had been handed over when
-// its bytes were received. Paho calls back before it acknowledges, so the tag is never too small, and no packet ids
-// need to be remembered. Everything else passes at once, PINGREQ excepted: the pings are the gate's.
+// its bytes were received. Paho calls back before it acknowledges, so the tag is never too small. Everything else
+// passes at once, PINGREQ excepted: the pings are the gate's.
+//
+// But out of memory Paho has been seen to acknowledge a message that it never handed over. So each acknowledgement is
+// also compared with what went to Paho under its packet id, and the first that comes too early ends the connection.
 #pragma once
 
 #include <deque>
@@ -21,8 +24,10 @@ class MqttOutbound {
   MqttOutbound(MqttInbound& inbound, int protocol, std::uint16_t keepalive_s)
       : inbound_(inbound), protocol_(protocol), keepalive_s_(keepalive_s) {}
 
+  // A PUBLISH that wants an acknowledgement goes to Paho, as the `number`-th of all messages.
+  void expect(std::uint16_t packet_id, std::uint64_t number) { expected_.push_back({packet_id, number}); }
   // Bytes from Paho, and `handed_over` as read after they were received. What passes is appended to `pass`.
-  // reject: not the bytes of an MQTT client of ours.
+  // reject: not the bytes of an MQTT client of ours, or an acknowledgement of what it has not handed over.
   Status feed(ByteView bytes, std::uint64_t handed_over, Bytes& pass);
   // Appends what may go, now that the messages up to `durable` are.
   void release(std::uint64_t durable, Bytes& out);
@@ -49,6 +54,7 @@ class MqttOutbound {
   Status frame(const MqttFixedHeader& header, ByteView whole, std::uint64_t handed_over, Bytes& pass);
   Status connect(const MqttFixedHeader& header, ByteView whole, Bytes& pass);
   void hold(ByteView whole, std::uint64_t tag, std::uint64_t frames);
+  Status check_handed_over(std::uint16_t packet_id, std::uint64_t handed_over);
 
   MqttInbound& inbound_;
   const int protocol_;
@@ -57,6 +63,11 @@ class MqttOutbound {
   Bytes held_;
   std::size_t held_at_ = 0;  // released before here
   std::deque<Run> runs_;
+  struct Expected {
+    std::uint16_t packet_id;
+    std::uint64_t number;
+  };
+  std::deque<Expected> expected_;  // at Paho and not acknowledged by it: few, it does so at once
   std::uint64_t held_frames_ = 0, released_frames_ = 0;
   std::map<std::uint16_t, std::string> subscribes_;
   unsigned pingreqs_ = 0;

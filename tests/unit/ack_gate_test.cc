@@ -398,9 +398,10 @@ namespace {
 
 // A gate on its own; the test is the broker and Paho.
 struct BareGate {
-  explicit BareGate(milliseconds connect_timeout = kPatience) {
+  explicit BareGate(milliseconds connect_timeout = kPatience, milliseconds stall_timeout = 3 * kPatience) {
     AckGate::Config config;
     config.connect_timeout = connect_timeout;
+    config.stall_timeout = stall_timeout;
     auto connector = BrokerConnector::create("127.0.0.1", broker.port(), std::nullopt);
     REQUIRE(connector.ok());
     auto connected = (*connector)->connect(kPatience, stop);
@@ -458,6 +459,15 @@ TEST_CASE("gate: gives up when nothing happens") {
     CHECK(bare.closed() == "the broker does not answer CONNECT");
     CHECK(paho.closed_by_peer());
   }
+}
+
+TEST_CASE("gate: gives up on a client that takes nothing any more") {
+  BareGate bare(kPatience, milliseconds(300));
+  Peer paho = bare.connect();
+  REQUIRE(bare.upstream->send(connack_packet(false, 0)));
+  CHECK(paho.read() == connack_packet(false, 0));
+  REQUIRE(bare.upstream->send(publish_packet({"t", "x", 1, 1})));
+  CHECK(bare.closed() == "the MQTT client takes nothing any more");
 }
 
 TEST_CASE("gate: Paho's own pings are answered between packets, never in one, and do not reach the broker") {

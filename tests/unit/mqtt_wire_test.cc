@@ -421,6 +421,23 @@ TEST_CASE("outbound: giving up sends DISCONNECT without the acknowledgements") {
   CHECK(outbound.held() == 0);
 }
 
+TEST_CASE("outbound: an acknowledgement of what was not handed over is refused") {
+  const auto type = GENERATE(MqttPacket::puback, MqttPacket::pubrec);
+  MqttInbound inbound(5, kLimits);
+  MqttOutbound outbound(inbound, 5, 30);
+  Bytes pass;
+  REQUIRE(outbound.feed(connect_packet("id", 5), 0, pass).ok());
+  outbound.expect(7, 1);
+  outbound.expect(8, 2);
+  outbound.expect(9, 4);  // 3 was of QoS 0
+  CHECK(outbound.feed(ack_packet(type, 7), 1, pass).ok());
+  CHECK(outbound.feed(ack_packet(type, 8), 4, pass).ok());
+  const Status refused = outbound.feed(ack_packet(type, 9), 3, pass);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.error().message == "the MQTT client acknowledged a message that it has not handed over");
+  CHECK(outbound.held() == 2);
+}
+
 TEST_CASE("outbound: not our client") {
   MqttInbound inbound(5, kLimits);
   Bytes pass;
