@@ -19,7 +19,8 @@
 // A file is written under a temporary name and renamed, so a file with a proper name is whole. What a kill leaves under
 // other names is removed by prepare().
 //
-// Errors: missing (no such file), retry (the file system is in the way), fatal (the archive contradicts itself).
+// Errors: missing (no such file), retry (the file system is in the way), unknown (written, and perhaps not durable),
+// fatal (the archive contradicts itself).
 #pragma once
 
 #include <memory>

@@ -64,6 +64,7 @@ Result<Inputs> load_inputs(const std::string& path) {
 
 int exit_for(const Error& error) {
   if (error.kind == ErrorKind::reject) return kUsage;
+  if (error.kind == ErrorKind::unknown) return kUnknownOutcome;
   return error.kind == ErrorKind::fatal ? kDamaged : kSystem;  // no permission, disk full: nothing is damaged
 }
 

@@ -218,7 +218,8 @@ Result<HttpResponse> OriginLog::close(const SignedSuccession& succession, std::i
   SEALRING_ASSIGN(const Note note, succession_->countersign(succession));
   const Bytes bytes = note.encode();
   const Status written = archive_.put_successor(bytes);
-  if (!written.ok() && written.error().kind != ErrorKind::fatal) return written.error();
+  if (!written.ok() && written.error().kind != ErrorKind::fatal && written.error().kind != ErrorKind::unknown)
+    return written.error();
   // Of an unknown outcome it is closed as well: the next start says which.
   successor_ = succession.statement;
   if (!written.ok()) return written.error();

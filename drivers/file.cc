@@ -33,7 +33,9 @@ class Fd {
 };
 
 Error system_failure(const char* what, const std::string& path, int error) {
-  return retry_error(std::string("cannot ") + what + " " + path + ": " + errno_words(error));
+  const bool wrong = error == EISDIR || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG;  // and stays so
+  return {wrong ? ErrorKind::reject : ErrorKind::retry,
+          std::string("cannot ") + what + " " + path + ": " + errno_words(error)};
 }
 
 Error open_failure(const std::string& path, int error) {
@@ -144,7 +146,7 @@ Status write_file(const std::string& path, ByteView bytes, unsigned mode,
   temporary.keep = true;
   Status synced = sync_directory(folder_of(path));  // a crash before means: either file, whole
   if (!synced.ok()) {
-    return fatal_error(path + " is written, but whether it survives a crash is unknown: " + synced.error().message);
+    return unknown_error(path + " is written, but whether it survives a crash is unknown: " + synced.error().message);
   }
   return {};
 }

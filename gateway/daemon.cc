@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <atomic>
+#include <new>
 #include <thread>
 
 #include "drivers/file.h"
@@ -30,14 +31,58 @@ DaemonExit refuse(DaemonExit code, const Error& error) {
 }
 
 DaemonExit refuse_store(const Error& error) {
-  if (error.kind == ErrorKind::busy) return refuse(DaemonExit::busy, error);
-  if (error.kind == ErrorKind::retry || error.kind == ErrorKind::full) return refuse(DaemonExit::system, error);
-  if (error.kind == ErrorKind::missing) return refuse(DaemonExit::config, error);
+  switch (error.kind) {
+    case ErrorKind::busy:
+      return refuse(DaemonExit::busy, error);
+    case ErrorKind::retry:
+    case ErrorKind::full:
+      return refuse(DaemonExit::system, error);
+    case ErrorKind::unknown:
+      return refuse(DaemonExit::unknown, error);
+    case ErrorKind::missing:
+      return refuse(DaemonExit::config, error);
+    case ErrorKind::reject:
+    case ErrorKind::fatal:
+      break;
+  }
   return refuse(DaemonExit::damaged, error);
 }
 
+// What is wrong stays wrong, unless the system was only in the way.
+DaemonExit refuse_config(const Error& error) {
+  return error.kind == ErrorKind::retry || error.kind == ErrorKind::unknown ? refuse_store(error)
+                                                                            : refuse(DaemonExit::config, error);
+}
+
 DaemonExit refuse_identity(const Error& error) {
-  return refuse(error.kind == ErrorKind::fatal ? DaemonExit::damaged : DaemonExit::config, error);
+  return error.kind == ErrorKind::fatal ? refuse(DaemonExit::damaged, error) : refuse_config(error);
+}
+
+bool passes(const Status& status) { return !status.ok() && status.error().kind == ErrorKind::retry; }
+
+DaemonExit refuse_run(const Error& error) {
+  if (error.kind != ErrorKind::retry) return refuse(DaemonExit::unknown, error);
+  return refuse(DaemonExit::system, retry_error("alarm: the recorder has failed: " + error.message +
+                                                ". What was acknowledged is durable, the rest comes again; beginning "
+                                                "anew"));
+}
+
+// The process ends with its recorder, unless that can be begun anew. On the recorder's thread.
+void end_with_recorder(const Status& outcome, std::atomic<bool>& again) {
+  if (passes(outcome)) again = true;
+  ::kill(::getpid(), passes(outcome) ? kAgain : SIGTERM);
+}
+
+// A recorder without memory is given up, and all begins anew from what the disk and the brokers have (docs/log.md §4).
+Status run_recorder(Recorder& recorder) {
+  Status outcome;
+  try {
+    outcome = recorder.run();
+  } catch (const std::bad_alloc&) {
+    outcome = retry_error("no memory");  // fits where no memory is needed for it
+  }
+  if (!outcome.ok()) recorder.hold_signatures(true);
+  return outcome;
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -58,9 +103,9 @@ std::optional<DaemonExit> listen(const GatewayConfig& config, const std::string&
                                  Listeners& out) {
   if (!config.socket.empty()) {
     const Status folder = make_socket_folder(config.socket, config.socket_group, runtime);
-    if (!folder.ok()) return refuse(DaemonExit::config, folder.error());
+    if (!folder.ok()) return refuse_config(folder.error());
     auto socket = SocketServer::start({config.socket, config.socket_group}, std::move(services));
-    if (!socket) return refuse(DaemonExit::config, socket.error());
+    if (!socket) return refuse_config(socket.error());
     out.socket = std::move(socket).value();
   }
   if (!config.metrics) return std::nullopt;
@@ -103,7 +148,7 @@ std::optional<DaemonExit> open_store(const GatewayConfig& config, const std::str
                                                    config.store + " is of " + quoted(ring->origin())));
   if (Status s = config.check_ring(ring->usage().map_bytes); !s.ok()) return refuse(DaemonExit::config, s.error());
   if (Status s = finish_rotation(config.store, config.origin, entries_of(*ring)); !s.ok())
-    return s.error().kind == ErrorKind::retry ? refuse_store(s.error()) : refuse_identity(s.error());
+    return refuse_identity(s.error());
   auto key = load_identity(config, credentials, *ring);
   if (!key) return refuse_identity(key.error());
   identity = std::move(key).value();
@@ -174,10 +219,10 @@ void stop_in_order(Watch& watch, Sources& sources, Forwarder* forwarder, RecordQ
   recording.join();
 }
 
-std::thread record(Recorder& recorder, Status& outcome, const std::atomic<bool>& ending) {
+std::thread record(Recorder& recorder, Status& outcome, const std::atomic<bool>& ending, std::atomic<bool>& again) {
   return std::thread([&] {
-    outcome = recorder.run();
-    if (!ending) ::kill(::getpid(), SIGTERM);  // the process ends with its recorder
+    outcome = run_recorder(recorder);
+    if (!ending) end_with_recorder(outcome, again);
   });
 }
 
@@ -248,11 +293,16 @@ void begin_anew(const GatewayConfig& config, const DaemonEnvironment& environmen
   ::kill(::getpid(), kAgain);
 }
 
+struct Life {
+  bool hopeful = true;  // to begin anew may help a store that is an old copy, for it has not been tried in vain
+  bool served = false;  // it was ready once
+};
+
 // One run on one store. None: the store is another one now, or it is known to be an old copy, and all is to be begun
-// anew. `hopeful`: the latter may help, for it has not been tried in vain.
+// anew.
 std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional<KnownSuccession>& succession,
                                 const DaemonEnvironment& environment, ServiceManager& manager, AlarmDesk& desk,
-                                bool& hopeful) {
+                                Life& life) {
   SystemClock clock;
   std::unique_ptr<Ring> ring;
   GatewayIdentity identity;
@@ -261,7 +311,7 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   if (rollback) {
     const auto followed = has_followed(config, environment, identity, *rollback, *ring, clock, manager);
     if (!followed) return refuse(DaemonExit::unknown, followed.error());
-    hopeful = *followed;
+    life.hopeful = *followed;
     if (*followed) return std::nullopt;
   }
 
@@ -270,17 +320,17 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   Recorder recorder(recorder_config(config), *ring, signers_of(identity), epochs, clock, queue, broker_names(config));
   const AtDesk at_desk(desk, config.origin, recorder);
   recorder.hold_signatures(rollback || (config.upstream && !environment.assume_current));
-  if (Status s = recorder.open(); !s.ok()) return refuse(DaemonExit::damaged, s.error());
+  if (Status s = recorder.open(); !s.ok()) return refuse_store(s.error());
   if (Status s = rotate(recorder, config, identity.rotation); !s.ok()) return refuse(DaemonExit::config, s.error());
   auto uplink = make_uplink(config, identity, environment.assume_current, *ring, queue, succession);
-  if (!uplink) return refuse(DaemonExit::config, uplink.error());
+  if (!uplink) return refuse_config(uplink.error());
   auto sources = Sources::create(config, queue);
-  if (!sources) return refuse(DaemonExit::config, sources.error());
+  if (!sources) return refuse_config(sources.error());
   connect_sources(**sources, recorder, queue);
   Forwarder* const forwarder = uplink->forwarder.get();
-  std::atomic<bool> again{false};
+  std::atomic<bool> again{false}, ending{false};
   connect_uplink(forwarder, recorder, desk.alarms(), *ring, config.store, rollback,
-                 [&](const Head& proof) { begin_anew(config, environment, identity, proof, hopeful, again); });
+                 [&](const Head& proof) { begin_anew(config, environment, identity, proof, life.hopeful, again); });
   const std::unique_ptr<LogView> log = view_of(*ring, config.store);
   RecordIndex index(*log);
   const std::string vkey = vkey_of(config, identity.current.get()), former = vkey_of(config, identity.previous.get());
@@ -300,25 +350,55 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   if (listeners.socket) index.start();
 
   Status outcome;
-  std::atomic<bool> ending{false};
-  std::thread recording = record(recorder, outcome, ending);
   if (forwarder != nullptr) forwarder->start();
   watch.start();
+  std::thread recording = record(recorder, outcome, ending, again);
   const Status started = (*sources)->start();
+  life.served = started.ok();
   int signal = 0;
   if (started.ok())
     signal = wait_for_signal(config, environment, manager, *ring, recorder, queue, forwarder, watch, snapshot, again);
   ending = true;
   stop_in_order(watch, **sources, forwarder, queue, recording);
   listeners = {};
-  if (!started.ok()) return refuse(DaemonExit::config, started.error());
-  if (!outcome.ok()) return refuse(DaemonExit::unknown, outcome.error());
+  if (!started.ok()) return refuse_config(started.error());
+  if (!outcome.ok() && (signal == kAgain || !passes(outcome))) return refuse_run(outcome.error());
   if (signal == kAgain) {
-    hopeful = false;  // until something comes of it
+    life.hopeful = false;  // until something comes of it
     return std::nullopt;
   }
   diag(DiagLevel::notice, "stopped at size " + std::to_string(ring->size()));
   return DaemonExit::stopped;
+}
+
+// What the store says of itself, and then one run on it.
+std::optional<DaemonExit> serve_store(const GatewayConfig& config, const DaemonEnvironment& environment,
+                                      ServiceManager& manager, AlarmDesk& desk, Life& life) {
+  const auto of_store = config_of_store(config, environment.credentials);
+  if (!of_store) return refuse_config(of_store.error());
+  const auto succession = succession_of(config.store);
+  if (!succession) return refuse_config(succession.error());
+  return serve(*of_store, *succession, environment, manager, desk, life);
+}
+
+std::optional<DaemonExit> serve_store_or_system(const GatewayConfig& config, const DaemonEnvironment& environment,
+                                                ServiceManager& manager, AlarmDesk& desk, Life& life) {
+  try {
+    return serve_store(config, environment, manager, desk, life);
+  } catch (const std::bad_alloc&) {
+    return refuse(DaemonExit::system, retry_error("no memory"));
+  } catch (const std::system_error& error) {  // no thread
+    return refuse(DaemonExit::system, retry_error(error.what()));
+  }
+}
+
+// Whether nobody has told us to stop meanwhile.
+bool rest_a_second() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT}) sigaddset(&signals, signal);
+  const timespec second{1, 0};
+  return ::sigtimedwait(&signals, nullptr, &second) < 0;
 }
 
 }  // namespace
@@ -327,14 +407,13 @@ DaemonExit run_daemon(const GatewayConfig& config, const DaemonEnvironment& envi
   keep_secrets();
   ServiceManager manager(environment.service);
   AlarmDesk desk(config.alarm_command, config.alarm_quiet);
-  bool hopeful = true;
+  Life life;
   for (GatewayConfig present = config;;) {
     set_diag_level(present.diag_level);
-    const auto of_store = config_of_store(present, environment.credentials);
-    if (!of_store) return refuse(DaemonExit::config, of_store.error());
-    const auto succession = succession_of(present.store);
-    if (!succession) return refuse(DaemonExit::config, succession.error());
-    if (const auto exit = serve(*of_store, *succession, environment, manager, desk, hopeful)) return *exit;
+    const auto exit = serve_store_or_system(present, environment, manager, desk, life);
+    // What is in the way of a start is for whoever started it. Who was ready once waits for it to pass.
+    if (exit && (*exit != DaemonExit::system || !life.served)) return *exit;
+    if (exit && !rest_a_second()) return DaemonExit::stopped;
     // As a start does, for what was changed meanwhile; but it is not the moment to stop for a file that is not valid.
     auto read = GatewayConfig::load(environment.config_path);
     if (read && read->load_secrets(environment.credentials).ok() && read->store == present.store &&

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "crypto/sha256.h"
+#include "drivers/diag.h"
 #include "drivers/file.h"
 #include "drivers/system_error.h"
 
@@ -146,8 +147,13 @@ Status EpochKeys::save(std::uint64_t epoch, const SoftwareSigner& key) {
 
 Result<std::unique_ptr<SoftwareSigner>> EpochKeys::load(std::uint64_t epoch) {
   Copy first, second;
-  SEALRING_TRY(read_copy(path(epoch), epoch, first));
-  SEALRING_TRY(read_copy(copy_path(epoch), epoch, second));
+  const Status one = read_copy(path(epoch), epoch, first), other = read_copy(copy_path(epoch), epoch, second);
+  // One that cannot be read just now is as good as the other one.
+  const auto spared = [](const Status& of, const Copy& by) {
+    return of.ok() || (of.error().kind == ErrorKind::retry && by.whole);
+  };
+  if (!spared(one, second)) return one.error();
+  if (!spared(other, first)) return other.error();
   if (!first.there && !second.there)
     return Error{ErrorKind::missing, "the epoch key file " + path(epoch) + " and its copy are not there"};
   if (!first.whole && !second.whole)
@@ -156,12 +162,12 @@ Result<std::unique_ptr<SoftwareSigner>> EpochKeys::load(std::uint64_t epoch) {
     return fatal_error("the epoch key file " + path(epoch) + " and its copy hold different keys");
   const Copy& good = first.whole ? first : second;
   SEALRING_ASSIGN(auto key, SoftwareSigner::from_seed(good.seed.bytes));
-  if (first.whole && second.whole) return key;
-  const std::string& bad = first.whole ? copy_path(epoch) : path(epoch);
-  SEALRING_TRY(erase_file(bad));
-  const Secret file = encode(epoch, *key);
-  Status repaired = write_key(bad, directory_, file.bytes);
-  if (!repaired) return std::move(repaired).error().in("mending the copies of the epoch key");
+  if (!one.ok() || !other.ok() || (first.whole && second.whole)) return key;
+  const std::string bad = first.whole ? copy_path(epoch) : path(epoch);
+  Status repaired = erase_file(bad);
+  if (repaired.ok()) repaired = write_key(bad, directory_, encode(epoch, *key).bytes);
+  if (!repaired.ok())  // a full disk, say: one copy does, and the next start tries again
+    diag(DiagLevel::warning, "one of the two copies of the epoch key is not mended: " + repaired.error().message);
   return key;
 }
 

@@ -28,8 +28,8 @@ class EpochKeys {
   // Both copies durable when it returns ok. Files of this epoch that are there are erased first: what a seal that was
   // cut short left behind. So never call it for an epoch that the log names already.
   Status save(std::uint64_t epoch, const SoftwareSigner& key);
-  // From whichever copy is whole; the other one is then written anew. missing: neither is there whole. reject:
-  // permissions. fatal: they hold different keys.
+  // From whichever copy is whole and can be read; a damaged one is then written anew, or it is said that it cannot be.
+  // missing: neither is there whole. reject: permissions. retry: neither can be read. fatal: they hold different keys.
   Result<std::unique_ptr<SoftwareSigner>> load(std::uint64_t epoch);
   // Overwrites, syncs, unlinks both, syncs the folder. Not being there is fine.
   Status erase(std::uint64_t epoch);

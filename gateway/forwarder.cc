@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <new>
 #include <optional>
 #include <random>
 
@@ -101,7 +102,7 @@ void Forwarder::loop() {
   std::chrono::milliseconds backoff = retry_min_;
   while (!stopping_) {
     pulse_.within(std::chrono::milliseconds(0));
-    const Result<bool> did = step();
+    const Result<bool> did = step_or_no_memory();
     if (did && !*did) {
       pulse_.within(kIdleWait);
       monitor_.wait(kIdleWait, false);
@@ -133,6 +134,14 @@ void Forwarder::back_off(std::chrono::milliseconds& backoff, std::minstd_rand& r
     left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
   }
   backoff = std::min(backoff * 2, retry_max_.load());
+}
+
+Result<bool> Forwarder::step_or_no_memory() {
+  try {
+    return step();
+  } catch (const std::bad_alloc&) {
+    return retry_error("no memory");
+  }
 }
 
 // The next thing to do, once. False: there is none before something new comes.

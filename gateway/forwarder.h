@@ -100,6 +100,7 @@ class Forwarder {
   };
   void loop();
   Result<bool> step();
+  Result<bool> step_or_no_memory();
   using SegmentIterator = std::vector<Segment>::const_iterator;
   Result<bool> step_witness(SegmentIterator sealed, SegmentIterator end, std::optional<Sent>& early);
   std::optional<Sent> take_early();

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <new>
 
 #include "drivers/diag.h"
 
@@ -79,6 +80,14 @@ Result<Note> NoteSigner::sign(const Checkpoint& checkpoint, std::uint64_t since)
   return note;
 }
 
+Result<Note> NoteSigner::sign_or_no_memory(const Checkpoint& checkpoint, std::uint64_t since) const {
+  try {
+    return sign(checkpoint, since);
+  } catch (const std::bad_alloc&) {
+    return retry_error("no memory");
+  }
+}
+
 void NoteSigner::loop() {
   ::pthread_setname_np(::pthread_self(), "signer");
   std::chrono::milliseconds backoff = retry_min_;
@@ -90,7 +99,7 @@ void NoteSigner::loop() {
     const std::uint64_t since = identity_.since;
     lock.unlock();
     const auto began = std::chrono::steady_clock::now();
-    const auto note = sign(request.checkpoint, since);
+    const auto note = sign_or_no_memory(request.checkpoint, since);
     if (note) latency_.add(std::chrono::steady_clock::now() - began);
     lock.lock();
     if (stopping_ && !note) return;

@@ -77,6 +77,7 @@ class NoteSigner {
  private:
   void loop();
   Result<Note> sign(const Checkpoint& checkpoint, std::uint64_t since) const;
+  Result<Note> sign_or_no_memory(const Checkpoint& checkpoint, std::uint64_t since) const;
   void report(const Error& error, const Request& request);
 
   IdentitySigners identity_;  // `since`: mutex_

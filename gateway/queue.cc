@@ -67,6 +67,11 @@ RecordQueue::Batch RecordQueue::take_receipts(std::chrono::steady_clock::time_po
   return batch;
 }
 
+bool RecordQueue::wait_closed(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  return something_.wait_until(lock, deadline, [&] { return closed_; });
+}
+
 std::size_t RecordQueue::bytes() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return bytes_;

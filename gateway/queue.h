@@ -40,6 +40,8 @@ class RecordQueue final : public SourceSink {
   Batch take(std::chrono::steady_clock::time_point deadline);
   // Only the receipts: for a recorder that waits for room and may take no more messages.
   Batch take_receipts(std::chrono::steady_clock::time_point deadline);
+  // Until it is closed, or the deadline. Whether it is closed.
+  bool wait_closed(std::chrono::steady_clock::time_point deadline);
   void set_on_room(std::function<void()> on_room) { on_room_ = std::move(on_room); }
   std::size_t bytes() const;
 

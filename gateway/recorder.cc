@@ -6,6 +6,7 @@
 
 #include "crypto/checkpoint.h"
 #include "drivers/diag.h"
+#include "gateway/recorder_waiting.h"
 
 namespace sealring {
 namespace {
@@ -15,9 +16,10 @@ using std::chrono::steady_clock;
 constexpr std::size_t kFrameTargetBytes = 512u << 10;  // a frame is committed once it has grown to this
 // Redeliveries follow each other at once, unless the link loses packets: this outlasts TCP's first two repetitions.
 constexpr std::chrono::seconds kHoldTime{5};
-constexpr std::chrono::seconds kRoomPoll{1};
 constexpr std::int64_t kClockStepNs = 1000000000;
 constexpr std::chrono::seconds kLastSignatures{2};  // how long a stop waits for them; the next start makes the rest
+
+Status unless_it_may_pass(Status status) { return may_pass(status) ? Status() : status; }
 
 }  // namespace
 
@@ -80,7 +82,7 @@ Status Recorder::ask_for_early_signature() {
   if (signing.waiting > 0 || signing.early > 0) return {};
   // What says that a size is durable exists twice before a checkpoint of it leaves the process (docs/log.md §4).
   const Status moved = ring_.move();
-  if (!moved.ok()) return moved.error().kind == ErrorKind::full ? Status() : moved;
+  if (!moved.ok()) return may_pass(moved) ? Status() : moved;
   early_asked_ = now;
   early_size_ = range_.size();
   notes_.put({std::nullopt, {origin_, early_size_, range_.root()}});
@@ -167,53 +169,6 @@ void Recorder::release_acknowledgements() {
   }
 }
 
-// A full ring stops acknowledging: the broker holds the messages. Receipts make room; they are taken here, since
-// nothing else is.
-Status Recorder::append_when_room(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes) {
-  bool waiting = false;
-  for (;;) {
-    const auto began = steady_clock::now();
-    Status status = ring_.append(frame, range, nodes);
-    if (status.ok()) commit_latency_.add(steady_clock::now() - began);
-    if (status.ok() || status.error().kind != ErrorKind::full) {
-      if (waiting) set_waiting_for_room(false);
-      if (waiting && status.ok()) diag(DiagLevel::notice, "the ring has room again: acknowledging goes on");
-      return status;
-    }
-    if (!waiting) {
-      set_waiting_for_room(true);
-      diag(DiagLevel::warning, status.error().message + ": acknowledging stops until the collector has receipted more");
-      waiting = true;
-    }
-    ++turns_;
-    RecordQueue::Batch batch = queue_.take_receipts(steady_clock::now() + kRoomPoll);
-    closed_ = closed_ || batch.closed;
-    SEALRING_TRY(take_receipts(std::move(batch.receipts)));
-    SEALRING_TRY(take_signatures());  // or there would be no receipt for what waits for one
-    if (batch.closed && batch.receipts.empty()) return status;
-  }
-}
-
-// The reserve keeps room for these, unless a reader of the store (a `verify` beside the daemon) holds pages that were
-// released. It ends some time; until then nothing goes on and nothing is lost.
-Status Recorder::when_room(const std::function<Status()>& change) {
-  for (;;) {
-    Status status = change();
-    if (status.ok() || status.error().kind != ErrorKind::full || closed_) return status;
-    set_waiting_for_room(true);
-    ++turns_;
-    RecordQueue::Batch batch = queue_.take_receipts(steady_clock::now() + kRoomPoll);
-    closed_ = closed_ || batch.closed;
-    for (ReceivedReceipt& receipt : batch.receipts) queue_.put_receipt(std::move(receipt));  // for later, in order
-    set_waiting_for_room(false);
-  }
-}
-
-void Recorder::set_waiting_for_room(bool waiting) {
-  std::lock_guard<std::mutex> lock(stats_mutex_);
-  stats_.waiting_for_room = waiting;
-}
-
 Status Recorder::take_receipts(std::vector<ReceivedReceipt>&& receipts) {
   for (ReceivedReceipt& receipt : receipts) {
     if (!receipt.complete) {
@@ -235,6 +190,7 @@ Status Recorder::take_receipts(std::vector<ReceivedReceipt>&& receipts) {
 bool Recorder::seal_is_due() const {
   const std::uint64_t entries = range_.size() - ring_.contents().segment_start;
   if (entries == 0) return false;
+  if (steady_clock::now() < seal_again_ && segment_bytes_ < kMostSegmentBytes) return false;
   return segment_bytes_ >= config_.segment_bytes || entries >= config_.segment_entries ||
          (segment_has_records_ && steady_clock::now() - segment_began_ >= config_.segment_age);
 }
@@ -243,7 +199,8 @@ Status Recorder::seal() {
   SEALRING_TRY(commit());
   // The next key is durable before the log names it.
   SEALRING_ASSIGN(auto next, SoftwareSigner::generate());
-  SEALRING_TRY(epochs_.save(epoch_ + 1, *next));
+  SEALRING_ASSIGN(const bool saved, save_next_key(*next));
+  if (!saved) return {};
   Handover handover;
   handover.epoch = epoch_;
   handover.size = range_.size();
@@ -261,8 +218,8 @@ Status Recorder::seal() {
 
 Status Recorder::close_and_sign() {
   SEALRING_TRY(when_room([&] { return ring_.close_segment(clock_.now().wall_ns); }));
-  SEALRING_TRY(epochs_.erase(epoch_));
   ++epoch_;
+  erase_former_keys();
   segment_bytes_ = 0;
   segment_has_records_ = false;
   {
@@ -276,7 +233,7 @@ Status Recorder::close_and_sign() {
 // Nobody can sign for the open epoch any more. What it has signed stands; the next one begins with this entry.
 Status Recorder::record_break() {
   SEALRING_ASSIGN(auto next, SoftwareSigner::generate());
-  SEALRING_TRY(epochs_.save(epoch_ + 1, *next));
+  SEALRING_TRY(when_room([&] { return epochs_.save(epoch_ + 1, *next); }));
   KeyBreak lost;
   lost.epoch = epoch_;
   lost.size = range_.size();
@@ -313,7 +270,7 @@ Status Recorder::record_rotation() {
   const std::uint64_t index = next_index();
   SEALRING_TRY(add_entry(*rotation_));
   SEALRING_TRY(commit());
-  SEALRING_TRY(on_rotated_(index));
+  SEALRING_TRY(when_room([&] { return on_rotated_(index); }));
   notes_.rotated_at(index);
   return {};
 }
@@ -324,7 +281,9 @@ steady_clock::time_point Recorder::next_deadline() const {
   auto deadline = last_record_ + config_.heartbeat;
   if (early_.wanted && range_.size() != early_size_ && steady_clock::now() < early_asked_ + config_.heartbeat)
     deadline = std::min(deadline, early_asked_ + config_.heartbeat);
-  if (segment_has_records_) deadline = std::min(deadline, segment_began_ + config_.segment_age);
+  if (segment_has_records_) deadline = std::min(deadline, std::max(segment_began_ + config_.segment_age, seal_again_));
+  if (seal_again_ > steady_clock::now()) deadline = std::min(deadline, seal_again_);
+  if (erase_owed_) deadline = std::min(deadline, erase_again_);
   for (const Source& source : sources_)
     if (source.redelivery.holding()) deadline = std::min(deadline, source.held_since + kHoldTime);
   return deadline;
@@ -347,6 +306,7 @@ Status Recorder::tick() {
   if (steady_clock::now() >= last_record_ + config_.heartbeat) SEALRING_TRY(add_event(EventCode::heartbeat, {}));
   SEALRING_TRY(commit());
   if (seal_is_due()) SEALRING_TRY(seal());
+  if (erase_owed_ && steady_clock::now() >= erase_again_) erase_former_keys();
   return ask_for_early_signature();
 }
 
@@ -395,6 +355,7 @@ Status Recorder::take_changes() {
 
 Status Recorder::run() {
   ::pthread_setname_np(::pthread_self(), "recorder");
+  running_ = true;
   if (!epoch_key_) SEALRING_TRY(record_break());
   std::vector<Detail> start = {{"software", ByteView("sealring " SEALRING_VERSION)}};
   if (config_.file_sha256) start.push_back({"config-sha256", *config_.file_sha256});
@@ -413,22 +374,22 @@ Status Recorder::run() {
     if (status.ok()) status = take_items(std::move(batch.items));
     if (status.ok()) status = log_receipts();
     if (status.ok()) status = log_identity_trouble();
+    if (status.ok()) status = log_disk_trouble();
     if (status.ok()) status = tick();
-    if (!status.ok() && status.error().kind == ErrorKind::full && closed_) {
-      diag(DiagLevel::warning, "stopping with a full ring: what was not acknowledged stays with the broker");
-      return ring_.move();
+    if (!status.ok() && closed_ && may_pass(status)) {
+      diag(DiagLevel::warning, "stopping while nothing can be recorded (" + status.error().message +
+                                   "): what was not acknowledged stays with the broker");
+      return unless_it_may_pass(ring_.move());
     }
     SEALRING_TRY(status);
   }
   SEALRING_TRY(take_changes());
   notes_.wait(steady_clock::now() + kLastSignatures);
-  Status last = take_signatures();
-  if (!last.ok() && last.error().kind != ErrorKind::full) return last;
+  SEALRING_TRY(unless_it_may_pass(take_signatures()));
   SEALRING_TRY(log_identity_trouble());
   SEALRING_TRY(add_event(EventCode::stop, {}));
-  last = commit();
-  if (!last.ok() && last.error().kind != ErrorKind::full) return last;
-  return ring_.move();
+  SEALRING_TRY(unless_it_may_pass(commit()));
+  return unless_it_may_pass(ring_.move());  // what stays in the journal is as durable
 }
 
 // Lets more come into the frame, for flash that would rather be written seldom. Ends early when the frame is large.

@@ -99,7 +99,10 @@ class Recorder {
   };
   Status take_over(const SuccessionEntry& succession, const std::function<Result<std::optional<Taken>>()>& next);
 
-  // Until the queue is closed; then records "stop" and moves the journal into the ring. An error is fatal.
+  // Until the queue is closed; then records "stop" and moves the journal into the ring. What the disk refuses for a
+  // time (full, read-only) is waited for, with the acknowledgements held; a stop need not wait for it. An error ends
+  // the process: unknown, an I/O error or a commit of unknown outcome; else a broken invariant. May throw
+  // std::bad_alloc: then this recorder is of no use any more, and what it had not committed comes again.
   Status run();
 
   struct Stats {
@@ -109,6 +112,8 @@ class Recorder {
     bool waiting_for_room = false;
     bool open_has_records = false;  // the open segment: anything besides receipts, which alone are no reason to seal it
     std::uint64_t open_first_ns = 0;  // boottime of the first of them; 0: it is of an earlier run
+    std::string disk_trouble;         // why nothing can be made durable just now; empty: it can
+    std::string key_trouble;  // why the open segment is not sealed, or a former epoch key not erased, though it is time
     std::int64_t last_receipt_wall_ns = 0;
     NoteSigner::Stats identity;
     struct OfSource {
@@ -188,7 +193,12 @@ class Recorder {
   Status commit_as(SoftwareSigner& key, std::uint64_t epoch);
   void release_acknowledgements();
   Status when_room(const std::function<Status()>& change);
-  void set_waiting_for_room(bool waiting);
+  void begin_waiting(const Error& why, const char* then);
+  void end_waiting();
+  void set_key_trouble(const std::string& words);
+  Result<bool> save_next_key(const SoftwareSigner& next);
+  void erase_former_keys();
+  Status log_disk_trouble();
   Status append_when_room(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes);
   Status take_receipts(std::vector<ReceivedReceipt>&& receipts);
   Status log_receipts();
@@ -236,7 +246,14 @@ class Recorder {
   std::uint64_t early_size_ = 0;    // of the last early checkpoint
   std::chrono::steady_clock::time_point early_asked_{};
   std::optional<std::string> identity_trouble_;  // not in the log yet; empty: it is over
+  bool running_ = false;                         // only then is anything waited for
   bool closed_ = false;
+  unsigned waits_ = 0;                                                // in a row, for room or for the disk
+  std::chrono::steady_clock::time_point disk_since_;                  // of the trouble that stats_ has
+  std::optional<std::pair<std::string, std::uint64_t>> disk_outage_;  // reason and seconds, not in the log yet
+  std::chrono::steady_clock::time_point seal_again_{};                // not before: the next key could not be saved
+  std::chrono::steady_clock::time_point erase_again_{};               // not before
+  bool erase_owed_ = false;
 
   std::atomic<std::uint64_t> turns_{0};
   LatencyHistogram commit_latency_, epoch_latency_;

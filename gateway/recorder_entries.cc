@@ -295,7 +295,7 @@ Status Recorder::add_rejected(const SourceItem& item, std::optional<std::uint64_
   details.push_back({"topic", ByteView(topic)});
   if (item.packet_id != 0) details.push_back({"packet-id", std::uint64_t{item.packet_id}});
   if (duplicate_of) details.push_back({"possible-duplicate-of", *duplicate_of});
-  diag(DiagLevel::warning, "rejected a message on " + quoted(item.topic) + ": " + reason);
+  diag(DiagLevel::warning, "rejected a message on " + sealring::quoted(item.topic) + ": " + reason);
   SEALRING_TRY(add_event(EventCode::rejected, std::move(details)));
   note_tail(item, index, duplicate_of.has_value());
   std::lock_guard<std::mutex> lock(stats_mutex_);

@@ -20,7 +20,7 @@ Status Recorder::open() {
   SEALRING_TRY(check_last_frame(named));
   SEALRING_TRY(finish_cut_short_seal());
   SEALRING_TRY(load_epoch_key());
-  SEALRING_TRY(epochs_.erase_before(epoch_));  // a kill may have come between handover and erasing
+  erase_former_keys();  // a kill may have come between handover and erasing
   SEALRING_TRY(ask_for_signatures());
   segment_began_ = last_record_ = std::chrono::steady_clock::now();
   segment_has_records_ = range_.size() > ring_.contents().segment_start;

@@ -14,9 +14,10 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+// A file that cannot be read just now is not a wrong one.
 int refuse(const Error& error) {
   diag(DiagLevel::error, error.message);
-  return static_cast<int>(DaemonExit::config);
+  return static_cast<int>(error.kind == ErrorKind::retry ? DaemonExit::system : DaemonExit::config);
 }
 
 int run(int argc, char** argv) {
@@ -53,7 +54,7 @@ int main(int argc, char** argv) {
   try {
     return sealring::run(argc, argv);
   } catch (const std::exception& error) {  // out of memory, say: what is durable, the next start finds out
-    sealring::diag(sealring::DiagLevel::error, error.what());
-    return static_cast<int>(sealring::DaemonExit::unknown);
+    std::fprintf(stderr, "error: sealringd: %s\n", error.what());
+    return static_cast<int>(sealring::DaemonExit::system);
   }
 }

@@ -349,6 +349,13 @@ class Server final : public SocketServer {
   std::thread thread_;
 };
 
+// A wrong place stays wrong; a full disk, or one that fails, does not.
+Error bind_failure(const std::string& path, int error) {
+  const std::string words = "socket " + path + ": " + errno_words(error);
+  const bool passes = error == ENOSPC || error == EDQUOT || error == EROFS || error == ENOMEM || error == EIO;
+  return passes ? retry_error(words) : reject_error(words);
+}
+
 // Lets the group in.
 Status admit(const std::string& path, const std::string& named) {
   SEALRING_ASSIGN(const std::optional<SocketGroup> members, find_socket_group(named));
@@ -381,7 +388,7 @@ Result<std::unique_ptr<SocketServer>> SocketServer::start(const Config& config, 
   const int bind_errno = errno;
   ::umask(mask);
   Status status;
-  if (rc != 0) status = reject_error("socket " + path + ": " + errno_words(bind_errno));
+  if (rc != 0) status = bind_failure(path, bind_errno);
   if (status.ok()) status = admit(path, config.group);
   if (status.ok() && ::listen(fd, 2 * kSeats) != 0) status = reject_error("socket " + path + ": " + errno_words(errno));
   if (!status.ok()) {

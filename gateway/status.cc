@@ -223,6 +223,10 @@ std::string text_of(const Json& json) {
   written_row(out, json);
   if (at(json, "recorder", "waiting_for_room") == true)
     row(out, "", "FULL: the broker is not read until a receipt comes");
+  for (const auto& [key, words] :
+       {std::pair{"disk_trouble", "NOT WRITABLE: the broker is not read"}, {"key_trouble", "EPOCH TOO LONG"}})
+    if (const Json trouble = at(json, "recorder", key); trouble.is_string() && trouble != "")
+      row(out, "", with_trouble(words, trouble));
   const std::string recorded = list(json, "recorder",
                                     {{"messages", "messages"},
                                      {"events", "events"},

@@ -52,6 +52,7 @@ JsonText recorder_json(const StatusSnapshot& s) {
   json.put("messages", r.messages).put("events", r.events).put("rejected", r.rejected).put("frames", r.frames);
   json.put("suppressed_redeliveries", r.suppressed).put("flagged_duplicates", r.flagged);
   json.put("waiting_for_room", r.waiting_for_room).put("queue_bytes", s.queue_bytes);
+  json.put("disk_trouble", r.disk_trouble).put("key_trouble", r.key_trouble);
   json.put("losses", r.losses).put("lost_messages", r.lost_messages);
   json.put("journal_bytes", s.usage.journal_bytes).put("moved_bytes", s.usage.ring_bytes);
   return json;

@@ -67,6 +67,7 @@ StatusSnapshot take_snapshot(const StatusParts& parts);
 //   segments: {open_from, sealed, acknowledged}   first index of the open one; how many of the others
 //   ring: {map_bytes, used_bytes, free_bytes, reserve_bytes, first_index}
 //   recorder: {messages, events, rejected, frames, suppressed_redeliveries, flagged_duplicates, waiting_for_room,
+//              disk_trouble, key_trouble,
 //              losses, lost_messages, queue_bytes, journal_bytes, moved_bytes}
 //   latency: {commit, epoch_signature, identity_signature}   each {count, sum_s} since the start
 //   brokers: [{name, connected, connections, messages, acks_held, acks_released, trouble, recorded, recorded_bytes,

@@ -173,17 +173,34 @@ TEST_CASE("recorder: a rotation that cannot be kept ends the run, and is there a
   other.signers = IdentitySigners(other.next_token);
   other.signers->since = IdentitySigners::kNotYet;
   other.before_run = [&] {
-    const auto no_room = [](std::uint64_t) { return Status(retry_error("no room")); };
-    REQUIRE(other.recorder->set_rotation(statement.rotation, no_room).ok());
+    const auto fails = [](std::uint64_t) { return Status(unknown_error("the disk fails")); };
+    REQUIRE(other.recorder->set_rotation(statement.rotation, fails).ok());
   };
   other.start();
   other.thread.join();
-  CHECK(other.outcome.error().message == "no room");
+  CHECK(other.outcome.error().message == "the disk fails");
   other.recorder.reset();
   other.ring.reset();
   const Decoded d(other.raw());
   CHECK(d.raw.size() < size);
   CHECK(std::holds_alternative<Rotation>(d.entries.back().body));
+}
+
+TEST_CASE("recorder: a rotation that finds no room is kept when there is") {
+  RotatingGateway g;
+  const RotationStatement statement = *RotationStatement::make(kOrigin, *g.identity, *g.next);
+  g.signers = IdentitySigners(g.next_token);
+  g.signers->since = IdentitySigners::kNotYet;
+  std::atomic<int> asked{0};
+  g.before_run = [&] {
+    const auto no_room_at_first = [&asked](std::uint64_t) { return ++asked < 3 ? retry_error("no room") : Status(); };
+    REQUIRE(g.recorder->set_rotation(statement.rotation, no_room_at_first).ok());
+  };
+  g.start();
+  g.connect(false);
+  g.messages(5);
+  CHECK(asked == 3);
+  g.stop();
 }
 
 TEST_CASE("recorder: a start that breaks the chain before a rotation needs the old key for what it closes") {
