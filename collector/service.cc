@@ -1,6 +1,7 @@
 #include "collector/service.h"
 
 #include <algorithm>
+#include <new>
 
 #include "drivers/diag.h"
 
@@ -41,6 +42,17 @@ const char* endpoint_of(const HttpRequest& request) {
   for (const char* endpoint : kEndpoints)
     if (request.method == "POST" && request.target == std::string("/") + endpoint) return endpoint;
   return request.method == "GET" || request.method == "HEAD" ? "read" : "other";
+}
+
+// What changes a log: out of memory in the middle, what is in memory may lag behind what is on disk, and a cosignature
+// by what is in memory could contradict one that was given. The next start reads what is on disk.
+template <class Change>
+Result<HttpResponse> whole(Change&& change) {
+  try {
+    return change();
+  } catch (const std::bad_alloc&) {
+    return unknown_error("no memory in the middle of a request: what is archived is read again by a restart");
+  }
 }
 
 }  // namespace
@@ -154,7 +166,12 @@ HttpResponse CollectorService::handle(const HttpRequest& request) {
     std::lock_guard<std::mutex> lock(counts_mutex_);
     --counts_.in_flight;
   });
-  HttpResponse response = dispatch(request);
+  HttpResponse response;
+  try {
+    response = dispatch(request);
+  } catch (const std::bad_alloc&) {
+    response = answer(retry_error("no memory"));
+  }
   std::lock_guard<std::mutex> lock(counts_mutex_);
   // What a reader asks for in vain is nobody's refusal.
   if (*response.refusal != '\0' && request.method == "POST") ++counts_.refusals[response.refusal];
@@ -221,8 +238,9 @@ HttpResponse CollectorService::add_checkpoint(const HttpRequest& request, Role r
                                              quoted(request.peer_subject, 200) + ": " + accepted.error().message);
     return sentence(403, as_sentence(accepted.error().message), "signature");
   }
-  return answer(role == Role::witness ? log->witness_checkpoint(*body, *accepted)
-                                      : log->mirror_checkpoint(*body, *accepted));
+  return answer(whole([&] {
+    return role == Role::witness ? log->witness_checkpoint(*body, *accepted) : log->mirror_checkpoint(*body, *accepted);
+  }));
 }
 
 HttpResponse CollectorService::add_entries(const HttpRequest& request) {
@@ -233,12 +251,12 @@ HttpResponse CollectorService::add_entries(const HttpRequest& request) {
   OriginLog* log = find(upload->header().origin);
   if (log == nullptr) return unknown_log(upload->header().origin);
   if (auto refusal = refuse_peer(request, log->identity())) return *refusal;
-  return answer(log->add_entries(*upload));
+  return answer(whole([&] { return log->add_entries(*upload); }));
 }
 
 // Whatever is refused is said here, too: a log that cannot be closed goes on under an operator's eyes only.
 HttpResponse CollectorService::succession(const HttpRequest& request) {
-  Result<HttpResponse> taken = take_succession(request);
+  Result<HttpResponse> taken = whole([&] { return take_succession(request); });
   if (taken.ok() && taken->status != 200)
     successions_.report(DiagLevel::warning, "refused a succession from " + quoted(request.peer_subject, 200) + ": " +
                                                 taken->body.substr(0, taken->body.size() - 1));

@@ -40,7 +40,8 @@ class CollectorService {
   static Result<std::unique_ptr<CollectorService>> open(const std::string& archive, std::vector<LogIdentity> logs,
                                                         Keys keys, const Clock& clock, std::chrono::milliseconds quiet,
                                                         Alarms* alarms = nullptr);
-  // Called once with the first fatal error, on the thread that met it, after which every request is answered by 500.
+  // Called once with the first error that is fatal or unknown, on the thread that met it, after which every request is
+  // answered by 500.
   void on_fatal(std::function<void(const Error&)> callback) { on_fatal_ = std::move(callback); }
 
   HttpResponse handle(const HttpRequest& request);  // any thread
