@@ -16,7 +16,7 @@ PACKAGES=(
   libcbor-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libp11-kit-dev
   # tests and demonstration
   catch2 clang-format curl golang-go golang-golang-x-mod-dev groff-base mosquitto mosquitto-clients opensc openssl
-  python3 python3-cryptography python3-paho-mqtt python3-prometheus-client softhsm2 strace
+  python3 python3-cryptography python3-paho-mqtt python3-prometheus-client softhsm2 strace faketime
 )
 LONG_PACKAGES=(clang-tidy clang-14 libclang-rt-14-dev)
 
