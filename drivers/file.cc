@@ -208,8 +208,10 @@ Status make_directories(const std::string& path, unsigned mode) {
     }
     int error = errno;
     struct stat s {};
-    if (::stat(prefix.c_str(), &s) == 0 && S_ISDIR(s.st_mode)) continue;
-    return system_failure("make directory", prefix, error == EEXIST ? ENOTDIR : error);
+    const bool seen = ::stat(prefix.c_str(), &s) == 0;
+    if (seen && S_ISDIR(s.st_mode)) continue;
+    if (error == EEXIST) error = seen ? ENOTDIR : errno;
+    return system_failure("make directory", prefix, error);
   }
   return {};
 }

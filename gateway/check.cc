@@ -390,8 +390,10 @@ Result<std::optional<SocketGroup>> find_socket_group(const std::string& named) {
 Status make_socket_folder(const std::string& socket_path, const std::string& named, const std::string& ours) {
   const std::string folder = folder_of(socket_path);
   const auto failed = [&](const char* what) {
-    return reject_error(std::string("cannot ") + what + " " + folder +
-                        " for the socket: " + std::generic_category().message(errno));
+    const bool passes = errno == ENOSPC || errno == EDQUOT || errno == EROFS || errno == ENOMEM || errno == EIO;
+    const std::string words =
+        std::string("cannot ") + what + " " + folder + " for the socket: " + std::generic_category().message(errno);
+    return passes ? retry_error(words) : reject_error(words);
   };
   // Only the last step: a misspelt path should not become a tree of folders.
   const bool made = ::mkdir(folder.c_str(), 0700) == 0;

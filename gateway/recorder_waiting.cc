@@ -67,11 +67,10 @@ void Recorder::end_waiting() {
 Status Recorder::log_disk_trouble() {
   if (!disk_outage_) return {};
   const auto [reason, seconds] = *std::exchange(disk_outage_, std::nullopt);
-  return add_event(EventCode::alarm,
-                   {{"alarm", ByteView("store-not-writable")},
-                    {"state", ByteView("ends")},
-                    {"reason", ByteView(reason)},
-                    {"lasted-s", seconds}});
+  return add_event(EventCode::alarm, {{"alarm", ByteView("store-not-writable")},
+                                      {"state", ByteView("ends")},
+                                      {"reason", ByteView(reason)},
+                                      {"lasted-s", seconds}});
 }
 
 // A full ring stops acknowledging: the broker holds the messages. Receipts make room; they are taken here, since
