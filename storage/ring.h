@@ -13,10 +13,10 @@
 // them stay, as long as proofs need them.
 //
 // Threads: one writer calls append, drop, close_segment, attach_note, acknowledge, move. Everything const may be called
-// from any thread meanwhile and sees a consistent state; results are copies. Errors of the writer's functions: full (nothing
-// happened, call again after a receipt), retry (nothing happened: the disk is full or read-only, or there is no memory;
-// call again, with the same frame), unknown (an I/O error, or a commit of unknown outcome: exit, and let the next open
-// read from the disk what is there), fatal.
+// from any thread meanwhile and sees a consistent state; results are copies. Errors of the writer's functions: full
+// (nothing happened, call again after a receipt), retry (nothing happened: the disk is full or read-only, or there is
+// no memory; call again, with the same frame), unknown (an I/O error, or a commit of unknown outcome: exit, and let the
+// next open read from the disk what is there), fatal.
 #pragma once
 
 #include <memory>
