@@ -412,8 +412,7 @@ void World::check_archive() {
     // It ends in the middle of something: the witness is ahead of the archive, or the last receipt is on its way, which
     // is named. And a store may have released the entry that shows which log it is.
     const bool fine = report.verdict == Verdict::fine || report.verdict == Verdict::named;
-    if (!fine && !(path == store_ && released_ && report.verdict == Verdict::unproven))
-      fail(report_text(report));
+    if (!fine && !(path == store_ && released_ && report.verdict == Verdict::unproven)) fail(report_text(report));
   }
 }
 
