@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 
 #include "drivers/file.h"
 #include "gateway/verify_source.h"
@@ -202,7 +203,12 @@ void ArchiveSource::settle() {
 }
 
 Result<SegmentEvidence> ArchiveSource::segment(std::size_t i) const {
-  SEALRING_ASSIGN(const Bytes bytes, read_file(folder_ + "/" + segments_[i].where, kMaxSegmentFileBytes));
+  const std::string path = folder_ + "/" + segments_[i].where;
+  const Result<Bytes> read = read_file(path, kMaxSegmentFileBytes);
+  // A file that is too long is damage; a folder in its place was not read.
+  if (!read && !std::filesystem::is_regular_file(path)) return retry_error(read.error().message);
+  if (!read) return read.error();
+  const Bytes& bytes = *read;
   SEALRING_ASSIGN(SegmentFile file, decode_segment_file(bytes));
   SegmentEvidence segment;
   segment.start = file.start;
