@@ -25,7 +25,7 @@ constexpr milliseconds kRetryMin{500};
 constexpr milliseconds kRetryMax{30000};
 constexpr seconds kGoodConnection{10};    // one that lasts so long starts the backoff anew
 constexpr seconds kSubscribeTimeout{30};  // without a SUBACK and without a message
-constexpr seconds kDisconnectTimeout{2};        // for what is handed over to become durable
+constexpr seconds kLeaveTimeout{2};       // for what is handed over to become durable
 // "For ever" is 0xffffffff, but Paho C 1.3.12 writes four-byte numbers as signed ones and makes 255 of it: a session of
 // four minutes. So 68 years.
 constexpr std::int32_t kSessionForever = 0x7fffffff;
@@ -341,20 +341,20 @@ Outcome PahoSource::serve(mqtt::async_client& client, int protocol) {
   return outcome;
 }
 
-// DISCONNECT leaves behind the acknowledgements, when what was handed over is durable, or after kDisconnectTimeout without
+// DISCONNECT leaves behind the acknowledgements, when what was handed over is durable, or after kLeaveTimeout without
 // them. Nothing to do when the connection is closed already.
 void PahoSource::say_goodbye(mqtt::async_client& client, int protocol) {
   {
     const Lock lock(mutex_);
     if (closed_) return session_.broke();
   }
-  paho_gate_->finish(steady_clock::now() + kDisconnectTimeout);
+  paho_gate_->finish(steady_clock::now() + kLeaveTimeout);
   try {
     client.disconnect(0);
   } catch (const std::exception&) {  // not connected: the gate says it
   }
   Lock lock(mutex_);
-  changed_.wait_for(lock, 2 * kDisconnectTimeout, [this] { return closed_.has_value(); });
+  changed_.wait_for(lock, 2 * kLeaveTimeout, [this] { return closed_.has_value(); });
   lock.unlock();
   if (protocol == 4) session_.ended();
 }
