@@ -14,8 +14,14 @@
 #define SEALRING_FUZZ_ASAN 1
 #endif
 #endif
+
 #ifdef SEALRING_FUZZ_ASAN
-#include <sanitizer/allocator_interface.h>
+// Of both compilers' sanitizers; gcc 12 has no header for them.
+extern "C" {
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*, std::size_t),
+                                              void (*on_free)(const volatile void*));
+std::size_t __sanitizer_get_allocated_size(const volatile void* p);
+}
 #endif
 
 namespace sealring::fuzz {
@@ -46,7 +52,7 @@ class Meter {
   }
   static void on_free(const volatile void* p) {
     if (running_ && p != nullptr)
-      now_ -= static_cast<long long>(__sanitizer_get_allocated_size(const_cast<const void*>(p)));
+      now_ -= static_cast<long long>(__sanitizer_get_allocated_size(p));
   }
   static inline bool running_ = false;
   static inline long long now_ = 0, peak_ = 0;
