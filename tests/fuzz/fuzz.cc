@@ -51,8 +51,7 @@ class Meter {
     peak_ = std::max(peak_, now_);
   }
   static void on_free(const volatile void* p) {
-    if (running_ && p != nullptr)
-      now_ -= static_cast<long long>(__sanitizer_get_allocated_size(p));
+    if (running_ && p != nullptr) now_ -= static_cast<long long>(__sanitizer_get_allocated_size(p));
   }
   static inline bool running_ = false;
   static inline long long now_ = 0, peak_ = 0;
