@@ -33,9 +33,7 @@ class Fd {
 };
 
 Error system_failure(const char* what, const std::string& path, int error) {
-  const bool wrong = error == EISDIR || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG;  // and stays so
-  return {wrong ? ErrorKind::reject : ErrorKind::retry,
-          std::string("cannot ") + what + " " + path + ": " + errno_words(error)};
+  return retry_error(std::string("cannot ") + what + " " + path + ": " + errno_words(error));
 }
 
 Error open_failure(const std::string& path, int error) {
@@ -52,6 +50,12 @@ std::string folder_of(const std::string& path) {
 
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
+// A path that is none for a file is wrong, and stays so: trying again is no use.
+Error of_reading(Error e, int error) {
+  if (error == EISDIR || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG) e.kind = ErrorKind::reject;
+  return e;
+}
+
 Result<Bytes> read_all(int fd, const std::string& path, std::size_t max_bytes) {
   Bytes out;
   struct stat s {};
@@ -65,7 +69,7 @@ Result<Bytes> read_all(int fd, const std::string& path, std::size_t max_bytes) {
     if (done == out.size()) out.resize(std::min(std::max(want, 2 * done), max_bytes) + 1);
     ssize_t n = ::read(fd, out.data() + done, out.size() - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_failure("read", path, errno);
+    if (n < 0) return of_reading(system_failure("read", path, errno), errno);
     done += static_cast<std::size_t>(n);
     if (n == 0) {
       out.resize(done);
@@ -155,14 +159,14 @@ Status write_file(const std::string& path, ByteView bytes, unsigned mode,
 
 Result<Bytes> read_file(const std::string& path, std::size_t max_bytes) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.ok()) return open_failure(path, errno);
+  if (!fd.ok()) return of_reading(open_failure(path, errno), errno);
   return read_all(fd.get(), path, max_bytes);
 }
 
 Result<Bytes> read_secret_file(const std::string& path, std::size_t max_bytes, const char* what) {
   // O_NONBLOCK: opening a FIFO must not wait for its writer. The checks are of what was opened, not of a name.
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.ok()) return open_failure(path, errno);
+  if (!fd.ok()) return of_reading(open_failure(path, errno), errno);
   struct stat s {};
   if (fstat(fd.get(), &s) != 0) return system_failure("look at", path, errno);
   if (!S_ISREG(s.st_mode)) return reject_error(path + " is not a regular file");

@@ -261,7 +261,7 @@ TEST_CASE("every kind survives a round trip") {
     check_round_trip({c, SuccessionEntry{"o", edge + (edge == 0), hash, hash, signature}});
     const std::uint64_t start = edge / 2 / 256 * 256, end = start + 768;
     const std::vector<Hash> hashes(complete_subtrees(start, end).size(), hash);
-    check_round_trip({c, Loss{start, end, hashes, edge, wall, -wall / 2}});
+    check_round_trip({c, Loss{start, end, hashes, edge, wall, -(wall / 2)}});
     if ((edge & 0xffff) < 65535) check_round_trip({c, Carried{edge, 65535, edge & 0xffff, "x"}});
     Message m = some_message();
     m.packet_id = static_cast<std::uint16_t>(edge);

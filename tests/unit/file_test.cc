@@ -60,7 +60,7 @@ TEST_CASE("file: reads what is there, and says what is not") {
   CHECK(missing.error().message == "cannot open " + dir.file("no") + ": No such file or directory");
   Result<Bytes> directory = read_file(dir.path());
   REQUIRE_FALSE(directory.ok());
-  CHECK(directory.error().kind == ErrorKind::retry);
+  CHECK(directory.error().kind == ErrorKind::reject);
   CHECK(contains(directory.error().message, "Is a directory"));
 }
 
