@@ -126,6 +126,7 @@ class Forwarder {
   Result<std::vector<NoteSignature>> witness(const Sent& sent);
   Status register_at_mirror(const Segment& segment);
   Result<std::vector<NoteSignature>> upload(const Segment& segment);
+  Status check_intact(std::uint64_t bundle) const;
   Result<Bytes> upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket, std::uint64_t& to) const;
   Result<HttpResponse> add_checkpoint(const std::string& endpoint, const Sent& sent, std::uint64_t& known_size);
   bool is_witnessed(const Segment& segment);
