@@ -171,6 +171,9 @@ void Promises::take(const Event& event) {
     case Mark::acknowledged:
       now_.segments[reader.u64()].acknowledged = true;
       break;
+    case Mark::damaged:
+      now_.damaged = true;
+      break;
     case Mark::breaking:
       now_.breaking = true;
       break;
