@@ -50,6 +50,7 @@ class OriginLog {
   Result<HttpResponse> witness_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint);
   Result<HttpResponse> mirror_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint);
   Result<HttpResponse> add_entries(AddEntriesReader& upload);
+  Result<HttpResponse> skip(const SkipRequest& request);
   // Closes the log: 200 with the countersigned note, which is durable. Of a log that is closed: the same note for the
   // same statement, and 403 for another one, which is kept as evidence. 503: the witness has cosigned something within
   // `quiet` before `now_s`. `follower`: where it is one of our logs already, pinned by this; nullptr: it is not. Only

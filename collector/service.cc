@@ -132,6 +132,7 @@ HttpResponse CollectorService::handle(const HttpRequest& request) {
   }
   if (target == "/succession") return post ? succession(request) : sentence(405, "This endpoint takes POST.");
   if (target == "/mirror/add-entries") return post ? add_entries(request) : sentence(405, "This endpoint takes POST.");
+  if (target == "/mirror/skip") return post ? skip(request) : sentence(405, "This endpoint takes POST.");
   if (!get) return sentence(404, "There is no such endpoint.");
   return read(request);
 }
@@ -177,6 +178,17 @@ HttpResponse CollectorService::add_entries(const HttpRequest& request) {
   if (log == nullptr) return unknown_log(upload->header().origin);
   if (auto refusal = refuse_peer(request, log->identity())) return *refusal;
   return answer(log->add_entries(*upload));
+}
+
+HttpResponse CollectorService::skip(const HttpRequest& request) {
+  if (request.content_type != kSkipType)
+    return sentence(400, "The content type must be " + std::string(kSkipType) + ".");
+  Result<SkipRequest> skip = decode_skip(request.body);
+  if (!skip.ok()) return sentence(400, skip.error().message + ".");
+  OriginLog* log = find(skip->origin);
+  if (log == nullptr) return unknown_log(skip->origin);
+  if (auto refusal = refuse_peer(request, log->identity())) return *refusal;
+  return answer(log->skip(*skip));
 }
 
 // Whatever is refused is said here, too: a log that cannot be closed goes on under an operator's eyes only.

@@ -128,6 +128,30 @@ bool valid_subtree(std::uint64_t start, std::uint64_t end) {
   return (start & (ceil - 1)) == 0;
 }
 
+std::vector<Subtree> complete_subtrees(std::uint64_t start, std::uint64_t end) {
+  std::vector<Subtree> out;
+  while (start < end) {
+    int level = floor_log2(end - start);
+    if (start != 0) level = std::min(level, __builtin_ctzll(start));
+    out.push_back({level, start});
+    start += std::uint64_t{1} << level;
+  }
+  return out;
+}
+
+std::vector<Hash> fold_subtrees(std::uint64_t start, std::uint64_t end, int level, const std::vector<Hash>& hashes) {
+  SEALRING_ASSERT(start < end && (start | end) % (std::uint64_t{1} << level) == 0);
+  SEALRING_ASSERT(hashes.size() == (end - start) >> level);
+  std::vector<Hash> out;
+  std::size_t next = 0;
+  for (const Subtree& subtree : complete_subtrees(start, end)) {
+    CompactRange range;
+    for (std::uint64_t i = 0; i < std::uint64_t{1} << (subtree.level - level); ++i) range.append(hashes[next++]);
+    out.push_back(range.root());
+  }
+  return out;
+}
+
 Result<Hash> subtree_hash(std::uint64_t start, std::uint64_t end, const NodeSource& nodes) {
   if (!valid_subtree(start, end)) return reject_error(range_text(start, end) + " is not a subtree");
   std::vector<Hash> hashes;

@@ -48,6 +48,26 @@ class CompactRange {
     hashes_.push_back(hash);
     ++size_;
   }
+  // As 2^level leaves at once, whose root is `subtree`; size() must be a multiple of that. `on_node` is called for the
+  // subtree itself, too, and not for the nodes below it.
+  template <class OnNode>
+  void append_subtree(int level, const Hash& subtree, OnNode&& on_node) {
+    SEALRING_ASSERT(size_ % (std::uint64_t{1} << level) == 0);
+    const std::uint64_t leaves = std::uint64_t{1} << level;
+    Hash hash = subtree;
+    std::uint64_t index = size_ >> level;
+    on_node(level, index, hash);
+    for (; index & 1; index >>= 1) {
+      hash = node_hash(hashes_.back(), hash);
+      hashes_.pop_back();
+      on_node(++level, index >> 1, hash);
+    }
+    hashes_.push_back(hash);
+    size_ += leaves;
+  }
+  void append_subtree(int level, const Hash& subtree) {
+    append_subtree(level, subtree, [](int, std::uint64_t, const Hash&) {});
+  }
 
  private:
   std::uint64_t size_ = 0;
@@ -56,6 +76,15 @@ class CompactRange {
 
 // [start, end) is a subtree: start < end or both equal, and start is a multiple of bit_ceil(end - start).
 bool valid_subtree(std::uint64_t start, std::uint64_t end);
+
+// The complete subtrees that make up [start, end), from left to right, as few as there can be.
+struct Subtree {
+  int level = 0;  // 2^level leaves
+  std::uint64_t start = 0;
+};
+std::vector<Subtree> complete_subtrees(std::uint64_t start, std::uint64_t end);
+// Their hashes, from those of the subtrees of 2^level leaves that [start, end) consists of, in order.
+std::vector<Hash> fold_subtrees(std::uint64_t start, std::uint64_t end, int level, const std::vector<Hash>& hashes);
 
 // Gives the hash of a complete subtree: `start` a multiple of 2^level, [start, start + 2^level). Level 0 is a leaf
 // hash. Fails where the hash is not kept any more.

@@ -92,9 +92,15 @@ Result<Hash> Recorder::subtree_hash_at(std::uint64_t size) const {
 
 // --- the order of durability ---
 
-Status Recorder::commit() { return commit_as(*epoch_key_, epoch_); }
+Status Recorder::commit() {
+  SEALRING_TRY(commit_frame());
+  return make_room();
+}
 
-Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch) {
+Status Recorder::commit_frame() { return commit_as(*epoch_key_, epoch_); }
+
+// `loss`: the draft begins with its entry, and its bundles go in the same transaction.
+Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch, const LossRecord* loss) {
   if (draft_.count == 0) {
     release_acknowledgements();
     return {};
@@ -124,7 +130,8 @@ Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch) {
 
   // 3. Make it durable. A crash in here leaves the whole frame or nothing; either way no acknowledgement went out, the
   //    broker sends the messages again, and redelivery.h finds out which.
-  SEALRING_TRY(append_when_room(frame, range, nodes));
+  SEALRING_TRY(loss == nullptr ? append_when_room(frame, range, nodes)
+                               : when_room([&] { return ring_.drop(*loss, frame, range, nodes); }));
   range_ = std::move(range);
   segment_bytes_ += frame.entries.size();
   for (const auto& [source, packet_id, index, flagged] : draft_.tail)
@@ -224,7 +231,7 @@ bool Recorder::seal_is_due() const {
 }
 
 Status Recorder::seal() {
-  SEALRING_TRY(commit());
+  SEALRING_TRY(commit_frame());
   // The next key is durable before the log names it.
   SEALRING_ASSIGN(auto next, SoftwareSigner::generate());
   SEALRING_TRY(epochs_.save(epoch_ + 1, *next));
@@ -237,7 +244,7 @@ Status Recorder::seal() {
   SEALRING_ASSIGN(handover.by_old, epoch_key_->sign(message));
   SEALRING_ASSIGN(handover.by_next, next->sign(message));
   SEALRING_TRY(add_entry(handover));
-  SEALRING_TRY(commit());
+  SEALRING_TRY(commit_frame());
   epoch_key_ = std::move(next);
   SEALRING_TRY(close_and_sign());
   return name_connections();
@@ -288,7 +295,7 @@ Status Recorder::set_rotation(const Rotation& rotation, std::function<Status(std
 Status Recorder::record_rotation() {
   const std::uint64_t index = next_index();
   SEALRING_TRY(add_entry(*rotation_));
-  SEALRING_TRY(commit());
+  SEALRING_TRY(commit_frame());
   SEALRING_TRY(on_rotated_(index));
   notes_.rotated_at(index);
   return {};
@@ -375,6 +382,7 @@ Status Recorder::run() {
   if (config_.file_sha256) start.push_back({"config-sha256", *config_.file_sha256});
   SEALRING_TRY(add_event(EventCode::start, std::move(start)));
   if (rotation_) SEALRING_TRY(record_rotation());
+  running_ = true;
   SEALRING_TRY(commit());
   while (!closed_) {
     RecordQueue::Batch batch = queue_.take(next_deadline());

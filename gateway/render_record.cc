@@ -49,6 +49,7 @@ std::string kind_title(const Entry& entry) {
   if (std::holds_alternative<Receipt>(entry.body)) return "receipt";
   if (std::holds_alternative<SuccessionEntry>(entry.body)) return "succession";
   if (std::holds_alternative<Carried>(entry.body)) return "carried";
+  if (std::holds_alternative<Loss>(entry.body)) return "loss";
   return "unknown";
 }
 
@@ -81,6 +82,22 @@ std::string carried_words(const Carried& carried, int levels = kMaxCarried) {
   return out + (again && levels > 1 ? carried_words(*again, levels - 1) : kind_title(*inner));
 }
 
+std::string loss_entry_words(const Loss& loss) {
+  return "LOSS: entries [" + std::to_string(loss.start) + ", " + std::to_string(loss.end) +
+         ") were dropped unsent, with " + std::to_string(loss.messages) + " messages, from " +
+         utc_time(loss.first_wall_ns) + " to " + utc_time(loss.last_wall_ns);
+}
+
+void put_loss(OrderedJson& json, const Loss& loss) {
+  json["start"] = loss.start;
+  json["end"] = loss.end;
+  json["messages"] = loss.messages;
+  json["first_time"] = utc_time(loss.first_wall_ns);
+  json["last_time"] = utc_time(loss.last_wall_ns);
+  json["hashes"] = OrderedJson::array();
+  for (const Hash& hash : loss.hashes) json["hashes"].push_back(base64(view(hash)));
+}
+
 // What is no message, in words.
 std::string words(const Entry& entry) {
   if (const auto* genesis = std::get_if<Genesis>(&entry.body))
@@ -110,6 +127,7 @@ std::string words(const Entry& entry) {
     return "SUCCESSION: this log follows " + shown(succession->origin) + ", which was closed at size " +
            std::to_string(succession->size);
   if (const auto* carried = std::get_if<Carried>(&entry.body)) return carried_words(*carried);
+  if (const auto* loss = std::get_if<Loss>(&entry.body)) return loss_entry_words(*loss);
   return "kind " + std::to_string(std::get<Opaque>(entry.body).kind) + ", which this version does not know";
 }
 
@@ -266,6 +284,8 @@ void put_body(OrderedJson& json, const Record& record, const Entry& entry, int l
       json["entry"] = record_object(*inner, levels - 1);
     else
       json["bytes_base64"] = base64(carried->bytes);
+  } else if (const auto* loss = std::get_if<Loss>(&entry.body)) {
+    put_loss(json, *loss);
   } else {
     json["kind_number"] = std::get<Opaque>(entry.body).kind;
     json["entry_base64"] = base64(record.entry);

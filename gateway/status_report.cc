@@ -57,8 +57,20 @@ std::string unforwarded_json(const Ring& ring, const std::vector<Segment>& segme
   return "null";
 }
 
+std::string losses_json(const Ring& ring) {
+  std::string list;
+  for (const LossRecord& loss : ring.losses()) {
+    JsonText json;
+    json.put("start", loss.start).put("end", loss.end).put("index", loss.index).put("messages", loss.messages);
+    json.put("first_ns", loss.first_wall_ns).put("last_ns", loss.last_wall_ns);
+    list += (list.empty() ? "" : ",") + json.text();
+  }
+  return "[" + list + "]";
+}
+
 JsonText recorder_json(const Recorder::Stats& r, const Ring::Usage& usage, std::uint64_t queue_bytes) {
   JsonText json;
+  json.put("losses", r.losses).put("lost_messages", r.lost_messages);
   json.put("messages", r.messages).put("events", r.events).put("rejected", r.rejected).put("frames", r.frames);
   json.put("suppressed_redeliveries", r.suppressed).put("flagged_duplicates", r.flagged);
   json.put("waiting_for_room", r.waiting_for_room).put("queue_bytes", queue_bytes);
@@ -98,6 +110,7 @@ std::string status_json(const StatusParts& parts) {
                        .put("used_bytes", usage.used_bytes)
                        .put("reserve_bytes", usage.reserve_bytes)
                        .put("first_index", usage.first_index));
+  json.put_raw("losses", losses_json(ring));
   json.put("recorder", recorder_json(r, usage, queue.bytes()));
   put_brokers(json, sources);
   json.put_raw("upstream", upstream_json(forwarder, r));

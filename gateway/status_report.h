@@ -17,7 +17,11 @@ namespace sealring {
 //   origin, running: true, size
 //   segments: {open_from, sealed, acknowledged}   first index of the open one; how many of the others
 //   ring: {map_bytes, used_bytes, reserve_bytes, first_index}
-//   recorder: {messages, events, rejected, frames, suppressed_redeliveries, flagged_duplicates, waiting_for_room,
+//   losses: [{start, end, index, messages, first_ns, last_ns}]   what a full ring dropped unsent, of what is not
+//   released
+//           yet: entries [start, end), by loss entry `index`
+//   recorder: {losses, lost_messages (since the start), messages, events, rejected, frames, suppressed_redeliveries,
+//   flagged_duplicates, waiting_for_room,
 //              queue_bytes, journal_bytes, moved_bytes}
 //   brokers: [{name, connected, connections, messages, acks_held, acks_released, trouble}]
 //   broker: the same for all together, without a name: connected when every one is, sums, the first trouble

@@ -72,6 +72,7 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& i
   if (identity.previous) keys.push_back(identity.previous->public_key());
   SEALRING_ASSIGN(forward.policy, load_policy(config, keys));
   SEALRING_ASSIGN(forward.identity, keys_of_log(config, identity, forward.policy));
+  forward.needs_skip = config.recorder.drop_oldest;
   forward.retry_min = up.retry_min;
   forward.retry_max = up.retry_max;
   out.forwarder = std::make_unique<Forwarder>(std::move(forward), ring, *out.client, queue);
@@ -90,6 +91,7 @@ void connect_uplink(Forwarder* to, Recorder& recorder, const Ring& ring, const s
   recorder.set_on_segments([&forwarder] { forwarder.wake(); });
   recorder.set_early({[&forwarder] { return forwarder.wants_early(); },
                       [&forwarder](std::uint64_t size, Bytes note) { forwarder.early(size, std::move(note)); }});
+  recorder.set_may_drop([&forwarder] { return !forwarder.lacks_skip(); });
   Forwarder::Events events;
   events.on_fits = [&recorder] { recorder.hold_signatures(false); };
   events.on_contradiction = [&recorder, &ring, store, on_proof](const Head& head) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/checkpoint.h"
+#include "crypto/merkle.h"
 #include "storage/cbor.h"
 #include "storage/entry_rules.h"
 
@@ -170,6 +171,14 @@ Fault check(const EntryCommon&, const Carried& c) {
   return {};
 }
 
+Fault check(const EntryCommon&, const Loss& l) {
+  if (l.start % kBundleEntries != 0) return {kLossStart, "not a multiple of 256"};
+  if (l.end % kBundleEntries != 0 || l.end <= l.start) return {kLossEnd, "not a multiple of 256 above the start"};
+  if (l.hashes.size() != complete_subtrees(l.start, l.end).size())
+    return {kLossHashes, "not as many as there are complete subtrees in the range"};
+  return {};
+}
+
 Fault check(const EntryCommon&, const Opaque&) {
   return {kKind, "an opaque entry cannot be written: its body is gone"};
 }
@@ -193,6 +202,7 @@ std::size_t pairs(const Rotation&) { return 4; }
 std::size_t pairs(const Receipt&) { return 1; }
 std::size_t pairs(const SuccessionEntry&) { return 5; }
 std::size_t pairs(const Carried& c) { return 3 + (c.offset != 0); }
+std::size_t pairs(const Loss&) { return 6; }
 std::size_t pairs(const Opaque&) { return 0; }
 
 void put(CborWriter& w, const Genesis& g) {
@@ -299,6 +309,19 @@ void put(CborWriter& w, const Carried& c) {
   put_uint(w, kCarriedLength, c.length);
   if (c.offset != 0) put_uint(w, kCarriedOffset, c.offset);
   put_bytes(w, kCarriedBytes, c.bytes);
+}
+
+void put(CborWriter& w, const Loss& l) {
+  put_uint(w, kLossStart, l.start);
+  put_uint(w, kLossEnd, l.end);
+  w.uint(kLossHashes.number);
+  w.array(l.hashes.size());
+  for (const Hash& hash : l.hashes) w.bytes(view(hash));
+  put_uint(w, kLossMessages, l.messages);
+  w.uint(kLossFirst.number);
+  w.integer(l.first_wall_ns);
+  w.uint(kLossLast.number);
+  w.integer(l.last_wall_ns);
 }
 
 void put(CborWriter&, const Opaque&) {}

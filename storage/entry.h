@@ -26,7 +26,7 @@ enum class EntryKind : std::uint64_t {
   rotation = 6,
   succession = 7,
   receipt = 8,
-  loss = 9,  // reserved
+  loss = 9,
   carried = 10,
 };
 
@@ -172,13 +172,22 @@ struct Carried {
   ByteView bytes;
 };
 
+// Entries that were dropped unsent, because the ring was full (docs/log.md §6): whole bundles of 256.
+struct Loss {
+  std::uint64_t start = 0, end = 0;  // [start, end)
+  std::vector<Hash> hashes;          // of complete_subtrees(start, end)
+  std::uint64_t messages = 0;        // of which an entry is in there; the parts of a large one count once
+  std::int64_t first_wall_ns = 0, last_wall_ns = 0;  // wall clock of the first and of the last of the entries
+};
+
 struct Opaque {  // a kind this version does not know, or one reserved: verifies as a leaf, is shown as such
   std::uint64_t kind = 0;
 };
 
 struct Entry {
   EntryCommon common;
-  std::variant<Genesis, Message, Part, Event, Handover, KeyBreak, Rotation, Receipt, SuccessionEntry, Carried, Opaque>
+  std::variant<Genesis, Message, Part, Event, Handover, KeyBreak, Rotation, Receipt, SuccessionEntry, Carried, Loss,
+               Opaque>
       body;
 };
 

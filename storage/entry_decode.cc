@@ -291,6 +291,18 @@ void get(EntryReader& r, Carried& c) {
   c.bytes = r.need_bytes(kCarriedBytes);
 }
 
+void get(EntryReader& r, Loss& l) {
+  l.start = r.need_uint(kLossStart);
+  l.end = r.need_uint(kLossEnd);
+  const std::uint64_t count = r.open(kLossHashes, CborItem::Type::array);
+  for (std::uint64_t i = 0; r.ok() && i < count; ++i)
+    l.hashes.push_back(r.fixed<32>(kLossHashes, r.item(kLossHashes, CborItem::Type::bytes)));
+  r.end();
+  l.messages = r.need_uint(kLossMessages);
+  l.first_wall_ns = r.need_integer(kLossFirst);
+  l.last_wall_ns = r.need_integer(kLossLast);
+}
+
 EntryCommon get_common(EntryReader& r) {
   EntryCommon common;
   common.wall_ns = r.need_integer(kWall);
@@ -371,6 +383,9 @@ Result<Entry> decode_entry(ByteView bytes) {
       break;
     case EntryKind::carried:
       decode_body<Carried>(r, entry);
+      break;
+    case EntryKind::loss:
+      decode_body<Loss>(r, entry);
       break;
     default:
       decode_opaque(r, entry, kind);

@@ -37,6 +37,9 @@ constexpr Key kClosedOrigin{16, "origin"}, kClosedSize{17, "size"}, kClosedRoot{
 // carried
 constexpr Key kCarriedIndex{16, "index"}, kCarriedLength{17, "length"}, kCarriedOffset{18, "offset"},
     kCarriedBytes{19, "bytes"};
+// loss
+constexpr Key kLossStart{16, "start"}, kLossEnd{17, "end"}, kLossHashes{18, "hashes"}, kLossMessages{19, "messages"},
+    kLossFirst{20, "first wall clock"}, kLossLast{21, "last wall clock"};
 // receipt
 constexpr Key kNote{16, "note"};
 
@@ -65,6 +68,7 @@ Fault check(const EntryCommon& common, const Rotation& r);
 Fault check(const EntryCommon& common, const Receipt& r);
 Fault check(const EntryCommon& common, const SuccessionEntry& s);
 Fault check(const EntryCommon& common, const Carried& c);
+Fault check(const EntryCommon& common, const Loss& l);
 Fault check(const EntryCommon& common, const Opaque& o);
 
 // RFC 8949 orders keys by their encoded bytes; of text strings that is: shorter ones first.
@@ -82,6 +86,7 @@ inline EntryKind kind_of(const Rotation&) { return EntryKind::rotation; }
 inline EntryKind kind_of(const Receipt&) { return EntryKind::receipt; }
 inline EntryKind kind_of(const SuccessionEntry&) { return EntryKind::succession; }
 inline EntryKind kind_of(const Carried&) { return EntryKind::carried; }
+inline EntryKind kind_of(const Loss&) { return EntryKind::loss; }
 inline EntryKind kind_of(const Opaque& o) { return static_cast<EntryKind>(o.kind); }
 
 }  // namespace sealring::entry_rules

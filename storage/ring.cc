@@ -46,7 +46,13 @@ Result<Bytes> RingStore::entries(std::uint64_t first, std::size_t count) const {
     const std::uint64_t stop = std::min({end, ring_size, begin + kBundleEntries});
     SEALRING_ASSIGN(auto reader, db_->read());
     SEALRING_ASSIGN(const RingState state, reader.state());
-    SEALRING_ASSIGN(const Bytes bytes, reader.bundle(bundle));
+    const Result<Bytes> kept = reader.bundle(bundle);
+    if (!kept && kept.error().kind == ErrorKind::missing) {
+      const std::vector<LossRecord> lost = losses();
+      if (const LossRecord* loss = find_loss(lost, at)) return Error{ErrorKind::missing, "store: " + loss_words(*loss)};
+    }
+    if (!kept) return kept.error();
+    const Bytes& bytes = *kept;
     const std::size_t have = std::min<std::uint64_t>(kBundleEntries, state.size() - begin);
     SEALRING_ASSIGN(const Bytes part, slice(bytes, begin, have, at, static_cast<std::size_t>(stop - at)));
     out += part;
@@ -121,6 +127,17 @@ Ring::Usage RingStore::usage() const {
   usage.reserve_bytes = reserve_bytes_;
   usage.size = size_;
   return usage;
+}
+
+const LossRecord* find_loss(const std::vector<LossRecord>& losses, std::uint64_t index) {
+  const auto ends_after = [](std::uint64_t i, const LossRecord& loss) { return i < loss.end; };
+  const auto it = std::upper_bound(losses.begin(), losses.end(), index, ends_after);
+  return it != losses.end() && it->start <= index ? &*it : nullptr;
+}
+
+std::string loss_words(const LossRecord& loss) {
+  return "entries [" + std::to_string(loss.start) + ", " + std::to_string(loss.end) +
+         ") were dropped unsent when the ring was full; the loss entry is " + std::to_string(loss.index);
 }
 
 std::uint64_t receipted_size(const std::vector<Segment>& segments) {

@@ -8,9 +8,14 @@
 // Rejected alternatives, measured: one LMDB commit per frame writes 5-10 pages and two flushes for one record; one
 // value per frame leaves the map stuck with free pages that no value fits.
 //
-// Threads: one writer calls append, close_segment, attach_note, acknowledge, move. Everything const may be called from
-// any thread meanwhile and sees a consistent state; results are copies. Errors of the writer's functions: full (nothing
-// happened, call again after a receipt), fatal (a commit of unknown outcome: exit, and let the next open decide).
+// A ring that is full can drop whole bundles of a closed segment that is not acknowledged: with the frame that records
+// the loss, in one LMDB transaction, so a crash leaves both or neither. The hashes of the bundles and the nodes above
+// them stay, as long as proofs need them.
+//
+// Threads: one writer calls append, drop, close_segment, attach_note, acknowledge, move. Everything const may be called
+// from any thread meanwhile and sees a consistent state; results are copies. Errors of the writer's functions: full
+// (nothing happened, call again after a receipt), fatal (a commit of unknown outcome: exit, and let the next open
+// decide).
 #pragma once
 
 #include <memory>
@@ -33,6 +38,19 @@ struct Segment {
   std::int64_t closed_wall_ns = 0;
   Bytes note;  // once signed: checkpoint of size `end` with the identity's line; once acknowledged, the cosigners' too
 };
+
+// Entries of a closed segment that were dropped unsent (docs/log.md §6). Its record stays until all before its end has
+// gone.
+struct LossRecord {
+  std::uint64_t start = 0, end = 0;                  // [start, end): whole bundles
+  std::uint64_t index = 0;                           // of the loss entry
+  std::uint64_t messages = 0;                        // of which an entry was in there
+  std::int64_t first_wall_ns = 0, last_wall_ns = 0;  // of the entries
+};
+// That `index` is in it, of `losses` in ascending order; nullptr: it is in none.
+const LossRecord* find_loss(const std::vector<LossRecord>& losses, std::uint64_t index);
+// "entries [A, B) were dropped unsent when the ring was full; the loss entry is N"
+std::string loss_words(const LossRecord& loss);
 
 // How far receipts reach without a gap: what was released had its own.
 std::uint64_t receipted_size(const std::vector<Segment>& segments);
@@ -84,6 +102,13 @@ class Ring {
   // Durable when it returns ok. `range` is the compact range after the frame, `nodes` what the frame completed from
   // kStoredNodeLevel on, in the order of CompactRange::append.
   virtual Status append(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes) = 0;
+  // What append() does first, for a frame of up to `bytes` with `count` entries: gives back what is acknowledged. full:
+  // that does not make room enough.
+  virtual Status make_room(std::uint64_t bytes, std::uint64_t count) = 0;
+  // As append(), of the frame whose entry `loss.index` is the loss entry; and the bundles of [loss.start, loss.end),
+  // which are of one closed segment that is not acknowledged, go in the same transaction.
+  virtual Status drop(const LossRecord& loss, const Frame& frame, const CompactRange& range,
+                      const std::vector<TreeNode>& nodes) = 0;
   // Ends the open segment at the present size (its last entry is the handover) and opens the next one. Moves.
   virtual Status close_segment(std::int64_t wall_ns) = 0;
   // The identity's note for a closed segment.
@@ -96,12 +121,15 @@ class Ring {
   // --- any thread ---
   virtual const std::string& origin() const = 0;
   virtual std::uint64_t size() const = 0;  // durable entries
-  // Bundle-encoded entries [first, first + count), count <= kBundleEntries. missing: released, or not there yet.
+  // Bundle-encoded entries [first, first + count), count <= kBundleEntries. missing: released, dropped, or not there
+  // yet.
   virtual Result<Bytes> entries(std::uint64_t first, std::size_t count) const = 0;
   // Hash of a complete subtree of what is durable, for the proof generator. missing: released.
   virtual Result<Hash> node(int level, std::uint64_t start) const = 0;
   // All segments that are not released, ascending, the open one last.
   virtual std::vector<Segment> segments() const = 0;
+  // What was dropped and lies above the lowest entry that is still here, ascending.
+  virtual std::vector<LossRecord> losses() const = 0;
   virtual Usage usage() const = 0;
 };
 

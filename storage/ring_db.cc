@@ -15,12 +15,14 @@ namespace sealring {
 namespace {
 
 constexpr std::string_view kStateMagic = "sealring/ring/v1\n";
+constexpr std::string_view kStateMagicLosses = "sealring/ring/v2\n";
+static_assert(kStateMagic.size() == kStateMagicLosses.size());
 constexpr std::string_view kStatePrefix = "sealring/ring/v";
 constexpr std::size_t kRecordChecksumBytes = 16;
 constexpr std::size_t kMaxKeyBytes = 16;
 
 // First byte of a key. Bundles come last: theirs are the keys that grow.
-enum KeyType : std::uint8_t { kState = 0x00, kSegment = 0x10, kNode = 0x20, kBundle = 0xe0 };
+enum KeyType : std::uint8_t { kState = 0x00, kSegment = 0x10, kLoss = 0x18, kNode = 0x20, kBundle = 0xe0 };
 
 Error lmdb_error(int rc, const char* call) {
   const std::string words = std::string("ring: ") + call + ": " + mdb_strerror(rc);
@@ -32,6 +34,11 @@ Error lmdb_error(int rc, const char* call) {
 Bytes segment_key(std::uint64_t number) {
   Bytes key(1, static_cast<char>(kSegment));
   put_u64(key, number);
+  return key;
+}
+Bytes loss_key(std::uint64_t start) {
+  Bytes key(1, static_cast<char>(kLoss));
+  put_u64(key, start);
   return key;
 }
 Bytes node_key(int level, std::uint64_t index) {
@@ -92,6 +99,31 @@ Result<Segment> decode_segment(ByteView bytes, std::uint64_t number) {
   return s;
 }
 
+Bytes encode_loss(const LossRecord& loss) {
+  Bytes out;
+  put_u64(out, loss.start);
+  put_u64(out, loss.end);
+  put_u64(out, loss.index);
+  put_u64(out, loss.messages);
+  put_u64(out, static_cast<std::uint64_t>(loss.first_wall_ns));
+  put_u64(out, static_cast<std::uint64_t>(loss.last_wall_ns));
+  return with_checksum(std::move(out));
+}
+
+Result<LossRecord> decode_loss(ByteView bytes, std::uint64_t start) {
+  ByteReader reader(without_checksum(bytes));
+  LossRecord loss;
+  loss.start = reader.u64();
+  loss.end = reader.u64();
+  loss.index = reader.u64();
+  loss.messages = reader.u64();
+  loss.first_wall_ns = static_cast<std::int64_t>(reader.u64());
+  loss.last_wall_ns = static_cast<std::int64_t>(reader.u64());
+  if (!reader.at_end() || loss.start != start || loss.start >= loss.end || (start | loss.end) % kBundleEntries != 0)
+    return fatal_error("ring: the record of the loss at " + std::to_string(start) + " is damaged");
+  return loss;
+}
+
 class Cursor {
  public:
   ~Cursor() {
@@ -120,6 +152,23 @@ Status for_each(MDB_txn* txn, MDB_dbi dbi, ByteView first, ByteView prefix, Visi
   return {};
 }
 
+// All records of the type of `first`, whose keys are that and a number.
+template <class Record, class Decode>
+Result<std::vector<Record>> records(MDB_txn* txn, MDB_dbi dbi, const Bytes& first, Decode&& decode) {
+  std::vector<Record> out;
+  Status bad;
+  SEALRING_TRY(for_each(txn, dbi, first, ByteView(first).substr(0, 1), [&](Cursor&, ByteView key, ByteView value) {
+    auto record = decode(value, key.size() == first.size() ? get_u64(key.data() + 1) : ~0ull);
+    if (record)
+      out.push_back(std::move(record).value());
+    else
+      bad = std::move(record).error();
+    return bad.ok();
+  }));
+  SEALRING_TRY(bad);
+  return out;
+}
+
 // Deletes records from `first` on as long as the key begins with `prefix` and is below `end`.
 Status erase_range(MDB_txn* txn, MDB_dbi dbi, ByteView first, ByteView prefix, ByteView end) {
   int rc = 0;
@@ -135,7 +184,7 @@ Status erase_range(MDB_txn* txn, MDB_dbi dbi, ByteView first, ByteView prefix, B
 }  // namespace
 
 Bytes encode_ring_state(const RingState& state) {
-  Bytes out(kStateMagic);
+  Bytes out(state.losses ? kStateMagicLosses : kStateMagic);
   put_u16(out, static_cast<std::uint16_t>(state.origin.size()));
   out += state.origin;
   put_u64(out, state.sequence);
@@ -150,12 +199,15 @@ Bytes encode_ring_state(const RingState& state) {
 }
 
 Result<RingState> decode_ring_state(ByteView bytes) {
-  if (bytes.substr(0, kStatePrefix.size()) == kStatePrefix && bytes.substr(0, kStateMagic.size()) != kStateMagic)
+  const ByteView first = bytes.substr(0, kStateMagic.size());
+  if (bytes.substr(0, kStatePrefix.size()) == kStatePrefix && first != kStateMagic && first != kStateMagicLosses)
     return reject_error("ring: format version " + quoted(bytes.substr(kStatePrefix.size(), 4)) +
-                        ", this program knows version 1");
+                        ", this program knows versions 1 and 2");
   ByteReader reader(without_checksum(bytes));
   RingState state;
-  const bool magic = reader.bytes(kStateMagic.size()) == kStateMagic;
+  const ByteView version = reader.bytes(kStateMagic.size());
+  state.losses = version == kStateMagicLosses;
+  const bool magic = state.losses || version == kStateMagic;
   state.origin = std::string(reader.bytes(reader.u16()));
   state.sequence = reader.u64();
   const std::uint8_t direct = reader.u8();
@@ -295,20 +347,11 @@ Result<Hash> RingDb::Reader::node(int level, std::uint64_t index) const {
 }
 
 Result<std::vector<Segment>> RingDb::Reader::segments() const {
-  std::vector<Segment> out;
-  Status bad;
-  const Bytes first = segment_key(0);
-  SEALRING_TRY(
-      for_each(txn_, db_->dbi_, first, ByteView(first).substr(0, 1), [&](Cursor&, ByteView key, ByteView value) {
-        auto segment = decode_segment(value, key.size() == first.size() ? get_u64(key.data() + 1) : ~0ull);
-        if (segment)
-          out.push_back(std::move(segment).value());
-        else
-          bad = std::move(segment).error();
-        return bad.ok();
-      }));
-  SEALRING_TRY(bad);
-  return out;
+  return records<Segment>(txn_, db_->dbi_, segment_key(0), decode_segment);
+}
+
+Result<std::vector<LossRecord>> RingDb::Reader::losses() const {
+  return records<LossRecord>(txn_, db_->dbi_, loss_key(0), decode_loss);
 }
 
 // --- Writer ---
@@ -346,6 +389,13 @@ Status RingDb::Writer::put_segment(const Segment& segment) {
 
 Status RingDb::Writer::erase_segment(std::uint64_t number) {
   const Bytes key = segment_key(number);
+  return erase_range(txn_, db_->dbi_, key, key, {});
+}
+
+Status RingDb::Writer::put_loss(const LossRecord& loss) { return put(loss_key(loss.start), encode_loss(loss)); }
+
+Status RingDb::Writer::erase_loss(std::uint64_t start) {
+  const Bytes key = loss_key(start);
   return erase_range(txn_, db_->dbi_, key, key, {});
 }
 

@@ -24,6 +24,7 @@ struct RingState {
   std::uint64_t segment_start = 0;
   std::uint64_t first_index = 0;  // lowest entry still here; a multiple of 256
   CompactRange range;             // of all entries in the ring
+  bool losses = false;            // there are records of losses: version 2, which a program that knows none refuses
 
   std::uint64_t size() const { return range.size(); }
 };
@@ -51,6 +52,7 @@ class RingDb {
     Result<Bytes> bundle(std::uint64_t number) const;
     Result<Hash> node(int level, std::uint64_t index) const;  // missing: not stored
     Result<std::vector<Segment>> segments() const;
+    Result<std::vector<LossRecord>> losses() const;  // by start
 
    private:
     friend class RingDb;
@@ -72,6 +74,8 @@ class RingDb {
     Status put_segment(const Segment& segment);
     Status erase_segment(std::uint64_t number);
     Status erase_bundle(std::uint64_t number);
+    Status put_loss(const LossRecord& loss);
+    Status erase_loss(std::uint64_t start);
     // All nodes of `level` with an index below `end`.
     Status erase_nodes(int level, std::uint64_t end);
     // By pages: what would be in use after a commit now.

@@ -133,6 +133,22 @@ Status RingStore::check_partial_bundle() {
   return {};
 }
 
+// Each within one closed segment, in whole bundles, and recorded by an entry behind it. Their entries are not looked
+// for: what else is not there is found by whoever reads it.
+Status RingStore::check_losses() const {
+  if (state_.losses == losses_.empty())
+    return fatal_error("ring: the state record and the records of losses contradict each other");
+  std::uint64_t from = 0;
+  for (const LossRecord& loss : losses_) {
+    const auto holds_it = [&loss](const Segment& s) { return s.start <= loss.start && loss.end <= s.end; };
+    if (loss.start < from || loss.index < loss.end || loss.index >= state_.size() ||
+        std::none_of(segments_.begin(), segments_.end(), holds_it))
+      return fatal_error("ring: the record of the loss at " + std::to_string(loss.start) + " does not fit the log");
+    from = loss.end;
+  }
+  return {};
+}
+
 Status RingStore::recover() {
   db_->clear_dead_readers();
   SEALRING_ASSIGN(auto reader, db_->read());
@@ -145,6 +161,8 @@ Status RingStore::recover() {
     next = segment.end;
   }
   if (next != state_.segment_start) return fatal_error("ring: the open segment does not begin where the last one ends");
+  SEALRING_ASSIGN(losses_, reader.losses());
+  SEALRING_TRY(check_losses());
   SEALRING_TRY(check_partial_bundle());
   std::vector<JournalRecord> records = journal_->take_records();
   SEALRING_TRY(check_against_journal(records));

@@ -27,6 +27,9 @@ class RingStore final : public Ring {
 
   const Contents& contents() const override { return contents_; }
   Status append(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes) override;
+  Status make_room(std::uint64_t bytes, std::uint64_t count) override;
+  Status drop(const LossRecord& loss, const Frame& frame, const CompactRange& range,
+              const std::vector<TreeNode>& nodes) override;
   Status close_segment(std::int64_t wall_ns) override;
   Status attach_note(std::uint64_t segment, ByteView note) override;
   Status acknowledge(std::uint64_t segment, ByteView note) override;
@@ -40,6 +43,10 @@ class RingStore final : public Ring {
   Result<Bytes> entries(std::uint64_t first, std::size_t count) const override;
   Result<Hash> node(int level, std::uint64_t start) const override;
   std::vector<Segment> segments() const override;
+  std::vector<LossRecord> losses() const override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return losses_;
+  }
   Usage usage() const override;
 
  private:
@@ -51,6 +58,7 @@ class RingStore final : public Ring {
     const std::vector<TreeNode>* nodes = nullptr;
     const Segment* closed = nullptr;   // the open segment, as it is to be recorded
     const Segment* changed = nullptr;  // a closed segment with a new note
+    const LossRecord* loss = nullptr;  // whose bundles go
   };
 
   Status check_against_journal(const std::vector<JournalRecord>& records);
@@ -58,8 +66,15 @@ class RingStore final : public Ring {
   Status check_partial_bundle();
   Status commit(const Change& change);
   Status commit_with_release(const Change& change);
-  Status release(RingDb::Writer& writer, RingState& next, std::vector<Segment>& segments) const;
-  Status make_room(std::uint64_t bytes, std::uint64_t count);
+  // What the records say, beside the state: changed in a copy until the commit is a fact.
+  struct Records {
+    std::vector<Segment> segments;  // closed and not released
+    std::vector<LossRecord> losses;
+  };
+  Status erase_lost(RingDb::Writer& writer, const LossRecord& loss, RingState& next, Records& records) const;
+  Status release(RingDb::Writer& writer, RingState& next, Records& records) const;
+  void publish(Records&& records);
+  Status check_losses() const;
   bool has_room(std::uint64_t bytes, std::uint64_t count) const;
   std::uint64_t releasable_end(const std::vector<Segment>& segments) const;
   Segment* find(std::uint64_t number);
@@ -87,6 +102,7 @@ class RingStore final : public Ring {
   std::uint64_t ring_size_ = 0;
   std::vector<FramePtr> pending_;  // in the journal only
   std::vector<Segment> segments_;  // closed and not released
+  std::vector<LossRecord> losses_;
   Usage usage_;
 
   mutable std::mutex leaves_mutex_;

@@ -53,6 +53,27 @@ Status RingStore::make_room(std::uint64_t bytes, std::uint64_t count) {
                                     " MiB in use and nothing that the collector has receipted"};
 }
 
+Status RingStore::drop(const LossRecord& loss, const Frame& frame, const CompactRange& range,
+                       const std::vector<TreeNode>& nodes) {
+  const FrameHeader& header = frame.header;
+  SEALRING_ASSERT(header.first == size_ && header.count > 0 && range.size() == header.end());
+  SEALRING_ASSERT(range.root() == header.root && header.first <= loss.index && loss.index < header.end());
+  SEALRING_ASSERT(loss.start < loss.end && (loss.start | loss.end) % kBundleEntries == 0);
+  const auto holds_it = [&loss](const Segment& segment) {
+    return segment.state == SegmentState::sealed && segment.start <= loss.start && loss.end <= segment.end;
+  };
+  if (std::none_of(segments_.begin(), segments_.end(), holds_it))
+    return reject_error("store: there is no closed segment with [" + std::to_string(loss.start) + ", " +
+                        std::to_string(loss.end) + ") that is not acknowledged");
+  Change change;
+  change.direct = &frame;
+  change.range = &range;
+  change.nodes = &nodes;
+  change.loss = &loss;
+  SEALRING_TRY(commit_with_release(change));
+  return journal_->mark(header);
+}
+
 Status RingStore::append(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes) {
   const FrameHeader& header = frame.header;
   SEALRING_ASSERT(header.first == size_ && header.count > 0 && range.size() == header.end());
@@ -94,21 +115,36 @@ Status RingStore::commit_with_release(const Change& change) {
     ++map_full_;
     SEALRING_ASSIGN(auto writer, db_->write());
     RingState next = state_;
-    std::vector<Segment> segments = segments_;
-    SEALRING_TRY(release(writer, next, segments));
+    Records records{segments_, losses_};
+    SEALRING_TRY(release(writer, next, records));
     SEALRING_TRY(writer.put_state(next));
     SEALRING_TRY(writer.commit());
     state_ = next;
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      segments_ = segments;
-    }
+    publish(std::move(records));
     status = commit(change);
   }
   return status;
 }
 
-Status RingStore::release(RingDb::Writer& writer, RingState& next, std::vector<Segment>& segments) const {
+void RingStore::publish(Records&& records) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  segments_ = std::move(records.segments);
+  losses_ = std::move(records.losses);
+}
+
+// The nodes over the bundles stay: proofs of everything around them need them until the minimum index passes.
+Status RingStore::erase_lost(RingDb::Writer& writer, const LossRecord& loss, RingState& next, Records& records) const {
+  for (std::uint64_t at = loss.start; at < loss.end; at += kBundleEntries)
+    SEALRING_TRY(writer.erase_bundle(at / kBundleEntries));
+  SEALRING_TRY(writer.put_loss(loss));
+  const auto after = [](const LossRecord& a, const LossRecord& b) { return a.start < b.start; };
+  records.losses.insert(std::upper_bound(records.losses.begin(), records.losses.end(), loss, after), loss);
+  next.losses = true;
+  return {};
+}
+
+Status RingStore::release(RingDb::Writer& writer, RingState& next, Records& records) const {
+  std::vector<Segment>& segments = records.segments;
   const std::uint64_t end = releasable_end(segments);
   const std::uint64_t before = next.first_index;
   const std::uint64_t limit = db_->map_bytes() - reserve_bytes_ - 2 * kHeadroomBytes;
@@ -120,6 +156,11 @@ Status RingStore::release(RingDb::Writer& writer, RingState& next, std::vector<S
     SEALRING_TRY(writer.erase_segment(segments.front().number));
     segments.erase(segments.begin());
   }
+  while (!records.losses.empty() && records.losses.front().end <= next.first_index) {
+    SEALRING_TRY(writer.erase_loss(records.losses.front().start));
+    records.losses.erase(records.losses.begin());
+  }
+  next.losses = !records.losses.empty();
   // A tile is kept while its end index is above the minimum index; its hashes go with it (docs/log.md §5).
   for (int level = kStoredNodeLevel;; ++level) {
     const int span = 8 * (level / 8 + 1);  // log2 of the entries under the tile that the node is in
@@ -152,19 +193,20 @@ Status RingStore::commit(const Change& change) {
     next.sequence = journal_->last_sequence() + 1;
   }
   SEALRING_TRY(tail.flush(writer));
-  std::vector<Segment> segments = segments_;
+  Records records{segments_, losses_};
   if (change.closed != nullptr) {
     SEALRING_TRY(writer.put_segment(*change.closed));
-    segments.push_back(*change.closed);
+    records.segments.push_back(*change.closed);
     next.segment = change.closed->number + 1;
     next.segment_start = change.closed->end;
   }
   if (change.changed != nullptr) {
     SEALRING_TRY(writer.put_segment(*change.changed));
-    for (Segment& segment : segments)
+    for (Segment& segment : records.segments)
       if (segment.number == change.changed->number) segment = *change.changed;
   }
-  SEALRING_TRY(release(writer, next, segments));
+  if (change.loss != nullptr) SEALRING_TRY(erase_lost(writer, *change.loss, next, records));
+  SEALRING_TRY(release(writer, next, records));
   SEALRING_TRY(writer.put_state(next));
   const std::uint64_t used = writer.used_bytes();
   SEALRING_TRY(writer.commit());
@@ -176,11 +218,11 @@ Status RingStore::commit(const Change& change) {
   pending_nodes_.clear();
   pending_bytes_ = pending_count_ = 0;
   pending_range_ = state_.range;
+  publish(std::move(records));
   {
     std::lock_guard<std::mutex> lock(mutex_);
     pending_.clear();
     ring_size_ = state_.size();
-    segments_ = std::move(segments);
     usage_.used_bytes = used;
     usage_.map_full = map_full_;
     usage_.ring_bytes += written;

@@ -31,6 +31,7 @@ Result<std::unique_ptr<StoreReader>> StoreReader::open(const std::string& direct
 Status StoreReader::load(const std::string& directory) {
   SEALRING_ASSIGN(state_, reader_.state());
   SEALRING_ASSIGN(segments_, reader_.segments());
+  SEALRING_ASSIGN(losses_, reader_.losses());
   // Read after the snapshot: a running daemon only adds to it, and what it moves meanwhile stays in the journal until
   // the commit after.
   SEALRING_ASSIGN(const Bytes bytes, slurp(directory + "/journal"));
@@ -70,8 +71,12 @@ Result<Bytes> StoreReader::entries(std::uint64_t first, std::size_t count) const
   };
   while (at < std::min(end, state_.size())) {
     const std::uint64_t begin = at / kBundleEntries * kBundleEntries;
-    SEALRING_ASSIGN(const Bytes bytes, reader_.bundle(begin / kBundleEntries));
-    SEALRING_TRY(take(bytes, begin, std::min<std::uint64_t>(kBundleEntries, state_.size() - begin)));
+    const Result<Bytes> bytes = reader_.bundle(begin / kBundleEntries);
+    const LossRecord* loss = find_loss(losses_, at);
+    if (!bytes && bytes.error().kind == ErrorKind::missing && loss != nullptr)
+      return Error{ErrorKind::missing, "store: " + loss_words(*loss)};
+    if (!bytes) return bytes.error();
+    SEALRING_TRY(take(*bytes, begin, std::min<std::uint64_t>(kBundleEntries, state_.size() - begin)));
   }
   for (const JournalRecord& record : frames_) {
     const FrameHeader& header = record.frame.header;

@@ -19,6 +19,7 @@ class StoreReader {
 
   const RingState& state() const { return state_; }                     // of the ring
   const std::vector<Segment>& segments() const { return segments_; }    // closed, not released
+  const std::vector<LossRecord>& losses() const { return losses_; }     // above first_index(), ascending
   const std::vector<JournalRecord>& frames() const { return frames_; }  // behind the ring's end, in order
   std::uint64_t first_index() const { return state_.first_index; }
   std::uint64_t size() const;  // ring and journal
@@ -39,6 +40,7 @@ class StoreReader {
   RingDb::Reader reader_;
   RingState state_;
   std::vector<Segment> segments_;
+  std::vector<LossRecord> losses_;
   std::vector<JournalRecord> frames_;
   mutable std::uint64_t leaves_bundle_ = UINT64_MAX;  // the last bundle that node() hashed: a proof asks it repeatedly
   mutable std::vector<Hash> leaves_;

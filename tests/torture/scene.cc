@@ -58,6 +58,14 @@ Status MarkingRing::append(const Frame& frame, const CompactRange& range, const 
   return {};
 }
 
+Status MarkingRing::drop(const LossRecord& loss, const Frame& frame, const CompactRange& range,
+                         const std::vector<TreeNode>& nodes) {
+  mark_attempt(frame);
+  SEALRING_TRY(ring_->drop(loss, frame, range, nodes));
+  mark_number(Mark::durable, frame.header.end());
+  return {};
+}
+
 Status MarkingRing::close_segment(std::int64_t wall_ns) {
   const Segment open = ring_->segments().back();
   SEALRING_TRY(ring_->close_segment(wall_ns));

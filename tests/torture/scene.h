@@ -52,6 +52,10 @@ class MarkingRing final : public Ring {
   explicit MarkingRing(std::unique_ptr<Ring> ring) : ring_(std::move(ring)) {}
   const Contents& contents() const override { return ring_->contents(); }
   Status append(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes) override;
+  Status make_room(std::uint64_t bytes, std::uint64_t count) override { return ring_->make_room(bytes, count); }
+  Status drop(const LossRecord& loss, const Frame& frame, const CompactRange& range,
+              const std::vector<TreeNode>& nodes) override;
+  std::vector<LossRecord> losses() const override { return ring_->losses(); }
   Status close_segment(std::int64_t wall_ns) override;
   Status attach_note(std::uint64_t segment, ByteView note) override { return ring_->attach_note(segment, note); }
   Status acknowledge(std::uint64_t segment, ByteView note) override;

@@ -172,7 +172,7 @@ TEST_CASE("the decoder refuses what no encoder writes, naming offset and key") {
 }
 
 TEST_CASE("kinds that are reserved or unknown are opaque") {
-  for (const char* kind : {"09", "0b", "18 63", "1b ffffffffffffffff"}) {
+  for (const char* kind : {"0b", "0c", "18 63", "1b ffffffffffffffff"}) {
     INFO(kind);
     const Bytes bytes = unhex(std::string("a6 00 01 01 ") + kind + "02 00 03 01 04 07 05 00");
     const auto entry = decode_entry(bytes);

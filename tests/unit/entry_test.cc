@@ -54,6 +54,10 @@ static bool operator==(const SuccessionEntry& a, const SuccessionEntry& b) {
 static bool operator==(const Carried& a, const Carried& b) {
   return a.index == b.index && a.length == b.length && a.offset == b.offset && a.bytes == b.bytes;
 }
+static bool operator==(const Loss& a, const Loss& b) {
+  return a.start == b.start && a.end == b.end && a.hashes == b.hashes && a.messages == b.messages &&
+         a.first_wall_ns == b.first_wall_ns && a.last_wall_ns == b.last_wall_ns;
+}
 static bool operator==(const Opaque& a, const Opaque& b) { return a.kind == b.kind; }
 
 }  // namespace sealring
@@ -182,7 +186,7 @@ TEST_CASE("entries agree byte for byte with another implementation") {
     const Bytes unknown = entry_vector("unknown");
     const auto o = decode_entry(unknown);
     REQUIRE(o.ok());
-    CHECK(std::get<Opaque>(o->body).kind == 9);
+    CHECK(std::get<Opaque>(o->body).kind == 11);
     CHECK(o->common.boottime_ns == 96000000000);
   }
 }
@@ -255,6 +259,9 @@ TEST_CASE("every kind survives a round trip") {
     check_round_trip({c, Rotation{hash, to_array<32>(Bytes(32, '\x7e')), signature, signature}});
     check_round_trip({c, Receipt{"anything"}});
     check_round_trip({c, SuccessionEntry{"o", edge + (edge == 0), hash, hash, signature}});
+    const std::uint64_t start = edge / 2 / 256 * 256, end = start + 768;
+    const std::vector<Hash> hashes(complete_subtrees(start, end).size(), hash);
+    check_round_trip({c, Loss{start, end, hashes, edge, wall, -wall / 2}});
     if ((edge & 0xffff) < 65535) check_round_trip({c, Carried{edge, 65535, edge & 0xffff, "x"}});
     Message m = some_message();
     m.packet_id = static_cast<std::uint16_t>(edge);
@@ -391,6 +398,12 @@ TEST_CASE("the encoder refuses what breaks a rule, and leaves the output alone")
   check_refused({{}, Carried{0, 5, 5, "x"}}, "key 19 (bytes)");
   check_refused({{}, Carried{0, 5, 0, "123456"}}, "key 19 (bytes)");
   check_refused({{}, Carried{0, 5, 0, ""}}, "key 19 (bytes)");
+  check_refused({{}, Loss{255, 512, {hash}, 0, 0, 0}}, "key 16 (start)");
+  check_refused({{}, Loss{256, 513, {hash}, 0, 0, 0}}, "key 17 (end)");
+  check_refused({{}, Loss{256, 256, {}, 0, 0, 0}}, "key 17 (end)");
+  check_refused({{}, Loss{512, 256, {hash}, 0, 0, 0}}, "key 17 (end)");
+  check_refused({{}, Loss{256, 768, {hash}, 0, 0, 0}}, "key 18 (hashes)");
+  check_refused({{}, Loss{512, 1024, {hash, hash}, 0, 0, 0}}, "key 18 (hashes)");
   check_refused({{}, Opaque{99}}, "cannot be written");
   EntryCommon booted, connected;
   booted.boot = 1;

@@ -100,6 +100,12 @@ class DiesAtClose final : public Ring {
   Status append(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes) override {
     return ring_->append(frame, range, nodes);
   }
+  Status make_room(std::uint64_t bytes, std::uint64_t count) override { return ring_->make_room(bytes, count); }
+  Status drop(const LossRecord& loss, const Frame& frame, const CompactRange& range,
+              const std::vector<TreeNode>& nodes) override {
+    return ring_->drop(loss, frame, range, nodes);
+  }
+  std::vector<LossRecord> losses() const override { return ring_->losses(); }
   Status attach_note(std::uint64_t segment, ByteView note) override { return ring_->attach_note(segment, note); }
   Status acknowledge(std::uint64_t segment, ByteView note) override { return ring_->acknowledge(segment, note); }
   Status move() override { return ring_->move(); }

@@ -132,6 +132,11 @@ def annotate(entry_map, names):
             yield from rows(cbor(k) + cbor(v)[:-len(content)], 2, f"{k} {names.get(k, '')}: {show(v)}")
             for i in range(0, len(content), 16):
                 yield " " * 4 + content[i:i + 16].hex(" ")
+        elif isinstance(v, list) and isinstance(v[0], bytes):
+            yield from rows(cbor(k) + head(4, len(v)), 2, f"{k} {names.get(k, '')}: {len(v)} of {len(v[0])} bytes")
+            for item in v:
+                for i in range(0, len(cbor(item)), 16):
+                    yield " " * 4 + cbor(item)[i:i + 16].hex(" ")
         else:
             yield from rows(cbor(k) + cbor(v), 2, f"{k} {names.get(k, '')}: {show(v)}")
 
@@ -149,6 +154,7 @@ NAMES = {
     6: {16: "old key", 17: "new key", 18: "signature by old", 19: "signature by new"},
     7: {16: "origin", 17: "size", 18: "root", 19: "old key", 20: "signature by old"},
     8: {16: "note"},
+    9: {16: "start", 17: "end", 18: "hashes", 19: "messages", 20: "first wall clock", 21: "last wall clock"},
     10: {16: "index", 17: "length", 18: "offset", 19: "bytes"},
 }
 
@@ -203,6 +209,54 @@ def write_proof(folder, write, log, index, signed):
     lines += [b64(h) for h in path_of(index, leaves)] + [""]
     with open(os.path.join(folder, "message.tlog-proof"), "wb") as f:
         f.write("\n".join(lines).encode() + b"\n" + signed)
+
+
+def write_loss(write_entry):
+    """Of the bundles 3 to 5 of a log whose entry i has the bytes of the number i: two complete subtrees."""
+    leaves = [leaf(str(i).encode()) for i in range(256 * 6)]
+    write_entry("loss", {**common(9, 1700), 16: 768, 17: 1536,
+                         18: [root_of(leaves[768:1024]), root_of(leaves[1024:1536])],
+                         19: 760, 20: WALL - 3600 * 10**9, 21: WALL - 1800 * 10**9})
+
+
+def range_of(hashes):
+    """Of the compact range: the complete subtrees, largest first."""
+    out = []
+    while hashes:
+        k = 1 << (len(hashes).bit_length() - 1)
+        out.append(root_of(hashes[:k]))
+        hashes = hashes[k:]
+    return out
+
+
+def write_segment_loss(write, identity):
+    """The segment [300, 800) of that other log, whose bundle [512, 768) was dropped; the loss entry is 805, the last of the
+    tree of the hole's checkpoint."""
+    entries = [str(i).encode() for i in range(805)]
+    leaves = [leaf(e) for e in entries]
+    bundle = root_of(leaves[512:768])
+    entries.append(cbor({**common(9, 900), 16: 512, 17: 768, 18: [bundle], 19: 256, 20: WALL, 21: WALL + 10**9}))
+    leaves.append(leaf(entries[805]))
+    sealed, later, before = note(entries[:800], identity), note(entries, identity), range_of(leaves[:300])
+    path = path_of(805, leaves)
+    pieces = [(b"sealring/segment/v2\n", "magic"), ((300).to_bytes(8, "big"), "start"), ((800).to_bytes(8, "big"), "end"),
+              (bytes([len(before)]), "hashes of the range before start")] + [(h, "") for h in before]
+    pieces += [(len(sealed).to_bytes(4, "big"), "length of the note"), (sealed, "note: checkpoint of size 800"),
+               ((1).to_bytes(2, "big"), "holes"), ((512).to_bytes(8, "big"), "from"),
+               (len(entries[805]).to_bytes(2, "big"), "length of the loss entry"), (entries[805], "loss entry"),
+               ((805).to_bytes(8, "big"), "its index"), (len(later).to_bytes(4, "big"), "length of the note"),
+               (later, "note: checkpoint of size 806"), (bytes([len(path)]), "hashes of the inclusion proof")]
+    pieces += [(h, "") for h in path] + [(bundle, "bundle [512, 768)")]
+    for i in [*range(300, 512), *range(768, 800)]:
+        pieces += [(len(entries[i]).to_bytes(2, "big") + entries[i], f"entry {i}")]
+    write("segment-loss", [line for data, words in pieces for line in rows(data, 0, words)])
+
+
+def write_others(write, write_entry, identity, salt):
+    write_loss(write_entry)
+    write_segment_loss(write, identity)
+    write_entry("part", {**common(2, 3, 2, 1), 16: salt, 17: 1, 18: 1, 19: b"\xff"})
+    write_entry("unknown", {**common(11, 6), 8: 0, 16: [5, {"b": None, "aa": True, -1: False}], 65536: {}})
 
 
 def main(folder):
@@ -273,8 +327,7 @@ def main(folder):
                          21: [[1, 1], [2, 2**32 - 1], [35, 65535], [11, 268435455], [9, b""], [8, b"\xc3"],
                               [38, b"k", b""], [38, b"k", b"v" * 24]],
                          22: b"t7", 23: 3, 24: [301, 2, hashlib.sha256(b"\xff" * 301).digest()], 25: 1})
-    write_entry("part", {**common(2, 3, 2, 1), 16: salt, 17: 1, 18: 1, 19: b"\xff"})
-    write_entry("unknown", {**common(9, 6), 8: 0, 16: [5, {"b": None, "aa": True, -1: False}], 65536: {}})
+    write_others(write, write_entry, identity, salt)
 
 
 if __name__ == "__main__":
