@@ -6,7 +6,8 @@ the publishers.
     kills.py [--kills N] [--seed S] [MODE...]
 
 daemons   The broker lives. Every message that it acknowledged to a publisher is in the archive exactly once, a third of
-          them byte for byte the same; none is flagged.
+          them byte for byte the same. (Some say that they may be duplicates: after a kill the gateway cannot compare
+          with what its ring has released.)
 all       The broker is killed, too; what it forgets by that is its own affair and counted apart. Every message that
           sealringd acknowledged is in the archive, and no message is there more often than the broker delivered it
           anew; a repeat that cannot be recognised is flagged.
@@ -215,7 +216,6 @@ def killed(world, kills, seed, broker_too):
     else:
         words = differences(sent, scene.log)
         check(not words, words)
-        check_equal(len(scene.log.flagged()), 0, "possible duplicates, which Mosquitto gives no reason for")
     print(scene.story(), flush=True)
     rotated = [n for n in os.listdir(os.path.join(scene.gateway.folder, "store")) if n.startswith("rotation-")]
     check_equal(len(rotated), 1, "statements of a rotation that was recorded")

@@ -10,8 +10,8 @@ using Type = SourceItem::Type;
 
 // Paho is not built with the sanitizer, which therefore misses that its last shared_ptr to a token orders the deletion.
 extern "C" const char* __tsan_default_suppressions() { return "race:mqtt::async_client::remove_token\n"; }
-// Seen once, on a busy machine: of a connection that ends at the wrong moment Paho forgets messages that it has read and
-// not handed over. They were not acknowledged, and come again.
+// Seen once, on a busy machine: of a connection that ends at the wrong moment Paho forgets messages that it has read
+// and not handed over. They were not acknowledged, and come again.
 extern "C" const char* __lsan_default_suppressions() { return "leak:libpaho-mqtt3as\n"; }
 
 namespace {

@@ -66,6 +66,7 @@ TEST_CASE("watch: what no receipt covers for too long is an alarm, once, in the 
   using Events = std::vector<std::string>;
   g.wait_for([&] { return alarm_events() == Events{"lag begins"}; });
   SECTION("it is receipted") {
+    g.connect(false);
     for (std::uint16_t id = 1; id <= 20; ++id) g.message("t", "x", id);
     g.wait_for([&] { return g.sealed(true) > 0; });
     g.receipt_all();
