@@ -82,7 +82,7 @@ std::string proof_report_json(const ProofReport& report) {
                       {"countersigned_by", report.closed->countersigned_by}};
   if (!report.entry.empty() && report.verdict != Verdict::tampered)
     json["record"] = Json::parse(record_json(shown(report)), nullptr, false);
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace sealring

@@ -249,7 +249,7 @@ std::string report_json(const VerifyReport& report) {
                            {"logs", logs},
                            {"findings", findings_json(report.findings)}};
   // Names of files are the system's bytes: what is not UTF-8 is replaced, never a reason to fail.
-  return json.dump(2, ' ', false, ReportJson::error_handler_t::replace) + "\n";
+  return json.dump(2, ' ', true, ReportJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace sealring
