@@ -105,6 +105,14 @@ void check_message(ByteView message) {
   FUZZ_CHECK_SHOW(valid_utf8(message), message);
 }
 
+Bytes lower_key_id(ByteView vkey) {
+  Bytes out(vkey);
+  const std::size_t from = out.find('+') + 1;
+  for (std::size_t i = from; i < std::min(from + 8, out.size()); ++i)
+    if (out[i] >= 'A' && out[i] <= 'F') out[i] = static_cast<char>(out[i] - 'A' + 'a');
+  return out;
+}
+
 ByteView Pieces::bytes(std::size_t n) {
   const ByteView piece = rest_.substr(0, n);
   rest_.remove_prefix(piece.size());

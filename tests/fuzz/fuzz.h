@@ -59,6 +59,9 @@ struct Registration {
 // An error's message goes to terminals and into the diag: no control bytes, valid UTF-8, not empty, and no longer than
 // a screen however long the input was.
 void check_message(ByteView message);
+
+// A vkey, whatever is behind it, with its key ID in lower case: Go's note package does not mind, so ours does not.
+Bytes lower_key_id(ByteView vkey);
 inline void check_error(const Error& error) { check_message(error.message); }
 // Of a Result or Status: whether it is ok; its error is checked otherwise.
 template <class T>
