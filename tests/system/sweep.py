@@ -141,12 +141,11 @@ class Scene:
         with traced:
             swept.start(ready=False)
         self.publish()
-        deadline = time.monotonic() + (LASTING if lasting else DEADLINE)
-        while swept.poll() is None and not self.drained():
-            if time.monotonic() > deadline:
-                check(lasting, f"{swept.name} neither ends nor goes on within {DEADLINE:g} s")
-                break
-            time.sleep(0.02)
+        try:
+            wait_until(lambda: swept.poll() is not None or self.drained(), f"{swept.name} ends or goes on",
+                       LASTING if lasting else DEADLINE)
+        except Failure:
+            check(lasting, f"{swept.name} neither ends nor goes on within {DEADLINE:g} s")
         if swept.poll() is None:
             swept.child.send_signal(signal.SIGTERM)
         try:
