@@ -19,6 +19,7 @@ each file by itself where its name is known beforehand. What strace cannot do he
 """
 import argparse
 import collections
+import hashlib
 import json
 import os
 import random
@@ -92,7 +93,10 @@ class Scene:
         self.publish()
         self.wait_drained(DEADLINE)
         self.publish()  # lies in the journal only
-        self.gateway.wait_status(lambda s: s["broker"]["acks_held"] == 0, "all is acknowledged")
+        # None held is not enough: what has not arrived yet would be in none of the copies, and the broker gives it to
+        # the first session only.
+        self.gateway.wait_status(lambda s: s["broker"]["acks_released"] == sum(self.publisher.sent.values()),
+                                 "all is acknowledged")
         self.gateway.kill()
         self.collector.stop()
         for name in ("gateway", "archive"):
@@ -111,6 +115,7 @@ class Scene:
             shutil.copytree(self.world.path("history-" + name), self.world.path(name), symlinks=True,
                             copy_function=copy)
         self.publisher.sent = self.before.copy()
+        archived.known = None, 0  # a segment of this session may have the name of another one's
 
     def publish(self):
         self.published += 1
@@ -267,6 +272,11 @@ def words(case):
     return f"{name}:{call}:{fault}:{number}" + (":" + os.path.basename(paths[0]) if paths else "")
 
 
+def draw(cases, seed):
+    """In an order by seed and name alone: two sessions do not make quite the same calls, and the rest stays drawn."""
+    return sorted(cases, key=lambda case: hashlib.sha256(f"{seed} {words(case)}".encode()).digest())
+
+
 def cases_of(scene, daemons):
     out = []
     for name in daemons:
@@ -343,8 +353,7 @@ def main():
     if arguments.only:
         cases = [case for case in cases if words(case).startswith(arguments.only)]
     elif not arguments.all:
-        random.Random(arguments.seed).shuffle(cases)
-        cases = cases[:arguments.count]
+        cases = draw(cases, arguments.seed)[:arguments.count]
     print(f"{len(cases)} of {total} faults, seed {arguments.seed}", flush=True)
     workers = []
     for i in range(min(arguments.workers, len(cases))):
