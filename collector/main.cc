@@ -8,6 +8,7 @@
 #include "collector/manual.h"
 #include "collector/metrics.h"
 #include "collector/service.h"
+#include "drivers/allocator.h"
 #include "drivers/file.h"
 #include "drivers/metrics_server.h"
 
@@ -172,6 +173,7 @@ int run(int argc, char** argv) {
 }  // namespace sealring
 
 int main(int argc, char** argv) {
+  sealring::return_large_blocks();
   try {
     return sealring::run(argc, argv);
   } catch (...) {  // only the command line parser and the lack of memory throw

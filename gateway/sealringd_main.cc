@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 
+#include "drivers/allocator.h"
 #include "gateway/daemon.h"
 #include "gateway/manual.h"
 
@@ -51,6 +52,7 @@ int run(int argc, char** argv) {
 }  // namespace sealring
 
 int main(int argc, char** argv) {
+  sealring::return_large_blocks();
   try {
     return sealring::run(argc, argv);
   } catch (const std::exception& error) {  // out of memory, say: what is durable, the next start finds out
