@@ -13,7 +13,7 @@ Health health_of(const StatusSnapshot& s) {
   };
   if (!s.hangs.empty()) add(Health::Level::unhealthy, s.hangs);
   if (s.recorder.waiting_for_room)
-    add(Health::Level::unhealthy, "the ring is full: nothing is acknowledged until the collector has receipted more");
+    add(Health::Level::unhealthy, "the ring is full: nothing is acknowledged until there is room");
   for (const auto& [name, stats] : s.sources)
     if (!stats.connected) add(Health::Level::degraded, "broker " + name + " is not connected");
   if (s.forwarder && !s.forwarder->reachable)

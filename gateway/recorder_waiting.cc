@@ -84,7 +84,7 @@ Status Recorder::append_when_room(const Frame& frame, const CompactRange& range,
       end_waiting();
       return status;
     }
-    begin_waiting(status.error(), ": acknowledging stops until the collector has receipted more");
+    begin_waiting(status.error(), ": acknowledging stops until there is room");
     RecordQueue::Batch batch = queue_.take_receipts(poll_time(waits_));
     const bool nothing_more = batch.closed && batch.receipts.empty();
     closed_ = closed_ || batch.closed;

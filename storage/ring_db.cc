@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "crypto/sha256.h"
@@ -292,6 +293,25 @@ RingDb::~RingDb() { mdb_env_close(env_); }
 void RingDb::clear_dead_readers() {
   int dead = 0;
   mdb_reader_check(env_, &dead);
+}
+
+long RingDb::lagging_reader() const {
+  MDB_envinfo info;
+  if (mdb_env_info(env_, &info)) return 0;
+  struct Search {
+    std::size_t newest;
+    long found;
+  } search{info.me_last_txnid, 0};
+  // LMDB tells it only as a table for people: process, thread, and transaction or "-". The first line is its heading.
+  const auto line = [](const char* text, void* to) {
+    auto& s = *static_cast<Search*>(to);
+    long pid = 0;
+    std::size_t transaction = 0;
+    if (std::sscanf(text, "%ld %*x %zu", &pid, &transaction) == 2 && pid != ::getpid() && transaction < s.newest)
+      s.found = pid;
+    return 0;
+  };
+  return mdb_reader_list(env_, line, &search) < 0 ? 0 : search.found;
 }
 
 Status RingDb::pre_size() {

@@ -94,6 +94,8 @@ class RingDb {
 
   std::uint64_t map_bytes() const { return map_bytes_; }
   void clear_dead_readers();
+  // Another process that reads an older view of the ring, by which the pages released since then are kept; 0: none.
+  long lagging_reader() const;
   Status pre_size();  // writes zeros up to map_bytes and syncs, so that no commit ever grows the file
 
  private:

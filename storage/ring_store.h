@@ -66,6 +66,7 @@ class RingStore final : public Ring {
   Status check_partial_bundle();
   Status commit(const Change& change);
   Status commit_with_release(const Change& change);
+  Status commit_or_release(const Change& change);
   // What the records say, beside the state: changed in a copy until the commit is a fact.
   struct Records {
     std::vector<Segment> segments;  // closed and not released

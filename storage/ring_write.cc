@@ -53,6 +53,7 @@ Status RingStore::make_room(std::uint64_t bytes, std::uint64_t count) {
                                     " MiB in use and nothing that the collector has receipted"};
 }
 
+
 Status RingStore::drop(const LossRecord& loss, const Frame& frame, const CompactRange& range,
                        const std::vector<TreeNode>& nodes) {
   const FrameHeader& header = frame.header;
@@ -107,8 +108,17 @@ Status RingStore::append(const Frame& frame, const CompactRange& range, const st
   return {};
 }
 
-// The reserve should make MAP_FULL impossible; where it comes all the same, nothing was written: release and retry.
+// The reserve makes MAP_FULL impossible, unless another process reads the store: what was released since it began is not
+// free before it ends. Nothing was written then, and whoever waits needs to know for whom.
 Status RingStore::commit_with_release(const Change& change) {
+  Status status = commit_or_release(change);
+  const long reader = !status.ok() && status.error().kind == ErrorKind::full ? db_->lagging_reader() : 0;
+  if (reader == 0) return status;
+  return Error{ErrorKind::full, "ring is full: process " + std::to_string(reader) +
+                                    " reads the store and keeps what was released since it began; end it"};
+}
+
+Status RingStore::commit_or_release(const Change& change) {
   Status status = commit(change);
   for (int i = 0; i < 4 && !status.ok() && status.error().kind == ErrorKind::full; ++i) {
     db_->clear_dead_readers();  // a killed `verify` or `status` pins pages

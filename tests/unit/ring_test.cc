@@ -417,25 +417,71 @@ TEST_CASE("ring: payloads that look like journal records do no harm") {
   s.check_all();
 }
 
+// What reads the store in another process, from the state of now until it is released.
+class Reading {
+ public:
+  explicit Reading(const std::string& ring) {
+    int begun[2];
+    REQUIRE((::pipe(begun) == 0 && ::pipe(end_) == 0));
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      auto db = RingDb::open(ring, RingDb::Mode::read, 0);
+      auto reader = db ? (*db)->read() : Result<RingDb::Reader>(fatal_error("x"));
+      char byte = reader && reader->state() ? '1' : '0';
+      ::close(end_[1]);
+      const bool told = ::write(begun[1], &byte, 1) == 1;
+      ::_exit(told && ::read(end_[0], &byte, 1) >= 0 ? 0 : 1);  // without giving the slot back
+    }
+    ::close(end_[0]);
+    ::close(begun[1]);
+    char byte = 0;
+    REQUIRE((pid_ > 0 && ::read(begun[0], &byte, 1) == 1 && byte == '1'));
+    ::close(begun[0]);
+  }
+  ~Reading() { end(); }
+  void end() {
+    if (pid_ == 0) return;
+    ::close(end_[1]);
+    ::waitpid(std::exchange(pid_, 0), nullptr, 0);
+  }
+  pid_t pid() const { return pid_; }
+
+ private:
+  int end_[2] = {-1, -1};
+  pid_t pid_ = 0;
+};
+
+// `append`s a segment that has a receipt at once.
+Status receipted_segment(Store& s) {
+  for (int i = 0; i < 20; ++i) SEALRING_TRY(s.append(100, 1000));
+  SEALRING_TRY(s.ring->close_segment(0));
+  const auto all = s.ring->segments();
+  return s.ring->acknowledge(all[all.size() - 2].number, "receipt");
+}
+
 // A reader that was killed, as `sealring verify` by Ctrl-C, pins the pages of its snapshot until somebody clears it.
 TEST_CASE("ring: a killed reader does not fill the ring") {
   Store s;
-  const auto segment = [&] {
-    for (int i = 0; i < 20; ++i) s.must_append(100, 1000);
-    REQUIRE(s.ring->close_segment(0).ok());
-    const auto all = s.ring->segments();
-    REQUIRE(s.ring->acknowledge(all[all.size() - 2].number, "receipt").ok());
-  };
-  while (s.ring->usage().first_index == 0) segment();  // in steady state: every append releases
-  const pid_t child = ::fork();
-  if (child == 0) {
-    auto db = RingDb::open(s.dir / "store/ring.lmdb", RingDb::Mode::read, 0);
-    auto reader = db ? (*db)->read() : Result<RingDb::Reader>(fatal_error("x"));
-    ::_exit(reader && reader->state() ? 0 : 1);  // without giving the slot back
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  REQUIRE(status == 0);
-  for (int i = 0; i < 20; ++i) segment();
+  while (s.ring->usage().first_index == 0) REQUIRE(receipted_segment(s).ok());  // from now on every append releases
+  Reading(s.dir / "store/ring.lmdb").end();
+  for (int i = 0; i < 20; ++i) REQUIRE(receipted_segment(s).ok());
+  s.check_all();
+}
+
+TEST_CASE("ring: a reader that stays fills it, is named, and nothing is lost or goes on before it ends") {
+  Store s;
+  while (s.ring->usage().first_index == 0) REQUIRE(receipted_segment(s).ok());
+  Reading reading(s.dir / "store/ring.lmdb");
+  Status status;
+  for (int i = 0; i < 60 && status.ok(); ++i) status = receipted_segment(s);
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.error().kind == ErrorKind::full);
+  CHECK(status.error().message.find("process " + std::to_string(reading.pid()) + " reads the store") !=
+        std::string::npos);
+  s.check_all();
+  reading.end();
+  for (int i = 0; i < 20; ++i) REQUIRE(receipted_segment(s).ok());
+  s.check_all();
+  s.reopen();
   s.check_all();
 }
