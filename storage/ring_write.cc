@@ -53,7 +53,6 @@ Status RingStore::make_room(std::uint64_t bytes, std::uint64_t count) {
                                     " MiB in use and nothing that the collector has receipted"};
 }
 
-
 Status RingStore::drop(const LossRecord& loss, const Frame& frame, const CompactRange& range,
                        const std::vector<TreeNode>& nodes) {
   const FrameHeader& header = frame.header;
@@ -108,8 +107,8 @@ Status RingStore::append(const Frame& frame, const CompactRange& range, const st
   return {};
 }
 
-// The reserve makes MAP_FULL impossible, unless another process reads the store: what was released since it began is not
-// free before it ends. Nothing was written then, and whoever waits needs to know for whom.
+// The reserve makes MAP_FULL impossible, unless another process reads the store: what was released since it began is
+// not free before it ends. Nothing was written then, and whoever waits needs to know for whom.
 Status RingStore::commit_with_release(const Change& change) {
   Status status = commit_or_release(change);
   const long reader = !status.ok() && status.error().kind == ErrorKind::full ? db_->lagging_reader() : 0;

@@ -50,8 +50,8 @@ THIRD_PARTY = {
 # Headers of the C and C++ standards and of Linux, by name or prefix.
 SYSTEM = {
     "arpa/", "dirent.h", "dlfcn.h", "fcntl.h", "getopt.h", "grp.h", "ifaddrs.h", "linux/", "malloc.h", "net/",
-    "netdb.h", "netinet/", "poll.h", "pthread.h", "pwd.h", "sanitizer/", "sched.h", "semaphore.h", "signal.h", "spawn.h",
-    "stddef.h", "stdint.h", "stdlib.h", "sys/", "unistd.h",
+    "netdb.h", "netinet/", "poll.h", "pthread.h", "pwd.h", "sanitizer/", "sched.h", "semaphore.h", "signal.h",
+    "spawn.h", "stddef.h", "stdint.h", "stdlib.h", "sys/", "unistd.h",
 }
 STANDARD = re.compile(r"[a-z_0-9]+")
 
