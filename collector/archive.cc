@@ -22,7 +22,7 @@ constexpr std::size_t kMaxSegmentFileBytes = kMaxSegmentBytes + (1u << 20);  // 
 constexpr char kSegments[] = "segments", kReceipts[] = "receipts", kPending[] = "pending", kStaging[] = "staging",
                kEvidence[] = "evidence", kIndex[] = "index", kKeys[] = "keys";
 constexpr char kSegmentSuffix[] = ".seg", kNoteSuffix[] = ".note", kPartSuffix[] = ".part", kIndexSuffix[] = ".idx",
-               kBreakSuffix[] = ".break", kSuccessionSuffix[] = ".succession";
+               kSkipSuffix[] = ".skip", kBreakSuffix[] = ".break", kSuccessionSuffix[] = ".succession";
 
 std::string padded(std::uint64_t index) {
   std::string digits = std::to_string(index);
@@ -74,7 +74,19 @@ struct OpenFile {
   }
 };
 
-std::string part_name(const EntryRange& range) { return padded(range.start) + "-" + padded(range.end) + kPartSuffix; }
+std::string staged_name(const EntryRange& range, const char* suffix) {
+  return padded(range.start) + "-" + padded(range.end) + suffix;
+}
+
+// What is staged has its hash before it. reject: it is not what was written.
+Result<Bytes> read_staged(const std::string& file) {
+  SEALRING_ASSIGN(Bytes bytes, read_file(file, kMaxSegmentFileBytes));
+  ByteReader reader(bytes);
+  Hash written = reader.array<32>();
+  if (!reader.ok() || written != sha256(reader.rest())) return reject_error(file + " is damaged");
+  bytes.erase(0, written.size());
+  return bytes;
+}
 
 // Creates a file that is never to change. That it is there already, with the same bytes, is what a repeated attempt
 // finds after an error between rename and the sync of the directory.
@@ -156,7 +168,7 @@ Status LogArchive::prepare() {
   SEALRING_TRY(clean(kSegments, {kSegmentSuffix}));
   SEALRING_TRY(clean(kReceipts, {kNoteSuffix}));
   SEALRING_TRY(clean(kPending, {kNoteSuffix}));
-  SEALRING_TRY(clean(kStaging, {kPartSuffix}));
+  SEALRING_TRY(clean(kStaging, {kPartSuffix, kSkipSuffix}));
   SEALRING_TRY(clean(kEvidence, {kNoteSuffix, kBreakSuffix, kSuccessionSuffix}));
   SEALRING_TRY(clean(kIndex, {kIndexSuffix}));
   SEALRING_TRY(clean(kKeys, {kNoteSuffix}));
@@ -287,18 +299,21 @@ void LogArchive::remove_pending(std::uint64_t size) { remove_file(path(kPending,
 Result<std::vector<EntryRange>> LogArchive::parts() const { return list_ranges(path(kStaging, ""), kPartSuffix); }
 
 Result<Bytes> LogArchive::part(const EntryRange& range) const {
-  std::string file = path(kStaging, part_name(range));
-  SEALRING_ASSIGN(Bytes bytes, read_file(file, kMaxSegmentFileBytes));
-  ByteReader reader(bytes);
-  Hash written = reader.array<32>();
-  if (!reader.ok() || written != sha256(reader.rest())) return reject_error(file + " is damaged");
-  bytes.erase(0, written.size());
-  return bytes;
+  return read_staged(path(kStaging, staged_name(range, kPartSuffix)));
 }
 Status LogArchive::put_part(const EntryRange& range, ByteView entries) {
-  return replace_file(path(kStaging, part_name(range)), Bytes(view(sha256(entries))).append(entries));
+  return replace_file(path(kStaging, staged_name(range, kPartSuffix)), Bytes(view(sha256(entries))).append(entries));
 }
-void LogArchive::remove_part(const EntryRange& range) { remove_file(path(kStaging, part_name(range))); }
+void LogArchive::remove_part(const EntryRange& range) { remove_file(path(kStaging, staged_name(range, kPartSuffix))); }
+
+Result<std::vector<EntryRange>> LogArchive::skips() const { return list_ranges(path(kStaging, ""), kSkipSuffix); }
+Result<Bytes> LogArchive::skip(const EntryRange& range) const {
+  return read_staged(path(kStaging, staged_name(range, kSkipSuffix)));
+}
+Status LogArchive::put_skip(const EntryRange& range, ByteView hole) {
+  return replace_file(path(kStaging, staged_name(range, kSkipSuffix)), Bytes(view(sha256(hole))).append(hole));
+}
+void LogArchive::remove_skip(const EntryRange& range) { remove_file(path(kStaging, staged_name(range, kSkipSuffix))); }
 
 Status LogArchive::put_evidence(std::uint64_t size, ByteView note) {
   SEALRING_TRY(keep(padded(size) + "-" + hex(view(sha256(note))).substr(0, 16) + kNoteSuffix, note));

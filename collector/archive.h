@@ -9,6 +9,7 @@
 //         witness                          replaced at each cosignature
 //         pending/<size>.note              removed when a receipt covers it
 //         staging/<start>-<end>.part       sha256(entries) || entries; removed when a segment covers it
+//         staging/<from>-<end>.skip        sha256(hole) || hole: entries that will not come; likewise
 //         evidence/<size>-<16 hex>.note    checkpoints that contradict each other
 //         evidence/<index>.break           the break entry of that index, byte by byte
 //         evidence/<size>-<16 hex>.succession  a second succession of a closed log
@@ -97,6 +98,12 @@ class LogArchive {
   Result<Bytes> part(const EntryRange& range) const;
   Status put_part(const EntryRange& range, ByteView entries);
   void remove_part(const EntryRange& range);
+
+  // The same of a skip: a hole of the segment under way (encode_hole()).
+  Result<std::vector<EntryRange>> skips() const;  // by start
+  Result<Bytes> skip(const EntryRange& range) const;
+  Status put_skip(const EntryRange& range, ByteView hole);
+  void remove_skip(const EntryRange& range);
 
   // Keeps a note that contradicts another one. Full (more than kMaxEvidence files): says so and keeps no more.
   Status put_evidence(std::uint64_t size, ByteView note);

@@ -32,6 +32,9 @@ void put_logs(Of& out, const Summaries& logs, std::int64_t now) {
            [](const Summary& s) { return s.pending; });
   put_each(out, logs, Of::counter, "sealring_collector_receipts", "Receipts signed since the start.",
            [](const Summary& s) { return s.receipts; });
+  put_each(out, logs, Of::counter, "sealring_collector_lost_entries",
+           "Entries that a gateway has dropped unsent, as told since the start.",
+           [](const Summary& s) { return s.lost; });
   put_each(out, logs, Of::gauge, "sealring_collector_closed", "1 when another log follows.",
            [](const Summary& s) { return std::uint64_t{s.closed}; });
   out.family(Of::gauge, "sealring_collector_lag_seconds",

@@ -13,6 +13,8 @@ static_assert(kWirePackageEntries == kBundleEntries && kPackageEntries == kBundl
 
 namespace {
 
+constexpr int kBundleLevel = 8;  // 256 leaves
+
 std::uint64_t bundle_start(std::uint64_t index) { return index - index % kBundleEntries; }
 
 // `tail` holds the leaf hashes of the bundle that `index` is in, up to `index`.
@@ -34,6 +36,12 @@ Status for_each_entry(const Bytes& entries, const EntryRange& range, Visit&& vis
   if (!split.ok()) return std::move(split).error();
   for (std::size_t i = 0; i < split->size(); ++i) visit(range.start + i, (*split)[i]);
   return {};
+}
+
+template <class OnNode>
+void append_bundles(CompactRange& range, const SegmentHole& hole, OnNode&& on_node) {
+  for (std::uint64_t at = hole.from; at < hole.end; at += kBundleEntries)
+    range.append_subtree(kBundleLevel, hole.bundle_at(at), on_node);
 }
 
 void append_entry(Bytes& out, ByteView entry) {
@@ -79,11 +87,16 @@ Status Mirror::load_segments() {
     if (it != first && before->hashes() != range_.hashes())
       return fatal_error(context + " does not continue the segment before it");
     range_ = std::move(before).value();
-    Status split = for_each_entry(segment.entries, *it, [&](std::uint64_t index, ByteView entry) {
+    const auto on_entry = [&](std::uint64_t index, ByteView entry) {
       Hash leaf = leaf_hash(entry);
       range_.append(leaf);
       push_leaf(tail_, index, leaf);
-    });
+    };
+    const auto on_hole = [&](const SegmentHole& hole) {
+      append_bundles(range_, hole, [](int, std::uint64_t, const Hash&) {});
+      tail_.clear();
+    };
+    Status split = walk_entries(it->start, it->end, segment.entries, segment.holes, on_entry, on_hole);
     if (!split.ok()) return fatal_error(context + ": " + split.error().message);
     Result<SignedCheckpoint> end = read_checkpoint(segment.note, log_);
     if (!end.ok()) return std::move(end).error().in(context);
@@ -119,50 +132,43 @@ Status Mirror::load_receipt() {
   return {};
 }
 
-Status Mirror::load_pending() {
-  SEALRING_ASSIGN(std::vector<std::uint64_t> sizes, archive_.pending());
-  for (std::uint64_t size : sizes) {
-    if (size < archived()) {
-      archive_.remove_pending(size);
-      continue;
-    }
-    std::string context = archive_.directory() + ": pending checkpoint of size " + std::to_string(size);
-    SEALRING_ASSIGN(Bytes bytes, archive_.pending(size));
-    Result<SignedCheckpoint> checkpoint = read_checkpoint(bytes, log_);
-    if (!checkpoint.ok()) return std::move(checkpoint).error().in(context);
-    if (checkpoint->checkpoint.size != size) return fatal_error(context + " is of another size");
-    if (Result<NoteSignature> line = witness_.find_line(*Note::parse(bytes)); line.ok())
-      witness_lines_[size] = std::move(line).value();
-    // After a crash one of the archived size may be left: load_receipt() may need its line, and removes it.
-    if (size == archived()) left_pending_ = true;
-    if (size > archived()) pending_.emplace(size, std::move(checkpoint).value());
-  }
-  return {};
-}
-
 // Staged entries are only a convenience: what does not fit is removed, and the client sends it again.
 Status Mirror::load_parts() {
   next_ = archived();
   staged_tail_ = tail_;
-  SEALRING_ASSIGN(std::vector<EntryRange> found, archive_.parts());
-  for (const EntryRange& range : found) {
-    bool useful = range.start <= next_ && range.end > next_;
-    Result<Bytes> bytes = useful ? archive_.part(range) : Result<Bytes>(Bytes());
-    if (!bytes.ok() && bytes.error().kind == ErrorKind::retry) return std::move(bytes).error();
-    Status split =
-        !bytes.ok() ? Status(bytes.error()) : for_each_entry(*bytes, useful ? range : EntryRange{}, [](auto...) {});
-    if (!useful || !split.ok()) {
-      diag(DiagLevel::notice, log_.front().name + ": removing staged entries " + words(range) +
-                                  (split.ok() ? ": not needed" : ": " + split.error().message));
-      archive_.remove_part(range);
+  SEALRING_ASSIGN(std::vector<EntryRange> parts, archive_.parts());
+  SEALRING_ASSIGN(std::vector<EntryRange> skips, archive_.skips());
+  for (auto part = parts.begin(), skip = skips.begin(); part != parts.end() || skip != skips.end();) {
+    const bool is_skip = part == parts.end() || (skip != skips.end() && skip->start <= part->start);
+    if (!is_skip) {
+      SEALRING_TRY(load_part(*part++));
       continue;
     }
-    SEALRING_TRY(for_each_entry(*bytes, range, [&](std::uint64_t index, ByteView entry) {
-      if (index >= next_) push_leaf(staged_tail_, index, leaf_hash(entry));
-    }));
-    parts_.push_back({range, bytes->size()});
-    next_ = range.end;
+    SEALRING_ASSIGN(const bool kept, load_skip(*skip));
+    if (!kept) diag(DiagLevel::notice, log_.front().name + ": removing the staged skip of " + words(*skip));
+    if (!kept) archive_.remove_skip(*skip);
+    ++skip;
   }
+  return {};
+}
+
+Status Mirror::load_part(const EntryRange& range) {
+  bool useful = range.start <= next_ && range.end > next_;
+  Result<Bytes> bytes = useful ? archive_.part(range) : Result<Bytes>(Bytes());
+  if (!bytes.ok() && bytes.error().kind == ErrorKind::retry) return std::move(bytes).error();
+  Status split =
+      !bytes.ok() ? Status(bytes.error()) : for_each_entry(*bytes, useful ? range : EntryRange{}, [](auto...) {});
+  if (!useful || !split.ok()) {
+    diag(DiagLevel::notice, log_.front().name + ": removing staged entries " + words(range) +
+                                (split.ok() ? ": not needed" : ": " + split.error().message));
+    archive_.remove_part(range);
+    return {};
+  }
+  SEALRING_TRY(for_each_entry(*bytes, range, [&](std::uint64_t index, ByteView entry) {
+    if (index >= next_) push_leaf(staged_tail_, index, leaf_hash(entry));
+  }));
+  parts_.push_back({range, bytes->size()});
+  next_ = range.end;
   return {};
 }
 
@@ -179,56 +185,6 @@ Result<std::optional<Hash>> Mirror::first_leaf() const {
   if (next_ == 0) return none;
   SEALRING_ASSIGN(const std::vector<Hash> first, stored_leaves(0, 1));
   return std::optional<Hash>(first.front());
-}
-
-// ---------- pending checkpoints ----------
-
-const SignedCheckpoint* Mirror::latest() const {
-  if (!pending_.empty()) return &pending_.rbegin()->second;
-  return archived() == 0 ? nullptr : &head_;
-}
-
-void Mirror::for_each_known(const std::function<void(const SignedCheckpoint&)>& visit) const {
-  if (archived() > 0) visit(head_);
-  for (const auto& [size, checkpoint] : pending_) visit(checkpoint);
-}
-
-Result<std::optional<SignedCheckpoint>> Mirror::find(std::uint64_t size) const {
-  std::optional<SignedCheckpoint> found;
-  auto it = pending_.find(size);
-  if (it != pending_.end()) {
-    found = it->second;
-  } else if (size == archived() && size != 0) {
-    found = head_;
-  } else if (size < archived()) {
-    Result<Bytes> bytes = archive_.receipt(size);
-    if (!bytes.ok() && bytes.error().kind == ErrorKind::missing) return found;
-    if (!bytes.ok()) return std::move(bytes).error();
-    SEALRING_ASSIGN(found, read_checkpoint(*bytes, log_));
-  }
-  return found;
-}
-
-Status Mirror::add_pending(const SignedCheckpoint& checkpoint, const std::optional<NoteSignature>& witness) {
-  std::uint64_t size = checkpoint.checkpoint.size;
-  const auto known = pending_.find(size);
-  const bool is_new = known == pending_.end();
-  // Sent again it may bring a later key's line or the witness'; any other line that it has, or lacks, changes nothing.
-  const bool later = is_new || checkpoint.key > known->second.key;
-  const auto shown = witness_lines_.find(size);
-  if (size <= archived() || (!later && (!witness || shown != witness_lines_.end()))) return {};
-  if (is_new && pending_.size() >= kMaxPending)
-    return Error{ErrorKind::full, "there are " + std::to_string(kMaxPending) +
-                                      " pending checkpoints already: upload the entries of the first ones"};
-  SignedCheckpoint kept = later ? checkpoint : known->second;
-  std::optional<NoteSignature> line = witness;
-  if (!line && shown != witness_lines_.end()) line = shown->second;
-  Note note = kept.note;
-  if (line) note.signatures.push_back(*line);
-  SEALRING_TRY(archive_.put_pending(size, note.encode()));
-  pending_.insert_or_assign(size, std::move(kept));
-  if (line) witness_lines_[size] = *line;
-  return {};
 }
 
 // ---------- add-entries ----------
@@ -250,6 +206,11 @@ Result<HttpResponse> Mirror::add_entries(AddEntriesReader& upload) {
   const AddEntries& header = upload.header();
   const Checkpoint* end = target(header.upload_end);
   if (end == nullptr || header.upload_start > next_) return conflict(header.upload_end);
+  // Within a bundle of which nothing is here, nothing can be joined to.
+  if (header.upload_start % kBundleEntries != 0) {
+    SEALRING_ASSIGN(const bool skipped, is_skipped(header.upload_start));
+    if (skipped) return conflict(header.upload_end);
+  }
 
   Fresh fresh;
   fresh.end = next_;
@@ -356,7 +317,7 @@ Result<bool> Mirror::archive_segment(const SignedCheckpoint& checkpoint) {
   std::vector<Hash> tail = tail_;
   Result<Bytes> entries = staged_entries(range.end);
   if (!entries.ok() && !staging_damaged(entries.error())) return std::move(entries).error();
-  SegmentFile segment{range.start, range.end, range_.hashes(), checkpoint.note.encode(), ""};
+  SegmentFile segment{range.start, range.end, range_.hashes(), checkpoint.note.encode(), "", staged_holes(range.end)};
   SegmentIndexer indexer(range, encode_segment_header(segment).size());
   ByteView last;
   auto replay = [&](std::uint64_t index, ByteView entry) {
@@ -366,7 +327,13 @@ Result<bool> Mirror::archive_segment(const SignedCheckpoint& checkpoint) {
     after.append(leaf, [&](int level, std::uint64_t, const Hash& hash) { indexer.node(level, hash); });
     push_leaf(tail, index, leaf);
   };
-  Status replayed = !entries.ok() ? Status(entries.error()) : for_each_entry(*entries, range, replay);
+  auto skip = [&](const SegmentHole& hole) {
+    indexer.hole(hole);
+    append_bundles(after, hole, [&](int level, std::uint64_t, const Hash& hash) { indexer.node(level, hash); });
+    tail.clear();
+  };
+  Status replayed = !entries.ok() ? Status(entries.error())
+                                  : walk_entries(range.start, range.end, *entries, segment.holes, replay, skip);
   if (!replayed.ok() || after.root() != checkpoint.checkpoint.root) {
     drop_staging(replayed.ok() ? "their root is not the one that was proven" : replayed.error().message);
     return false;
@@ -431,9 +398,16 @@ void Mirror::forget_covered() {
   witness_lines_.erase(witness_lines_.begin(), witness_lines_.upper_bound(archived()));
   // A part that reaches above A stays whole; what is below A in it is passed over.
   while (!parts_.empty() && parts_.front().range.end <= archived()) {
-    archive_.remove_part(parts_.front().range);
+    remove_staged(parts_.front());
     parts_.erase(parts_.begin());
   }
+}
+
+void Mirror::remove_staged(const Part& part) {
+  if (part.hole)
+    archive_.remove_skip(part.range);
+  else
+    archive_.remove_part(part.range);
 }
 
 std::size_t Mirror::staged_bytes() const {
@@ -442,10 +416,11 @@ std::size_t Mirror::staged_bytes() const {
   return bytes;
 }
 
-// The entries [A, end). reject: a part is damaged.
+// The entries [A, end) that are here. reject: a part is damaged.
 Result<Bytes> Mirror::staged_entries(std::uint64_t end) const {
   Bytes entries;
   for (const Part& part : parts_) {
+    if (part.hole) continue;
     SEALRING_ASSIGN(Bytes bytes, archive_.part(part.range));
     SEALRING_TRY(for_each_entry(bytes, part.range, [&](std::uint64_t index, ByteView entry) {
       if (archived() <= index && index < end) append_entry(entries, entry);
@@ -470,12 +445,12 @@ Result<std::vector<Hash>> Mirror::stored_leaves(std::uint64_t start, std::uint64
   for (auto it = std::upper_bound(segments_.begin(), segments_.end(), start, by_end);
        it != segments_.end() && it->start < end; ++it) {
     SEALRING_ASSIGN(SegmentFile segment, archive_.segment(*it));
-    Status split = for_each_entry(segment.entries, *it, take);
+    Status split = walk_entries(it->start, it->end, segment.entries, segment.holes, take, [](const SegmentHole&) {});
     if (!split.ok())
       return fatal_error(archive_.directory() + ": segment " + words(*it) + ": " + split.error().message);
   }
   for (const Part& part : parts_) {
-    if (part.range.end <= start || part.range.start >= end) continue;
+    if (part.hole || part.range.end <= start || part.range.start >= end) continue;
     SEALRING_ASSIGN(Bytes bytes, archive_.part(part.range));
     SEALRING_TRY(for_each_entry(bytes, part.range, take));
   }
@@ -487,7 +462,7 @@ Result<std::vector<Hash>> Mirror::stored_leaves(std::uint64_t start, std::uint64
 void Mirror::drop_staging(const std::string& why) {
   diag(DiagLevel::error,
        log_.front().name + ": dropping the staged entries " + words({archived(), next_}) + ": " + why);
-  for (const Part& part : parts_) archive_.remove_part(part.range);
+  for (const Part& part : parts_) remove_staged(part);
   parts_.clear();
   next_ = archived();
   staged_tail_ = tail_;

@@ -9,12 +9,17 @@
 // Every pending checkpoint extends the one before it, and A's (consistency proof at registration). Every staged entry
 // was proven to be in a pending checkpoint, so entries staged for one serve any other.
 //
+// What a log dropped unsent never comes (docs/log.md §6): a skip is staged like entries, and becomes a hole of the
+// segment. A hole has the hashes of its bundles, which were proven, and the loss entry, proven to be in a later pending
+// checkpoint.
+//
 // The mirror need not understand entries, and does not for logs of strangers. Of a log that is enrolled here, whose
 // genesis is pinned, it looks at each segment's last entry: a break is worth an alarm at once (docs/log.md §3).
 //
 // Everything is rebuilt from the directory. Order of durability, and what a crash leaves:
 //   1. pending/<P>.note, then the answer to add-checkpoint.  Before: nothing happened.
 //   2. staging/ part of a request, then its 202.             Before: the client sends those packages again.
+//      staging/ skip, then its 202 (mirror_skip.cc).         Before: the client asks for it again.
 //   3. evidence/<P-1>.break, where a break ends the segment. Before: as before 3.
 //      segments/<A>-<P>.seg.                                 Before: the parts are there, the client's next upload
 //                                                            ends in 3 again.
@@ -35,6 +40,7 @@
 #include "collector/signed_checkpoint.h"
 #include "collector/tiles.h"
 #include "drivers/limited_diag.h"
+#include "storage/skip_wire.h"
 
 namespace sealring {
 
@@ -53,7 +59,7 @@ class Mirror {
   // The hash of the entry 0 that is here, staged or archived.
   Result<std::optional<Hash>> first_leaf() const;
 
-  void set_alarms(Alarms* alarms) { alarms_ = alarms; }  // null: nobody is told
+  void set_alarms(Alarms* alarms);  // null: nobody is told. After load(): tells of the skips that are staged
 
   // The latest checkpoint that the witness has cosigned, and its line. A receipt of that very checkpoint carries the
   // line beside ours, so that a quorum of both is met by the archive alone. A log that has its checkpoints cosigned
@@ -72,6 +78,8 @@ class Mirror {
 
   // The answer of add-entries. An error: the archive could not be read or written (retry), or is damaged (fatal).
   Result<HttpResponse> add_entries(AddEntriesReader& upload);
+  // The answer of skip, likewise.
+  Result<HttpResponse> skip(const SkipRequest& request);
 
   std::uint64_t archived() const { return range_.size(); }
   std::uint64_t next_entry() const { return next_; }
@@ -81,6 +89,7 @@ class Mirror {
   std::uint64_t segments() const { return segments_.size(); }
   std::uint64_t pending() const { return pending_.size(); }
   std::uint64_t receipts() const { return receipts_; }  // signed since the start
+  std::uint64_t lost() const { return lost_; }          // entries that will not come, as taken since the start
 
  private:
   // What a request adds to the staged entries.
@@ -101,9 +110,17 @@ class Mirror {
   Status stage(Fresh fresh);
   Result<HttpResponse> finish(std::uint64_t upload_end);
   Result<bool> archive_segment(const SignedCheckpoint& checkpoint);
+  Result<std::optional<HttpResponse>> check_skip(const SkipRequest& request, const Checkpoint& end) const;
+  Result<bool> load_skip(const EntryRange& range);
+  Status load_part(const EntryRange& range);
+  std::vector<SegmentHole> staged_holes(std::uint64_t end) const;
+  Result<bool> is_skipped(std::uint64_t index) const;
+  void say_lost(const SegmentHole& hole) const;
   Status look_for_break(const EntryRange& range, ByteView last_entry);
   Status make_receipt();
   void forget_covered();
+  struct Part;
+  void remove_staged(const Part& part);
   std::size_t staged_bytes() const;
   Result<Bytes> staged_entries(std::uint64_t end) const;
   Result<std::vector<Hash>> stored_leaves(std::uint64_t start, std::uint64_t end) const;
@@ -118,7 +135,7 @@ class Mirror {
   mutable LimitedDiag refusals_;
 
   Alarms* alarms_ = nullptr;
-  std::uint64_t bytes_ = 0, receipts_ = 0;
+  std::uint64_t bytes_ = 0, receipts_ = 0, lost_ = 0;
   std::vector<EntryRange> segments_;
   CompactRange range_;                                    // of [0, A)
   std::vector<Hash> tail_;                                // leaf hashes of A's bundle up to A
@@ -135,6 +152,7 @@ class Mirror {
   struct Part {
     EntryRange range;
     std::size_t bytes = 0;
+    std::optional<SegmentHole> hole = std::nullopt;  // nothing is here, and nothing will be
   };
   std::vector<Part> parts_;        // ascending, no gaps; they hold [A, N)
   std::uint64_t next_ = 0;         // N

@@ -186,6 +186,14 @@ Result<HttpResponse> OriginLog::add_entries(AddEntriesReader& upload) {
   return answer;
 }
 
+Result<HttpResponse> OriginLog::skip(const SkipRequest& request) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (auto closed = refuse_closed("a skip")) return *closed;
+  Result<HttpResponse> answer = mirror_.skip(request);
+  publish();
+  return answer;
+}
+
 std::optional<HttpResponse> OriginLog::refuse_closed(const char* what) {
   if (!successor_) return std::nullopt;
   closed_.report(DiagLevel::warning, identity_.key.name + ": refused " + what + ": the log is closed, and " +
@@ -348,6 +356,7 @@ void OriginLog::publish() {
   s.segments = mirror_.segments();
   s.pending = mirror_.pending();
   s.receipts = mirror_.receipts();
+  s.lost = mirror_.lost();
   s.accepted_unix = accepted_unix_;
   s.closed = successor_.has_value();
 }

@@ -51,6 +51,7 @@ class OriginLog {
   Result<HttpResponse> witness_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint);
   Result<HttpResponse> mirror_checkpoint(const AddCheckpoint& request, const SignedCheckpoint& checkpoint);
   Result<HttpResponse> add_entries(AddEntriesReader& upload);
+  Result<HttpResponse> skip(const SkipRequest& request);
   // Closes the log: 200 with the countersigned note, which is durable. Of a log that is closed: the same note for the
   // same statement, and 403 for another one, which is kept as evidence. 503: the witness has cosigned something within
   // `quiet` before `now_s`. `follower`: where it is one of our logs already, pinned by this; nullptr: it is not. Only
@@ -69,7 +70,7 @@ class OriginLog {
   struct Summary {
     std::uint64_t witnessed = 0, archived = 0;           // sizes
     std::uint64_t bytes = 0, segments = 0, pending = 0;  // of the archive; checkpoints whose entries are to come
-    std::uint64_t receipts = 0;                          // since the start
+    std::uint64_t receipts = 0, lost = 0;                // since the start; entries that will not come
     std::int64_t accepted_unix = 0;                      // when something new was last accepted; 0: never
     bool closed = false;
   };

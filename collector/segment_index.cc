@@ -68,6 +68,11 @@ void SegmentIndexer::node(int level, const Hash& hash) {
   if (level == kBundleLevel) index_.bundles.push_back(hash);
 }
 
+void SegmentIndexer::hole(const SegmentHole& hole) {
+  for (std::uint64_t at = hole.from; at < hole.end; at += kBundleEntries)
+    index_.offsets.push_back(static_cast<std::uint32_t>(at_));
+}
+
 SegmentIndex SegmentIndexer::finish() {
   index_.offsets.push_back(static_cast<std::uint32_t>(at_));
   SEALRING_ASSERT(index_.offsets.size() == SegmentIndex::offset_count(index_.range));
@@ -79,12 +84,18 @@ Result<SegmentIndex> index_segment(const SegmentFile& segment) {
   SEALRING_ASSIGN(CompactRange range, CompactRange::from(segment.start, segment.range));
   SEALRING_ASSIGN(Note note, Note::parse(segment.note));
   SEALRING_ASSIGN(Checkpoint checkpoint, Checkpoint::parse(note.text));
-  SEALRING_ASSIGN(std::vector<ByteView> entries, split_entries(segment.entries, segment.end - segment.start));
   SegmentIndexer indexer({segment.start, segment.end}, encode_segment_header(segment).size());
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    indexer.entry(segment.start + i, entries[i].size());
-    range.append(leaf_hash(entries[i]), [&](int level, std::uint64_t, const Hash& hash) { indexer.node(level, hash); });
-  }
+  const auto on_node = [&](int level, std::uint64_t, const Hash& hash) { indexer.node(level, hash); };
+  const auto on_entry = [&](std::uint64_t index, ByteView entry) {
+    indexer.entry(index, entry.size());
+    range.append(leaf_hash(entry), on_node);
+  };
+  const auto on_hole = [&](const SegmentHole& hole) {
+    indexer.hole(hole);
+    for (std::uint64_t at = hole.from; at < hole.end; at += kBundleEntries)
+      range.append_subtree(kBundleLevel, hole.bundle_at(at), on_node);
+  };
+  SEALRING_TRY(walk_entries(segment.start, segment.end, segment.entries, segment.holes, on_entry, on_hole));
   if (checkpoint.size != segment.end || checkpoint.root != range.root())
     return reject_error("its entries do not give the root in its note");
   return indexer.finish();

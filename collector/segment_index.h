@@ -5,7 +5,8 @@
 //     "sealring/index/v1\n"
 //     u64be start, u64be end          as in the segment file
 //     u32be x n                       offsets in the segment file: of entry `start`, of every multiple of 256 above
-//                                     `start` and below `end`, and the file's length
+//                                     `start` and below `end`, and the file's length; of a bundle in a hole, where
+//                                     the one after it begins
 //     32 bytes x m                    the hash of each bundle whose last entry is in the segment; its first ones may be
 //                                     in segments before
 //     16 bytes: the first of the SHA-256 of all before
@@ -42,6 +43,8 @@ class SegmentIndexer {
   // The next entry, whose leaf completes the nodes that CompactRange::append() then tells.
   void entry(std::uint64_t index, std::size_t bytes);
   void node(int level, const Hash& hash);
+  // Of a range that is not in the file; its bundles are nodes, too, and told by append_subtree().
+  void hole(const SegmentHole& hole);
   SegmentIndex finish();
 
  private:

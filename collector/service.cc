@@ -10,8 +10,13 @@ namespace sealring {
 namespace {
 
 // For whoever counts, so that a 0 is shown.
-constexpr const char* kEndpoints[] = {
-    "witness/add-checkpoint", "mirror/add-checkpoint", "mirror/add-entries", "succession", "read", "other"};
+constexpr const char* kEndpoints[] = {"witness/add-checkpoint",
+                                      "mirror/add-checkpoint",
+                                      "mirror/add-entries",
+                                      "mirror/skip",
+                                      "succession",
+                                      "read",
+                                      "other"};
 constexpr const char* kRefusals[] = {"fork",       "rollback",   "size",        "not-proven",  "genesis",
                                      "signature",  "former-key", "certificate", "unknown-log", "closed",
                                      "succession", "malformed",  "other"};
@@ -205,6 +210,7 @@ HttpResponse CollectorService::dispatch(const HttpRequest& request) {
   }
   if (target == "/succession") return post ? succession(request) : sentence(405, "This endpoint takes POST.");
   if (target == "/mirror/add-entries") return post ? add_entries(request) : sentence(405, "This endpoint takes POST.");
+  if (target == "/mirror/skip") return post ? skip(request) : sentence(405, "This endpoint takes POST.");
   if (!get) return sentence(404, "There is no such endpoint.");
   return read(request);
 }
@@ -252,6 +258,17 @@ HttpResponse CollectorService::add_entries(const HttpRequest& request) {
   if (log == nullptr) return unknown_log(upload->header().origin);
   if (auto refusal = refuse_peer(request, log->identity())) return *refusal;
   return answer(whole([&] { return log->add_entries(*upload); }));
+}
+
+HttpResponse CollectorService::skip(const HttpRequest& request) {
+  if (request.content_type != kSkipType)
+    return sentence(400, "The content type must be " + std::string(kSkipType) + ".");
+  Result<SkipRequest> skip = decode_skip(request.body);
+  if (!skip.ok()) return sentence(400, as_sentence(skip.error().message), "malformed");
+  OriginLog* log = find(skip->origin);
+  if (log == nullptr) return unknown_log(skip->origin);
+  if (auto refusal = refuse_peer(request, log->identity())) return *refusal;
+  return answer(whole([&] { return log->skip(*skip); }));
 }
 
 // Whatever is refused is said here, too: a log that cannot be closed goes on under an operator's eyes only.

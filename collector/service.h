@@ -64,6 +64,7 @@ class CollectorService {
   enum class Role { witness, mirror };
   HttpResponse add_checkpoint(const HttpRequest& request, Role role);
   HttpResponse add_entries(const HttpRequest& request);
+  HttpResponse skip(const HttpRequest& request);
   HttpResponse succession(const HttpRequest& request);
   Result<HttpResponse> take_succession(const HttpRequest& request);
   Result<std::optional<HttpResponse>> refuse_follower(const Succession& statement);

@@ -154,6 +154,7 @@ Result<Bytes> Tiles::read_bundle(const TilePath& path) const {
     else
       bytes += part;
   }
+  if (bytes.empty()) return Error{ErrorKind::missing, "the log dropped these entries unsent"};
   std::string where = archive_.directory() + ": bundle " + std::to_string(path.index) + ", in " +
                       segment_file_name(bundle.pieces.front().segment.start, bundle.pieces.front().segment.end);
   Result<std::vector<ByteView>> entries = split_entries(bytes, bundle.count);

@@ -16,10 +16,11 @@
 //     (u16be length, entry) x (those that are not in a hole)
 //
 //     hole: u64be from                first entry that is not here; a multiple of 256
-//           u16be length, entry       the loss entry, of a range [A, B) with A <= from < B; entries [from, B) are not
-//           here u64be index               of the loss entry; B <= index u32be length, note        a checkpoint of the
-//           log of a size above index, with the identity's line u8 n, n x 32 bytes        inclusion proof of the loss
-//           entry in it 32 bytes x (B - A) / 256  hash of each bundle of the range
+//           u16be length, entry       the loss entry, of a range [A, B) with A <= from < B: [from, B) is not here
+//           u64be index               of the loss entry; B <= index
+//           u32be length, note        a checkpoint of the log, of a size above index, with the identity's line
+//           u8 n, n x 32 bytes        inclusion proof of the loss entry in it
+//           32 bytes x (B - A) / 256  hash of each bundle of the range
 #pragma once
 
 #include <vector>

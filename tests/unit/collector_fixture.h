@@ -14,7 +14,9 @@
 #include "crypto/sha256.h"
 #include "drivers/diag.h"
 #include "drivers/file.h"
+#include "storage/entry.h"
 #include "storage/frame.h"
+#include "storage/skip_wire.h"
 
 namespace sealring::test {
 
@@ -128,6 +130,38 @@ class FakeLog {
     return body;
   }
 
+  // The next entry says that [start, end) was dropped. What that takes to be told to a mirror, in the checkpoints of
+  // two sizes.
+  std::uint64_t add_loss(std::uint64_t start, std::uint64_t end, std::uint64_t messages = 7) {
+    Loss loss;
+    loss.start = start;
+    loss.end = end;
+    loss.messages = messages;
+    for (const Subtree& one : complete_subtrees(start, end)) loss.hashes.push_back(*nodes()(one.level, one.start));
+    Bytes bytes;
+    REQUIRE(encode_entry({{}, loss}, bytes).ok());
+    entries.push_back(bytes);
+    leaves.push_back(leaf_hash(bytes));
+    return entries.size() - 1;
+  }
+  SkipRequest skip(std::uint64_t index, std::uint64_t upload_end, std::uint64_t loss_size) const {
+    SkipRequest out;
+    out.origin = origin_;
+    out.upload_end = upload_end;
+    out.loss_entry = entries.at(index);
+    out.loss_index = index;
+    out.loss_size = loss_size;
+    out.inclusion = *subtree_proof(index, index + 1, loss_size, nodes());
+    const auto entry = decode_entry(out.loss_entry);
+    REQUIRE(entry.ok());
+    out.start = std::get<Loss>(entry->body).start;
+    out.end = std::get<Loss>(entry->body).end;
+    for (std::uint64_t at = out.start; at < out.end; at += kBundleEntries) out.bundles.push_back(*nodes()(8, at));
+    for (const Subtree& one : complete_subtrees(out.start, out.end))
+      out.proofs.push_back(*subtree_proof(one.start, one.start + (1ull << one.level), upload_end, nodes()));
+    return out;
+  }
+
   std::string by;  // seeds of the keys that sign checkpoints; those of its identity before and after a rotation, say
   std::vector<Bytes> entries;
   std::vector<Hash> leaves;
@@ -229,7 +263,19 @@ inline std::uint64_t check_archive(const std::string& directory, const FakeLog& 
     REQUIRE(name == segment_file_name(segment->start, segment->end));
     REQUIRE(segment->start == range.size());
     REQUIRE(segment->range == range.hashes());
-    REQUIRE(segment->entries == log.bundle(segment->start, segment->end));
+    Bytes expected;
+    std::uint64_t from = segment->start;
+    for (const SegmentHole& hole : segment->holes) {
+      REQUIRE(hole.loss_entry == log.entries.at(hole.loss_index));
+      const Checkpoint later = *Checkpoint::parse(Note::parse(hole.note)->text);
+      REQUIRE(later.root == log.root(later.size));
+      REQUIRE(verify_inclusion(hole.loss_index, later.size, hole.proof, leaf_hash(hole.loss_entry), later.root).ok());
+      for (std::uint64_t at = hole.start; at < hole.end; at += kBundleEntries)
+        REQUIRE(hole.bundle_at(at) == *log.nodes()(8, at));
+      expected += log.bundle(from, hole.from);
+      from = hole.end;
+    }
+    REQUIRE(segment->entries == expected + log.bundle(from, segment->end));
     for (std::uint64_t i = segment->start; i < segment->end; ++i) range.append(log.leaves[i]);
     REQUIRE(segment->note == log.checkpoint(segment->end));
     struct stat s {};
