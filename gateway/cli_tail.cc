@@ -52,11 +52,19 @@ Result<RecordQuery> query_of(const TailArguments& a) {
 // Behind what was found before it. False: cannot be printed.
 bool say_skipped(const Record& gap, bool json, std::string& out) {
   if (json) {
-    out += skipped_json(gap.index, gap.skipped) + "\n";
+    out += skipped_json(gap.index, gap.skipped, gap.loss) + "\n";
     return true;
   }
   if (!print(out)) return false;
   out.clear();
+  if (gap.loss)
+    std::fprintf(stderr,
+                 "sealring: no entries %llu to %llu: they were dropped unsent when the ring was full, as entry %llu "
+                 "says\n",
+                 static_cast<unsigned long long>(gap.index),
+                 static_cast<unsigned long long>(gap.index + gap.skipped - 1),
+                 static_cast<unsigned long long>(*gap.loss));
+  if (gap.loss) return true;
   std::fprintf(stderr,
                "sealring: skipped %llu entries from %llu on: the gateway released them before they could be read; the "
                "archive has them\n",
@@ -117,7 +125,9 @@ void add_tail(CLI::App& app, int& code) {
       "Lines fit the terminal; on one of less than 64 columns they have no date. Where sealring.toml has several\n"
       "brokers, a message's begins with its broker's name.\n"
       "What the gateway releases before it could be read is said on standard error, with --json as a line\n"
-      "{\"skipped\": {\"from\": INDEX, \"count\": N}}.\n\n"
+      "{\"skipped\": {\"from\": INDEX, \"count\": N}}; so is what a full ring dropped unsent, with \"loss\", the "
+      "index\n"
+      "of the entry that says so.\n\n"
       "Examples:\n"
       "  sealring tail -f --topic 'plant/+/temperature'\n"
       "  sealring tail --since 14:00 --until 14:05\n"

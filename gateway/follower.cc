@@ -110,10 +110,14 @@ bool is_carried(const Entry& entry) {
 class Abandoned {
  public:
   Abandoned(const Ring& ring, std::uint64_t from, std::function<Status()> alive)
-      : ring_(ring), next_(from), end_(ring.size()), alive_(std::move(alive)) {}
+      : ring_(ring), losses_(ring.losses()), next_(from), end_(ring.size()), alive_(std::move(alive)) {}
 
   Result<std::optional<Recorder::Taken>> next() {
     while (next_ < end_) {
+      if (const LossRecord* loss = at_ == batch_.size() ? find_loss(losses_, next_) : nullptr) {
+        next_ = loss->end;
+        continue;
+      }
       if (at_ == batch_.size()) SEALRING_TRY(read());
       const ByteView bytes = batch_[at_++];
       const std::uint64_t index = next_++;
@@ -135,6 +139,7 @@ class Abandoned {
   }
 
   const Ring& ring_;
+  const std::vector<LossRecord> losses_;  // their entries are carried, what they are of is not here
   std::uint64_t next_;
   const std::uint64_t end_;
   std::function<Status()> alive_;

@@ -29,6 +29,10 @@ class StoreView final : public LogView {
     return reader_->entries(first, count);
   }
   Result<Hash> node(int level, std::uint64_t start) const override { return reader_->node(level, start); }
+  Result<std::optional<LossRecord>> loss_at(std::uint64_t index) const override {
+    const LossRecord* loss = find_loss(reader_->losses(), index);
+    return loss ? std::optional(*loss) : std::nullopt;
+  }
   std::vector<Segment> segments() const override {
     std::vector<Segment> out = reader_->segments();
     Segment open;
@@ -60,6 +64,7 @@ class ArchiveView final : public LogView {
   std::uint64_t size() const override { return source_->segments().back().end; }
   Result<Bytes> entries(std::uint64_t first, std::size_t count) const override;
   Result<Hash> node(int level, std::uint64_t start) const override;
+  Result<std::optional<LossRecord>> loss_at(std::uint64_t index) const override;
   std::vector<Segment> segments() const override;
   Result<std::vector<Bytes>> rotations(std::uint64_t size) const override;
 
@@ -67,9 +72,10 @@ class ArchiveView final : public LogView {
   struct Loaded {
     std::size_t i = SIZE_MAX;
     SegmentEvidence segment;
-    std::vector<std::size_t> offsets;  // of each entry, and the end
+    std::vector<std::size_t> offsets;  // of each entry, here or not, and the end
   };
   Error absent(std::uint64_t index) const;
+  const HoleEvidence* hole_at(std::uint64_t index) const;  // of what is loaded
   Status load(std::uint64_t index) const;
   Result<std::optional<Rotation>> rotation_in(std::uint64_t start, std::uint64_t end, const PublicKey& from) const;
   Result<Hash> small_node(int level, std::uint64_t start) const;
@@ -110,13 +116,22 @@ Status ArchiveView::load(std::uint64_t index) const {
   if (segment->start != refs[i].start || segment->end != refs[i].end)
     return reject_error(where + ": its bytes are of entries [" + std::to_string(segment->start) + ", " +
                         std::to_string(segment->end) + "), not of what its name says; run sealring verify");
-  auto split = split_entries(segment->entries, static_cast<std::size_t>(segment->end - segment->start));
+  std::uint64_t here = segment->end - segment->start;
+  for (const HoleEvidence& hole : segment->holes) here -= hole.end - hole.from;
+  auto split = split_entries(segment->entries, static_cast<std::size_t>(here));
   if (!split) return std::move(split).error().in(where);
   std::size_t at = 0;
+  auto hole = segment->holes.begin();
+  const auto pass_hole = [&] {
+    const bool begins = hole != segment->holes.end() && hole->from == segment->start + loaded_.offsets.size();
+    if (begins) loaded_.offsets.resize(static_cast<std::size_t>(hole->end - segment->start), at), ++hole;
+  };
   for (const ByteView entry : *split) {
+    pass_hole();
     loaded_.offsets.push_back(at);
     at += 2 + entry.size();
   }
+  pass_hole();
   loaded_.offsets.push_back(at);
   loaded_.segment = std::move(*segment);
   loaded_.i = i;
@@ -130,6 +145,10 @@ Result<Bytes> ArchiveView::entries(std::uint64_t first, std::size_t count) const
   for (std::uint64_t at = first; at < first + count;) {
     SEALRING_TRY(load(at));
     const SegmentEvidence& segment = loaded_.segment;
+    for (std::uint64_t i = at; i < std::min<std::uint64_t>(first + count, segment.end); ++i)
+      if (const HoleEvidence* hole = hole_at(i))
+        return Error{ErrorKind::missing,
+                     source_->where() + ": " + loss_words({hole->from, hole->end, hole->loss_index, 0, 0, 0})};
     const std::uint64_t stop = std::min<std::uint64_t>(first + count, segment.end);
     const std::size_t from = loaded_.offsets[static_cast<std::size_t>(at - segment.start)];
     out.append(segment.entries, from, loaded_.offsets[static_cast<std::size_t>(stop - segment.start)] - from);
@@ -138,11 +157,26 @@ Result<Bytes> ArchiveView::entries(std::uint64_t first, std::size_t count) const
   return out;
 }
 
+const HoleEvidence* ArchiveView::hole_at(std::uint64_t index) const {
+  for (const HoleEvidence& hole : loaded_.segment.holes)
+    if (hole.from <= index && index < hole.end) return &hole;
+  return nullptr;
+}
+
+Result<std::optional<LossRecord>> ArchiveView::loss_at(std::uint64_t index) const {
+  SEALRING_TRY(load(index));
+  const HoleEvidence* hole = hole_at(index);
+  if (hole == nullptr) return std::optional<LossRecord>();
+  return std::optional<LossRecord>({hole->from, hole->end, hole->loss_index, 0, 0, 0});
+}
+
 Result<Hash> ArchiveView::small_node(int level, std::uint64_t start) const {
   const std::size_t count = std::size_t{1} << level;
   if (level == kStoredNodeLevel) {
     const auto known = bundles_.find(start >> level);
     if (known != bundles_.end()) return known->second;
+    SEALRING_TRY(load(start));
+    if (const HoleEvidence* hole = hole_at(start)) return hole->bundle_at(start);
   }
   SEALRING_ASSIGN(const Bytes bytes, entries(start, count));
   SEALRING_ASSIGN(const auto split, split_entries(bytes, count));
@@ -221,8 +255,10 @@ std::vector<Segment> ArchiveView::segments() const {
 Result<std::optional<Rotation>> ArchiveView::rotation_in(std::uint64_t start, std::uint64_t end,
                                                          const PublicKey& from) const {
   for (std::uint64_t index = start; index < end; ++index) {
-    SEALRING_ASSIGN(const Bytes bytes, entries(index, 1));
-    const Result<Entry> entry = decode_entry(ByteView(bytes).substr(2));
+    const Result<Bytes> bytes = entries(index, 1);
+    if (!bytes && bytes.error().kind == ErrorKind::missing) continue;  // dropped
+    if (!bytes) return bytes.error();
+    const Result<Entry> entry = decode_entry(ByteView(*bytes).substr(2));
     const auto* rotation = entry ? std::get_if<Rotation>(&entry->body) : nullptr;
     if (rotation != nullptr && rotation->old_key == from) return std::optional(*rotation);
   }

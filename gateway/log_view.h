@@ -16,10 +16,13 @@ class LogView {
   virtual std::string origin() const = 0;
   virtual std::uint64_t first_index() const = 0;  // lowest entry that is here
   virtual std::uint64_t size() const = 0;         // entries [first_index, size)
-  // Bundle-encoded entries [first, first + count), 0 < count <= kBundleEntries. missing: released, or not there yet.
+  // Bundle-encoded entries [first, first + count), 0 < count <= kBundleEntries. missing: released, dropped, or not
+  // there yet.
   virtual Result<Bytes> entries(std::uint64_t first, std::size_t count) const = 0;
   // Hash of a complete subtree, for the proof generator (NodeSource in crypto/merkle.h). missing: released.
   virtual Result<Hash> node(int level, std::uint64_t start) const = 0;
+  // What was dropped unsent and has entry `index` in it. None: it was not.
+  virtual Result<std::optional<LossRecord>> loss_at(std::uint64_t) const { return std::optional<LossRecord>(); }
   // Closed segments that are known, ascending, each with its best note: with the cosigners' lines where there are any.
   // The open one comes last where there is one.
   virtual std::vector<Segment> segments() const = 0;

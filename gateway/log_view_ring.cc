@@ -13,6 +13,11 @@ class RingView final : public LogView {
   std::uint64_t size() const override { return ring_.size(); }
   Result<Bytes> entries(std::uint64_t first, std::size_t count) const override { return ring_.entries(first, count); }
   Result<Hash> node(int level, std::uint64_t start) const override { return ring_.node(level, start); }
+  Result<std::optional<LossRecord>> loss_at(std::uint64_t index) const override {
+    const std::vector<LossRecord> losses = ring_.losses();
+    const LossRecord* loss = find_loss(losses, index);
+    return loss ? std::optional(*loss) : std::nullopt;
+  }
   std::vector<Segment> segments() const override { return ring_.segments(); }
   Result<std::vector<Bytes>> rotations(std::uint64_t size) const override {
     return rotations_below(store_, origin(), size);

@@ -53,6 +53,13 @@ bool RecordCursor::wanted(ByteView bytes, std::uint64_t index, bool& is_part) co
   return topic && topic_matches(query_.topic, *topic);
 }
 
+// Why they could not be read, where that is it.
+std::optional<LossRecord> RecordCursor::loss_at(const Result<Bytes>& read, std::uint64_t index) const {
+  if (read || read.error().kind != ErrorKind::missing) return std::nullopt;
+  const Result<std::optional<LossRecord>> loss = log_.loss_at(index);
+  return loss ? *loss : std::nullopt;
+}
+
 Status RecordCursor::seek(const std::function<bool()>& stop) {
   if (!query_.last) return {};
   std::uint64_t left = *query_.last;
@@ -65,6 +72,11 @@ Status RecordCursor::seek(const std::function<bool()>& stop) {
     if (index_ == nullptr || index_->may_match(begin / kBundleEntries, query_)) {
       const Result<Bytes> bytes = log_.entries(begin, static_cast<std::size_t>(end - begin));
       if (!bytes && bytes.error().kind == ErrorKind::missing && begin < log_.first_index()) continue;
+      const auto loss = loss_at(bytes, begin);
+      if (loss) {
+        end = std::max(lowest, loss->start);
+        continue;
+      }
       if (!bytes) return bytes.error();
       SEALRING_ASSIGN(const auto split, split_entries(*bytes, static_cast<std::size_t>(end - begin)));
       bool is_part = false;
@@ -94,6 +106,12 @@ Result<bool> RecordCursor::next(std::vector<FoundEntry>& out) {
   const std::uint64_t end = std::min(size, (next_ / kBundleEntries + 1) * kBundleEntries);
   const Result<Bytes> bytes = log_.entries(next_, static_cast<std::size_t>(end - next_));
   if (!bytes && bytes.error().kind == ErrorKind::missing && next_ < log_.first_index()) return true;  // released
+  if (const auto loss = loss_at(bytes, next_)) {
+    out.push_back({next_, {}, loss->end - next_, loss->index});
+    next_ = loss->end;
+    parts_follow_ = false;
+    return true;
+  }
   if (!bytes) return bytes.error();
   SEALRING_ASSIGN(const auto split, split_entries(*bytes, static_cast<std::size_t>(end - next_)));
   for (const ByteView entry : split) {

@@ -42,6 +42,8 @@ struct FoundEntry {
   Bytes bytes;
   // Instead of an entry: so many from `index` on were released before they could be read, whatever they were.
   std::uint64_t skipped = 0;
+  // Not released, but dropped unsent when the ring was full: the index of the entry that says so.
+  std::optional<std::uint64_t> loss = std::nullopt;
 };
 
 // Goes forward through a log that may grow and be released meanwhile. One thread.
@@ -59,6 +61,7 @@ class RecordCursor {
 
  private:
   bool wanted(ByteView bytes, std::uint64_t index, bool& is_part) const;
+  std::optional<LossRecord> loss_at(const Result<Bytes>& read, std::uint64_t index) const;
 
   const LogView& log_;
   const RecordQuery query_;

@@ -122,6 +122,7 @@ Result<std::optional<Record>> RecordReader::next() {
   Record record;
   record.index = head->index;
   record.skipped = head->skipped;
+  record.loss = head->loss;
   if (record.skipped > 0) return std::optional<Record>(std::move(record));
   record.entry = std::move(head->bytes);
   const Result<Entry> entry = decode_entry(record.entry);
@@ -133,6 +134,10 @@ Result<std::optional<Record>> RecordReader::next() {
   while (record.entries < message->parts->count) {
     SEALRING_ASSIGN(std::optional<FoundEntry> more, next_entry());
     if (!more) break;
+    if (more->skipped > 0) {  // the rest of it is not here
+      held_ = std::move(more);
+      break;
+    }
     const Result<Entry> next = decode_entry(more->bytes);
     const auto* part = next ? std::get_if<Part>(&next->body) : nullptr;
     if (part == nullptr || part->first != record.index || part->number != record.entries) {
@@ -165,7 +170,8 @@ class SocketReader final : public RecordReader {
     SEALRING_ASSIGN(entry.bytes, client_->exactly(get_u16(head.data() + 8), kAnswerTime));
     if (entry.index < kSkippedRecords) return std::optional<FoundEntry>(std::move(entry));
     SEALRING_ASSIGN(const SocketAnswer said, parse_socket_answer(entry.bytes));
-    if (entry.index == kSkippedRecords) return std::optional<FoundEntry>({said.skipped_from, {}, said.skipped});
+    if (entry.index == kSkippedRecords)
+      return std::optional<FoundEntry>({said.skipped_from, {}, said.skipped, said.skipped_loss});
     ended_ = true;
     return std::optional<FoundEntry>();
   }

@@ -46,6 +46,7 @@ struct Record {
   std::uint64_t entries = 1;        // how many it spans here
   std::uint64_t parts_missing = 0;  // of a large message: not here any more, or not yet
   std::uint64_t skipped = 0;
+  std::optional<std::uint64_t> loss = std::nullopt;
 };
 
 class RecordReader {

@@ -92,7 +92,10 @@ Result<std::optional<std::uint64_t>> find_rotation(const LogReading& log, const 
     const std::uint64_t begin = std::max(log.first, (end - 1) / kBundleEntries * kBundleEntries);
     const std::size_t count = static_cast<std::size_t>(end - begin);
     const Result<Bytes> bytes = log.entries(begin, count);
-    if (!bytes && is_missing(bytes.error())) break;  // released meanwhile
+    if (!bytes && is_missing(bytes.error())) {  // released meanwhile, or dropped
+      end = begin;
+      continue;
+    }
     if (!bytes) return bytes.error();
     SEALRING_ASSIGN(const auto entries, split_entries(*bytes, count));
     for (std::size_t i = count; i-- > 0;) {

@@ -232,8 +232,10 @@ std::string records_head_json(const LogView& log, std::optional<std::uint64_t> i
 
 std::string end_json(std::uint64_t next) { return JsonText().put("end", next).text(); }
 
-std::string skipped_json(std::uint64_t from, std::uint64_t count) {
-  return JsonText().put("skipped", JsonText().put("from", from).put("count", count)).text();
+std::string skipped_json(std::uint64_t from, std::uint64_t count, std::optional<std::uint64_t> loss) {
+  JsonText range = JsonText().put("from", from).put("count", count);
+  if (loss) range.put("loss", *loss);
+  return JsonText().put("skipped", range).text();
 }
 
 std::string proof_head_json(std::uint64_t bytes, std::uint64_t size, bool receipted) {
@@ -267,6 +269,9 @@ Result<SocketAnswer> parse_socket_answer(std::string_view line) {
   if (json.contains("skipped") && json["skipped"].is_object()) {
     number_in(json["skipped"], "from", answer.skipped_from);
     number_in(json["skipped"], "count", answer.skipped);
+    std::uint64_t loss = 0;  // entry 0 is none
+    number_in(json["skipped"], "loss", loss);
+    if (loss != 0) answer.skipped_loss = loss;
   }
   return answer;
 }

@@ -22,7 +22,8 @@ std::string error_json(const Error& error);
 std::string records_head_json(const LogView& log, std::optional<std::uint64_t> index);
 std::optional<Segment> segment_of(const LogView& log, std::uint64_t index);  // without its note
 std::string end_json(std::uint64_t next);
-std::string skipped_json(std::uint64_t from, std::uint64_t count);
+// `loss`: not released, but dropped unsent; the index of the entry that says so.
+std::string skipped_json(std::uint64_t from, std::uint64_t count, std::optional<std::uint64_t> loss);
 std::string proof_head_json(std::uint64_t bytes, std::uint64_t size, bool receipted);
 std::string payload_head_json(std::uint64_t bytes);
 
@@ -32,6 +33,7 @@ struct SocketAnswer {  // the first line of an answer, or what is said between r
   bool receipted = false;                              // the proof that follows is under a receipt
   std::optional<Segment> segment;
   std::uint64_t skipped_from = 0, skipped = 0;
+  std::optional<std::uint64_t> skipped_loss;
 };
 // The error that the line reports, if it does. reject: not a line of this protocol.
 Result<SocketAnswer> parse_socket_answer(std::string_view line);

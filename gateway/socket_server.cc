@@ -248,7 +248,7 @@ void Conversation::records(const SocketRequest& request) {
     const Result<bool> more = cursor.next(found);
     for (const FoundEntry& entry : found) {
       if (entry.skipped > 0)
-        put_record(out, kSkippedRecords, skipped_json(entry.index, entry.skipped));
+        put_record(out, kSkippedRecords, skipped_json(entry.index, entry.skipped, entry.loss));
       else
         put_record(out, entry.index, entry.bytes);
     }

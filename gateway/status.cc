@@ -201,6 +201,22 @@ void upstream_row(std::string& out, const Json& json) {
   row(out, "receipts", text);
 }
 
+// What a full ring dropped, of what it still knows.
+void loss_rows(std::string& out, const Json& json) {
+  const Json losses = json.value("losses", Json());
+  if (!losses.is_array() || losses.empty()) return;
+  std::uint64_t messages = 0;
+  for (const Json& loss : losses) messages += loss.value("messages", std::uint64_t{0});
+  row(out, "LOST", std::to_string(messages) + " messages, dropped unsent when the store was full:");
+  for (const Json& loss : losses)
+    row(out, "",
+        "entries " + plain(loss.value("start", Json())) + " to " +
+            std::to_string(loss.value("end", std::uint64_t{1}) - 1) + ", " + plain(loss.value("messages", Json())) +
+            " messages, recorded from " + local_time(loss.value("first_ns", std::int64_t{0}), false) + " to " +
+            local_time(loss.value("last_ns", std::int64_t{0}), false) + "; loss entry " +
+            plain(loss.value("index", Json())));
+}
+
 std::string text_of(const Json& json) {
   std::string out;
   if (json.contains("origin")) row(out, "log", plain(json["origin"]));
@@ -218,6 +234,7 @@ std::string text_of(const Json& json) {
     row(out, "store", store_text(json));
   else if (!at(json, "ring", "map_bytes").is_null())
     row(out, "store", mib(at(json, "ring", "map_bytes")));
+  loss_rows(out, json);
   health_row(out, json);
   alarm_rows(out, json);
   written_row(out, json);
@@ -269,6 +286,14 @@ Result<std::string> offline_status_json(const std::string& store_directory) {
   json["size"] = store->size();
   json["segments"] = {{"open_from", store->state().segment_start}, {"sealed", sealed}, {"acknowledged", acknowledged}};
   json["ring"] = {{"map_bytes", store->map_bytes()}, {"first_index", store->first_index()}};
+  json["losses"] = nlohmann::ordered_json::array();
+  for (const LossRecord& loss : store->losses())
+    json["losses"].push_back({{"start", loss.start},
+                              {"end", loss.end},
+                              {"index", loss.index},
+                              {"messages", loss.messages},
+                              {"first_ns", loss.first_wall_ns},
+                              {"last_ns", loss.last_wall_ns}});
   const std::string& origin = store->state().origin;
   SEALRING_ASSIGN(const StoreIdentity identity, store_identity(store_directory, origin, entries_of(*store)));
   if (identity.key)

@@ -46,6 +46,17 @@ std::string unforwarded_json(const StatusSnapshot& s) {
   return json.put("entries", s.usage.size - s.oldest->index).text();
 }
 
+std::string losses_json(const std::vector<LossRecord>& losses) {
+  std::string list;
+  for (const LossRecord& loss : losses) {
+    JsonText json;
+    json.put("start", loss.start).put("end", loss.end).put("index", loss.index).put("messages", loss.messages);
+    json.put("first_ns", loss.first_wall_ns).put("last_ns", loss.last_wall_ns);
+    list += (list.empty() ? "" : ",") + json.text();
+  }
+  return "[" + list + "]";
+}
+
 JsonText recorder_json(const StatusSnapshot& s) {
   const Recorder::Stats& r = s.recorder;
   JsonText json;
@@ -112,6 +123,7 @@ StatusSnapshot take_snapshot(const StatusParts& parts) {
   s.previous_identity = parts.previous_identity;
   s.started_unix = parts.started_unix;
   s.usage = parts.ring.usage();
+  s.losses = parts.ring.losses();
   s.segment_start = segments.back().start;
   s.epoch = segments.back().number;
   for (const Segment& segment : segments) {
@@ -150,6 +162,7 @@ std::string status_json(const StatusSnapshot& s) {
                        .put("free_bytes", s.usage.map_bytes - std::min(s.usage.map_bytes, s.usage.used_bytes))
                        .put("reserve_bytes", s.usage.reserve_bytes)
                        .put("first_index", s.usage.first_index));
+  json.put_raw("losses", losses_json(s.losses));
   json.put("recorder", recorder_json(s)).put("latency", latency_json(s.recorder));
   put_brokers(json, s);
   json.put_raw("upstream", upstream_json(s));

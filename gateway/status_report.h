@@ -41,6 +41,7 @@ struct StatusSnapshot {
   std::string origin, follows, identity, previous_identity;
   std::int64_t started_unix = 0;
   Ring::Usage usage;
+  std::vector<LossRecord> losses;
   std::uint64_t segment_start = 0, epoch = 0;  // of the open segment
   std::uint64_t sealed = 0, acknowledged = 0;  // how many segments
   std::uint64_t receipted_size = 0;
@@ -66,6 +67,8 @@ StatusSnapshot take_snapshot(const StatusParts& parts);
 //   health: {status: "ok", "degraded" or "unhealthy", reasons: [words]}   see health.h
 //   segments: {open_from, sealed, acknowledged}   first index of the open one; how many of the others
 //   ring: {map_bytes, used_bytes, free_bytes, reserve_bytes, first_index}
+//   losses: [{start, end, index, messages, first_ns, last_ns}]   what was dropped unsent and is not passed by the
+//           minimum index yet: entries [start, end), by loss entry `index`
 //   recorder: {messages, events, rejected, frames, suppressed_redeliveries, flagged_duplicates, waiting_for_room,
 //              disk_trouble, key_trouble,
 //              losses, lost_messages, queue_bytes, journal_bytes, moved_bytes}

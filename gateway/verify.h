@@ -15,6 +15,7 @@
 
 #include "crypto/policy.h"
 #include "crypto/succession.h"
+#include "storage/entry.h"
 
 namespace sealring {
 
@@ -94,6 +95,14 @@ struct BreakSeen {
   std::string where;
 };
 
+// A loss entry. Of its range, the entries from `missing_from` on are not here; none: all are, they had gone up before.
+struct LossSeen {
+  std::uint64_t index = 0;
+  Hash leaf{};
+  Loss loss;
+  std::optional<std::uint64_t> missing_from = std::nullopt;
+};
+
 // Checkpoints of a size above `index` need the signature of `to`.
 struct RotationSeen {
   std::uint64_t index = 0;
@@ -132,6 +141,7 @@ struct LogReport {
   std::uint64_t checkpoints = 0;  // sealed ones whose root and identity signature hold
   std::uint64_t handovers = 0;    // with both signatures, position and root
   std::vector<BreakSeen> breaks;
+  std::vector<LossSeen> losses;
   std::vector<RotationSeen> rotations;  // signed by both keys
   std::optional<SuccessionSeen> succession;
   std::optional<ClosedSeen> closed;

@@ -49,11 +49,11 @@ std::optional<std::uint64_t> parse_evidence_name(const std::string& name, std::s
   return parse_index(std::string_view(name).substr(0, kIndexDigits));
 }
 
-bool is_part_name(const std::string& name) {
+bool is_staged_name(const std::string& name) {
   return name.size() == 2 * kIndexDigits + 6 && name[kIndexDigits] == '-' &&
          parse_index(std::string_view(name).substr(0, kIndexDigits)) &&
          parse_index(std::string_view(name).substr(kIndexDigits + 1, kIndexDigits)) &&
-         name.substr(2 * kIndexDigits + 1) == ".part";
+         (name.substr(2 * kIndexDigits + 1) == ".part" || name.substr(2 * kIndexDigits + 1) == ".skip");
 }
 
 bool is_directory(const std::string& path) {
@@ -162,8 +162,8 @@ Status ArchiveSource::open() {
   list("keys", false,
        [&](const std::string& name) { return take_note(NoteRef::Role::key, "keys/" + name, parse_note_name(name)); });
   list("staging", false, [&](const std::string& name) {
-    staged_ += is_part_name(name);
-    return is_part_name(name);
+    staged_ += is_staged_name(name);
+    return is_staged_name(name);
   });
   list_segments_and_receipts();
   settle();
@@ -217,6 +217,9 @@ Result<SegmentEvidence> ArchiveSource::segment(std::size_t i) const {
   segment.note = std::move(file.note);
   segment.entries_offset = bytes.size() - file.entries.size();
   segment.entries = std::move(file.entries);
+  for (SegmentHole& hole : file.holes)
+    segment.holes.push_back({hole.from, hole.start, hole.end, std::move(hole.bundles), hole.loss_index,
+                             std::move(hole.loss_entry), std::move(hole.note), std::move(hole.proof)});
   return segment;
 }
 

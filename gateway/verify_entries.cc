@@ -104,13 +104,14 @@ void EntryChecker::check(const EntryPlace& place, ByteView bytes, const Hash& le
         Anchor{VerifierKey{std::string(genesis->origin), KeyType::ed25519, genesis->identity}, leaf}.line();
   has_entry_1_ = has_entry_1_ || place.index == 1;
   if (entry->common.connection > place.index) bad(place, "its connection begins at a later entry");
-  check_body(place, *entry, before);
+  check_body(place, *entry, leaf, before);
   after_gap_ = false;
   if (!report_.breaks.empty() && report_.breaks.back().index == place.index) report_.breaks.back().leaf = leaf;
 }
 
-void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const TreeStack& before) {
+void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const Hash& leaf, const TreeStack& before) {
   only_parts_ = only_parts_ && std::holds_alternative<Part>(entry.body);
+  after_hole_ = after_hole_ && std::holds_alternative<Part>(entry.body);
   if (parts_ && !std::holds_alternative<Part>(entry.body)) {
     bad(place, "interrupts the message of entry " + std::to_string(parts_->first) + ", of which part " +
                    std::to_string(parts_->next) + " should be here");
@@ -132,7 +133,7 @@ void EntryChecker::check_body(const EntryPlace& place, const Entry& entry, const
     logged_notes_.push_back({place.index, place.text(), Bytes(receipt->note)});
   if (auto* succession = std::get_if<SuccessionEntry>(&entry.body)) on(*succession, place);
   if (auto* carried = std::get_if<Carried>(&entry.body)) on(*carried, place);
-  if (auto* loss = std::get_if<Loss>(&entry.body)) on(*loss, place);
+  if (auto* loss = std::get_if<Loss>(&entry.body)) on(*loss, place, leaf);
 }
 
 void EntryChecker::use_key(const PublicKey& key, std::uint64_t epoch, const EntryPlace& place) {
@@ -174,11 +175,12 @@ void EntryChecker::on(const Message& message, const EntryPlace& place) {
   parts_ = Assembly{place.index, 1, *message.parts, Bytes(message.payload)};
 }
 
-// A store releases up to the boundary of a bundle, which may lie within a message: its parts from there on are here,
-// and how many they are is not. That they are one row is known by their numbers.
+// A store releases up to the boundary of a bundle, and a hole ends at one, which may lie within a message: its parts
+// from there on are here, and how many they are is not. That they are one row is known by their numbers.
 bool EntryChecker::rest_of_released(const Part& part, const EntryPlace& place) const {
   const std::uint64_t gone = report_.first;  // 0: nothing is
-  return only_parts_ && part.first < gone && place.index - part.first == part.number;
+  const bool begins_before = after_hole_ || (only_parts_ && part.first < gone);
+  return begins_before && part.first < place.index && place.index - part.first == part.number;
 }
 
 void EntryChecker::on(const Part& part, const EntryPlace& place) {
@@ -294,11 +296,19 @@ bool EntryChecker::follow(const Rotation& rotation, std::uint64_t index, const s
   return true;
 }
 
-// What it says is not here is missed where it should be.
-void EntryChecker::on(const Loss& loss, const EntryPlace& place) {
+void EntryChecker::on(const Loss& loss, const EntryPlace& place, const Hash& leaf) {
+  if (loss.end > place.index)
+    return bad(place, "is a loss entry of entries that are not before it, up to " + std::to_string(loss.end));
+  report_.losses.push_back({place.index, leaf, loss});
   report_.find(Verdict::named, place.text(),
                "records a loss: entries [" + std::to_string(loss.start) + ", " + std::to_string(loss.end) +
                    ") were dropped unsent, with " + std::to_string(loss.messages) + " messages");
+}
+
+void EntryChecker::skip_hole() {
+  parts_.reset();
+  carried_.reset();
+  after_gap_ = after_hole_ = true;
 }
 
 void EntryChecker::end_segment(const std::string& file) {

@@ -27,6 +27,10 @@ std::optional<OwnLine> parse_own_line(ByteView line) {
   return OwnLine{std::move(*key), std::nullopt};
 }
 
+void push_hole(TreeStack& tree, const HoleEvidence& hole) {
+  for (std::uint64_t at = hole.from; at < hole.end; at += kBundleEntries) tree.push_bundle(hole.bundle_at(at));
+}
+
 class LogPass {
  public:
   LogPass(const EvidenceSource& source, const Trust& trust)
@@ -66,6 +70,7 @@ class LogPass {
   std::optional<Hash> own_genesis_;
   bool linked_ = true;  // tree_ is our own from entry `first` on
   std::vector<Known> known_;
+  std::vector<HoleSeen> holes_;
 };
 
 void LogPass::choose_identity() {
@@ -163,7 +168,15 @@ void LogPass::read_entries(std::size_t i, const SegmentEvidence& segment) {
   checker_.begin_segment(segment.end, segment.sealed);
   ByteReader reader(segment.entries);
   auto frame = segment.frames.begin();
+  auto hole = segment.holes.begin();
   for (std::uint64_t index = segment.start; index < segment.end; ++index) {
+    if (hole != segment.holes.end() && hole->from == index) {
+      push_hole(tree_, *hole);
+      checker_.skip_hole();
+      holes_.push_back(see_hole(ref.where, *hole));
+      index = hole++->end - 1;
+      continue;
+    }
     const std::size_t offset = segment.entries_offset + reader.offset();
     const std::uint16_t length = reader.u16();
     const ByteView entry = reader.bytes(length);
@@ -179,6 +192,8 @@ void LogPass::read_entries(std::size_t i, const SegmentEvidence& segment) {
     ++report_.leaves;
     for (; frame != segment.frames.end() && frame->end() == tree_.size(); ++frame) check_frame(ref.where, *frame);
   }
+  if (hole != segment.holes.end())
+    find(Verdict::tampered, ref.where, "has a hole that does not lie in it, at " + number(hole->from));
   if (reader.ok() && !reader.at_end())
     find(Verdict::tampered, ref.where, "has " + number(reader.rest().size()) + " bytes after its last entry");
   if (frame != segment.frames.end())
@@ -239,7 +254,17 @@ void LogPass::check_claims_within(const Known& known, const std::vector<const Cl
     return find(Verdict::unreadable, ref.where, "could not be read a second time");
   ByteReader reader(segment->entries);
   auto claim = claims.begin();
+  auto hole = segment->holes.begin();
   for (std::uint64_t index = known.start; index < known.end; ++index) {
+    if (hole != segment->holes.end() && hole->from == index) {
+      for (; claim != claims.end() && (*claim)->size < hole->end; ++claim)
+        find(Verdict::unproven, (*claim)->where,
+             "cannot be compared: entries at size " + number((*claim)->size) + " were dropped unsent");
+      push_hole(tree, *hole);
+      index = hole++->end - 1;
+      for (; claim != claims.end() && (*claim)->size == tree.size(); ++claim) compare(**claim, tree.root());
+      continue;
+    }
     tree.push(leaf_hash(reader.bytes(reader.u16())));
     for (; claim != claims.end() && (*claim)->size == tree.size(); ++claim) compare(**claim, tree.root());
   }
@@ -337,6 +362,12 @@ void LogPass::say_what_holds() {
                      "whose key was erased before a compromise of the gateway");
   if (!report_.anchor_matched && report_.size > 0)
     proven.push_back(all + " are consistent with each other and with the signatures, and no more than that");
+  std::uint64_t lost = 0;
+  for (const LossSeen& seen : report_.losses) lost += seen.missing_from ? seen.loss.end - *seen.missing_from : 0;
+  if (lost > 0)
+    proven.push_back(number(lost) +
+                     " of them are not here: they were dropped unsent, as the log says, and their hashes "
+                     "stand for them");
   if (report_.highest_receipt)
     proven.push_back("whoever cosigned size " + number(report_.highest_receipt->size) +
                      " saw this same history up to there; nothing below it was changed or cut since");
@@ -374,8 +405,11 @@ LogReport LogPass::run() {
   report_.root = tree_.root();
   settle_policy();
   checker_.lose_track(tree_.size());  // whatever is signed above this size: the entries up to it are not here
+  if (!checker_.identity().known() && !holes_.empty())
+    find(Verdict::tampered, holes_.front().where, "lacks entries, and no identity key is known that says so");
   if (checker_.identity().known()) {
     std::vector<Claim> claims = check_notes(source_, trust_, checker_.identity(), report_);
+    for (Claim& claim : check_losses(holes_, checker_.identity(), report_)) claims.push_back(std::move(claim));
     for (Claim& claim : check_logged_notes(checker_.logged_notes(), trust_, checker_.identity(), report_))
       claims.push_back(std::move(claim));
     for (Claim& claim : check_closed(source_, trust_, checker_.identity(), report_)) claims.push_back(std::move(claim));
@@ -392,14 +426,14 @@ LogReport LogPass::run() {
 
 }  // namespace
 
-void TreeStack::push(const Hash& leaf) {
-  Subtree top{1, leaf};
+void TreeStack::push_subtree(std::uint64_t leaves, const Hash& hash) {
+  Subtree top{leaves, hash};
   while (!stack_.empty() && stack_.back().leaves == top.leaves) {
     top = Subtree{2 * top.leaves, node_hash(stack_.back().hash, top.hash)};
     stack_.pop_back();
   }
   stack_.push_back(top);
-  ++size_;
+  size_ += leaves;
 }
 
 Hash TreeStack::root() const {

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "crypto/merkle.h"
 #include "gateway/rotation.h"
 #include "gateway/verify_source.h"
 #include "gateway/verify_succession.h"
@@ -58,7 +59,9 @@ class IdentityChain {
 // recorder's CompactRange: two implementations that agree on every root check each other.
 class TreeStack {
  public:
-  void push(const Hash& leaf);
+  void push(const Hash& leaf) { push_subtree(1, leaf); }
+  // The hash of 256 leaves at once; size() is a multiple of that.
+  void push_bundle(const Hash& hash) { push_subtree(kBundleEntries, hash); }
   std::uint64_t size() const { return size_; }
   Hash root() const;
   std::vector<Hash> hashes() const;  // largest subtree first
@@ -70,6 +73,7 @@ class TreeStack {
     std::uint64_t leaves;
     Hash hash;
   };
+  void push_subtree(std::uint64_t leaves, const Hash& hash);
   std::vector<Subtree> stack_;
   std::uint64_t size_ = 0;
 };
@@ -96,6 +100,8 @@ class EntryChecker {
   // `sealed`: the last entry, end - 1, must be a handover or a break.
   void begin_segment(std::uint64_t end, bool sealed);
   void check(const EntryPlace& place, ByteView bytes, const Hash& leaf, const TreeStack& before);
+  // A hole begins: what a large message would go on with is not here.
+  void skip_hole();
   void end_segment(const std::string& file);
   // The entries from `size` on are missing before the next segment: its epoch and key are not known.
   void lose_track(std::uint64_t size);
@@ -120,7 +126,7 @@ class EntryChecker {
   const std::vector<LoggedNote>& logged_notes() const { return logged_notes_; }
 
  private:
-  void check_body(const EntryPlace& place, const Entry& entry, const TreeStack& before);
+  void check_body(const EntryPlace& place, const Entry& entry, const Hash& leaf, const TreeStack& before);
   void on(const Genesis& genesis, const EntryPlace& place);
   void on(const Message& message, const EntryPlace& place);
   void on(const Part& part, const EntryPlace& place);
@@ -133,7 +139,7 @@ class EntryChecker {
   void on(const Rotation& rotation, const EntryPlace& place);
   void on(const SuccessionEntry& succession, const EntryPlace& place);
   void on(const Carried& carried, const EntryPlace& place);
-  void on(const Loss& loss, const EntryPlace& place);
+  void on(const Loss& loss, const EntryPlace& place, const Hash& leaf);
   bool is_closed_logs(const PublicKey& key) const {
     return report_.succession && report_.succession->old_key.key == key;
   }
@@ -168,7 +174,8 @@ class EntryChecker {
   std::optional<std::uint64_t> last_carried_;  // its index in the closed log's store
   std::optional<Hash> genesis_;                // leaf hash of entry 0, once it was read
   bool has_entry_1_ = false, after_gap_ = false;
-  bool only_parts_ = true;  // nothing else was here so far
+  bool after_hole_ = false;  // and nothing but parts since
+  bool only_parts_ = true;   // nothing else was here so far
   std::vector<LoggedNote> logged_notes_;
 };
 
@@ -197,6 +204,17 @@ std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust,
                                LogReport& report);
 std::vector<Claim> check_logged_notes(const std::vector<EntryChecker::LoggedNote>& notes, const Trust& trust,
                                       const IdentityChain& identity, LogReport& report);
+
+// A range of a segment that is not there, and the hashes of complete_subtrees() of its loss' range as they follow from
+// the evidence. Whether the log says that it was dropped is known once all entries were read.
+struct HoleSeen {
+  std::string where;
+  HoleEvidence hole;
+  std::vector<Hash> folded;
+};
+HoleSeen see_hole(std::string where, const HoleEvidence& hole);
+// What checkpoints of loss entries beyond the end claim about roots is returned.
+std::vector<Claim> check_losses(const std::vector<HoleSeen>& holes, const IdentityChain& identity, LogReport& report);
 
 // That the log was closed, as a statement that was brought or lies with the evidence has it. What that claims about a
 // root is returned.

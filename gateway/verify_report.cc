@@ -102,6 +102,15 @@ std::string succession_text(const SuccessionSeen& seen) {
          (seen.old_key_known ? "its key " : "a key that claims to be its, ") + seen.old_key.encode();
 }
 
+std::string lost_text(const LossSeen& seen) {
+  const Loss& loss = seen.loss;
+  return "entries " + figure(loss.start) + " to " + figure(loss.end - 1) + ", dropped unsent with " +
+         plural(loss.messages, "message", "messages") + ", by loss entry " + figure(seen.index) +
+         (!seen.missing_from                 ? "; all of them are here"
+          : *seen.missing_from == loss.start ? ""
+                                             : "; from " + figure(*seen.missing_from) + " on they are not here");
+}
+
 void log_text(std::string& out, const LogReport& log) {
   report_row(out, "log", log.origin.empty() ? "(not known)" : sealring::quoted(log.origin, 255));
   report_row(out, "in", log.where);
@@ -116,6 +125,7 @@ void log_text(std::string& out, const LogReport& log) {
     report_row(out, "rotated",
                "the identity key, at entry " + figure(seen.index) + ": from " + seen.from.encode() + " to " +
                    seen.to.encode());
+  for (const LossSeen& seen : log.losses) report_row(out, "lost", lost_text(seen));
   if (!log.kinds.empty()) report_row(out, "entries", counts(log.kinds));
   if (!log.events.empty()) report_row(out, "events", counts(log.events));
   if (log.highest_receipt) report_row(out, "receipted", receipt_text(*log.highest_receipt));
@@ -156,6 +166,19 @@ ReportJson breaks_json(const LogReport& log) {
   ReportJson list = ReportJson::array();
   for (const BreakSeen& seen : log.breaks)
     list.push_back({{"index", seen.index}, {"epoch", seen.epoch}, {"identity_only_from", seen.from}});
+  return list;
+}
+
+ReportJson losses_json(const LogReport& log) {
+  ReportJson list = ReportJson::array();
+  for (const LossSeen& seen : log.losses)
+    list.push_back({{"index", seen.index},
+                    {"start", seen.loss.start},
+                    {"end", seen.loss.end},
+                    {"messages", seen.loss.messages},
+                    {"first_wall_ns", seen.loss.first_wall_ns},
+                    {"last_wall_ns", seen.loss.last_wall_ns},
+                    {"missing", seen.missing_from ? seen.loss.end - *seen.missing_from : 0}});
   return list;
 }
 
@@ -202,6 +225,7 @@ ReportJson log_json(const LogReport& log) {
                      {"sealed_checkpoints", log.checkpoints},
                      {"handovers", log.handovers},
                      {"breaks", breaks_json(log)},
+                     {"losses", losses_json(log)},
                      {"rotations", rotations_json(log)},
                      {"succession", succession_json(log)},
                      {"carried", log.carried},

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 
+#include "crypto/merkle.h"
 #include "gateway/rotation.h"
 #include "gateway/verify.h"
 #include "storage/frame.h"
@@ -18,12 +19,26 @@ struct SegmentRef {
   std::uint64_t start = 0, end = 0;  // as the name (archive) or the index (store) says: to be checked
 };
 
+// Entries that are not in a segment, and what is said of that: they were dropped unsent, docs/log.md §6.
+struct HoleEvidence {
+  std::uint64_t from = 0;            // first entry that is not here
+  std::uint64_t start = 0, end = 0;  // of the loss; `from` is in it, and it ends there
+  std::vector<Hash> bundles;         // the hash of each bundle of it
+  std::uint64_t loss_index = 0;
+  Bytes loss_entry;  // the rest is empty in a store, which has the entry itself
+  Bytes note;
+  Proof proof;
+
+  const Hash& bundle_at(std::uint64_t index) const { return bundles[static_cast<std::size_t>((index - start) / 256)]; }
+};
+
 struct SegmentEvidence {
   std::uint64_t start = 0, end = 0;  // as the bytes themselves say
   bool sealed = true;                // false: the open segment of a store; neither handover nor note
   std::vector<Hash> range;           // compact range of [0, start)
   Bytes note;                        // empty: the identity has not signed yet (store only)
-  Bytes entries;                     // bundle-encoded
+  Bytes entries;                     // bundle-encoded; those that are not in holes
+  std::vector<HoleEvidence> holes;   // ascending
   std::size_t entries_offset = 0;    // of `entries` in the file, for messages
   std::vector<FrameHeader> frames;   // those still known (store only), ascending
 };

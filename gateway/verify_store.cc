@@ -76,7 +76,30 @@ Result<SegmentEvidence> StoreSource::segment(std::size_t i) const {
   } else {
     return fatal_error("begins at " + std::to_string(out.start) + ", behind what the ring holds");
   }
-  SEALRING_ASSIGN(out.entries, reader_->entries(out.start, static_cast<std::size_t>(out.end - out.start)));
+  std::uint64_t at = out.start;
+  const auto read_to = [&](std::uint64_t end) -> Status {
+    if (at == end) return {};
+    SEALRING_ASSIGN(const Bytes some, reader_->entries(at, static_cast<std::size_t>(end - at)));
+    out.entries += some;
+    at = end;
+    return {};
+  };
+  for (const LossRecord& loss : reader_->losses()) {
+    if (loss.end <= out.start || loss.start >= out.end) continue;
+    HoleEvidence hole;
+    hole.start = loss.start;
+    hole.end = loss.end;
+    hole.from = std::max(loss.start, out.start);
+    hole.loss_index = loss.index;
+    for (std::uint64_t bundle = loss.start; bundle < loss.end; bundle += kBundleEntries) {
+      SEALRING_ASSIGN(const Hash hash, reader_->node(kStoredNodeLevel, bundle));
+      hole.bundles.push_back(hash);
+    }
+    SEALRING_TRY(read_to(hole.from));
+    out.holes.push_back(std::move(hole));
+    at = loss.end;
+  }
+  SEALRING_TRY(read_to(out.end));
   const auto take = [&](const FrameHeader& frame) {
     if (out.start < frame.end() && frame.end() <= out.end) out.frames.push_back(frame);
   };

@@ -2,7 +2,8 @@
 """A second, independent reader of an archive: storage/FORMAT.md in Python, with nothing but the standard library.
 
 It recomputes every leaf hash and the root of every segment, compares them with the checkpoint beside, checks that the
-segments follow one another without a gap, and gives back the messages. Signatures are not its business:
+segments follow one another without a gap, and gives back the messages. Of entries that were dropped unsent it takes the
+hashes of their bundles, and keeps which they are beside what the loss entries say. Signatures are not its business:
 `sealring verify` checks those.
 
     archive.py ARCHIVE          prints, per log and topic, how many messages there are, and the root
@@ -16,8 +17,11 @@ import sys
 from dataclasses import dataclass, field
 
 MAGIC = b"sealring/segment/v1\n"
+MAGIC_HOLES = b"sealring/segment/v2\n"
+BUNDLE = 256
 SEGMENT_NAME = re.compile(r"(\d{20})-(\d{20})\.seg")
-KINDS = {0: "genesis", 1: "message", 2: "part", 3: "event", 4: "handover", 7: "succession", 8: "receipt", 10: "carried"}
+KINDS = {0: "genesis", 1: "message", 2: "part", 3: "event", 4: "handover", 7: "succession", 8: "receipt",
+         9: "loss", 10: "carried"}
 
 
 class Malformed(Exception):
@@ -140,6 +144,15 @@ class CompactRange:
         self.hashes.append(leaf)
         self.size += 1
 
+    def append_bundle(self, node):
+        assert self.size % BUNDLE == 0
+        size = self.size // BUNDLE
+        while size & 1:
+            node = node_hash(self.hashes.pop(), node)
+            size >>= 1
+        self.hashes.append(node)
+        self.size += BUNDLE
+
     def root(self):
         if not self.hashes:
             return hashlib.sha256(b"").digest()
@@ -174,24 +187,51 @@ class Segment:
     end: int
     range_before: list
     note: bytes
-    entries: list
+    entries: list  # those that are not in holes
+    holes: list
+
+
+@dataclass
+class Hole:
+    start: int  # of the range that was dropped
+    end: int
+    first: int  # that is not here
+    loss_entry: bytes
+    loss_index: int
+    bundles: list
+
+
+def read_hole(reader):
+    first = reader.number(">Q")
+    entry = reader.take(reader.number(">H"))
+    index = reader.number(">Q")
+    reader.take(reader.number(">I"))  # a note with signatures, and a proof: `sealring verify` checks those
+    reader.take(32 * reader.number(">B"))
+    fields = decode_cbor(entry)
+    if fields[1] != 9 or fields[16] % BUNDLE or fields[17] % BUNDLE or not fields[16] <= first < fields[17] <= index:
+        raise Malformed(f"{reader.name}: a hole at {first} whose loss entry does not fit")
+    bundles = [reader.take(32) for _ in range((fields[17] - fields[16]) // BUNDLE)]
+    return Hole(fields[16], fields[17], first, entry, index, bundles)
 
 
 def read_segment(path):
     name = os.path.basename(path)
     with open(path, "rb") as file:
         reader = Reader(file.read(), name)
-    if reader.take(len(MAGIC)) != MAGIC:
-        raise Malformed(f"{name}: is not a segment file of version 1")
+    magic = reader.take(len(MAGIC))
+    if magic not in (MAGIC, MAGIC_HOLES):
+        raise Malformed(f"{name}: is not a segment file of version 1 or 2")
     start, end = reader.number(">Q"), reader.number(">Q")
     if start >= end:
         raise Malformed(f"{name}: start {start} is not below end {end}")
     range_before = [reader.take(32) for _ in range(reader.number(">B"))]
     note = reader.take(reader.number(">I"))
-    entries = [reader.take(reader.number(">H")) for _ in range(end - start)]
+    holes = [read_hole(reader) for _ in range(reader.number(">H"))] if magic == MAGIC_HOLES else []
+    lost = sum(hole.end - hole.first for hole in holes)
+    entries = [reader.take(reader.number(">H")) for _ in range(end - start - lost)]
     if reader.at != len(reader.data):
         raise Malformed(f"{name}: {len(reader.data) - reader.at} bytes after the last entry")
-    return Segment(name, start, end, range_before, note, entries)
+    return Segment(name, start, end, range_before, note, entries, holes)
 
 
 def checkpoint_of(note, name):
@@ -222,6 +262,9 @@ class LogReader:
         self.follows = None  # (origin, size, root) of that log
         self.segments = 0
         self.origin = None
+        self.losses = {}  # index of a loss entry -> its fields
+        self.holes = []  # as the segments have them
+        self._after_hole = False  # and only parts since, of a message that began in it
         self._open = None  # (message, parts still to come, total, hash) of a large message
 
     def add_segment(self, segment):
@@ -229,14 +272,29 @@ class LogReader:
             raise Malformed(f"{segment.name}: expected to start at entry {self.range.size}: a segment is missing")
         if segment.range_before != self.range.hashes:
             raise Malformed(f"{segment.name}: the hashes of what is before it are not those of the entries before")
-        for entry in segment.entries:
-            self._add_entry(entry, segment.name)
+        entries, holes = iter(segment.entries), iter(segment.holes)
+        hole = next(holes, None)
+        while self.range.size < segment.end:
+            if hole and hole.first == self.range.size:
+                self._add_hole(hole)
+                hole = next(holes, None)
+            else:
+                self._add_entry(next(entries), segment.name)
         origin, size, root = checkpoint_of(segment.note, segment.name)
         if (size, root) != (segment.end, self.range.root()):
             raise Malformed(f"{segment.name}: its checkpoint has another size or root than its entries give")
         if self.origin != origin:
             raise Malformed(f"{segment.name}: its checkpoint is of {origin!r}, the log's entry 0 of {self.origin!r}")
         self.segments += 1
+
+    def _add_hole(self, hole):
+        if self._open:  # the rest of it is lost
+            self.messages.remove(self._open[0])
+            self._open = None
+        for node in hole.bundles[(hole.first - hole.start) // BUNDLE:]:
+            self.range.append_bundle(node)
+        self.holes.append(hole)
+        self._after_hole = True
 
     def _add_entry(self, entry, name):
         index = self.range.size
@@ -245,6 +303,7 @@ class LogReader:
             fields = decode_cbor(entry)
             kind = KINDS.get(fields[1], f"kind {fields[1]}")
             self.kinds[kind] = self.kinds.get(kind, 0) + 1
+            self._after_hole = self._after_hole and kind == "part"
             if self._open and kind != "part":
                 raise Malformed("a large message is not complete before this entry")
             if kind == "message":
@@ -257,6 +316,8 @@ class LogReader:
                 self._add_succession(index, fields)
             elif kind == "carried":
                 self._add_carried(fields)
+            elif kind == "loss":
+                self.losses[index] = fields
             elif kind == "event":
                 self.events[fields[16]] = self.events.get(fields[16], 0) + 1
         except (Malformed, KeyError, TypeError, UnicodeDecodeError) as error:
@@ -300,6 +361,8 @@ class LogReader:
             self._open = (message, count, total, digest, 1)
 
     def _add_part(self, fields):
+        if not self._open and self._after_hole:
+            return
         if not self._open:
             raise Malformed("a part without its message")
         message, count, total, digest, number = self._open

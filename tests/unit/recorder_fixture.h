@@ -62,7 +62,7 @@ class TokenSigner final : public Signer {
   bool stopped_ = false;
 };
 
-// All entries of a store, a bundle at a time: each read makes the whole one.
+// All entries of a store, a bundle at a time: each read makes the whole one. Those that were dropped are empty.
 inline std::vector<Bytes> raw_of(const std::string& store) {
   auto reader = StoreReader::open(store);
   if (!reader) FAIL(reader.error().message);
@@ -70,6 +70,11 @@ inline std::vector<Bytes> raw_of(const std::string& store) {
   for (std::uint64_t at = (*reader)->first_index(); at < (*reader)->size();) {
     const std::uint64_t end = std::min((*reader)->size(), (at / kBundleEntries + 1) * kBundleEntries);
     const auto bundle = (*reader)->entries(at, static_cast<std::size_t>(end - at));
+    if (!bundle && find_loss((*reader)->losses(), at) != nullptr) {
+      out.resize(out.size() + static_cast<std::size_t>(end - at));
+      at = end;
+      continue;
+    }
     if (!bundle) FAIL(bundle.error().message);
     const auto entries = split_entries(*bundle, static_cast<std::size_t>(end - at));
     REQUIRE(entries.ok());
@@ -153,6 +158,7 @@ struct Gateway {
     const std::vector<Bytes> all = raw();
     const std::uint64_t boot = decode_entry(all.back())->common.boot, first = first_index();
     for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i].empty()) continue;
       const auto entry = decode_entry(all[i]);
       const bool recorded = std::holds_alternative<Message>(entry->body) || std::holds_alternative<Part>(entry->body);
       if (recorded && entry->common.boot == boot) index_of[entry->common.received] = first + i;

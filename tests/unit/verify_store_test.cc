@@ -60,7 +60,7 @@ struct Fixture {
   }
   void close(bool sealed) {
     const SegmentFile file = log.segment_file("-");
-    SegmentEvidence segment{file.start, file.end, sealed, file.range, "", file.entries, 0, frames};
+    SegmentEvidence segment{file.start, file.end, sealed, file.range, "", file.entries, {}, 0, frames};
     if (sealed) segment.note = log.receipt().encode();
     source.refs.push_back({"segment " + std::to_string(log.epoch), file.start, file.end});
     source.list.push_back(std::move(segment));
