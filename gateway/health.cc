@@ -14,6 +14,8 @@ Health health_of(const StatusSnapshot& s) {
   if (!s.hangs.empty()) add(Health::Level::unhealthy, s.hangs);
   if (s.recorder.waiting_for_room)
     add(Health::Level::unhealthy, "the ring is full: nothing is acknowledged until there is room");
+  if (!s.recorder.disk_trouble.empty())
+    add(Health::Level::unhealthy, "the store cannot be written: nothing is acknowledged until it can be");
   for (const auto& [name, stats] : s.sources)
     if (!stats.connected) add(Health::Level::degraded, "broker " + name + " is not connected");
   if (s.forwarder && !s.forwarder->reachable)

@@ -46,6 +46,8 @@ void put_ring(Of& out, const StatusSnapshot& s) {
              all == 0 ? 0.0 : static_cast<double>(used) / static_cast<double>(all));
   out.single(Of::gauge, "sealring_waiting_for_room", "1 while nothing is acknowledged because the ring is full.",
              s.recorder.waiting_for_room);
+  out.single(Of::gauge, "sealring_waiting_for_disk",
+             "1 while nothing is acknowledged because the store cannot be written.", !s.recorder.disk_trouble.empty());
   out.single(Of::counter, "sealring_written_bytes", "Bytes written into journal and ring.", written_bytes(s.usage));
   out.single(Of::counter, "sealring_lost_messages", "Messages dropped unsent to make room.", s.recorder.lost_messages);
   out.single(Of::counter, "sealring_losses", "Ranges dropped unsent, each under a loss entry.", s.recorder.losses);

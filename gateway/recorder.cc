@@ -374,7 +374,6 @@ Status Recorder::run() {
     if (status.ok()) status = take_items(std::move(batch.items));
     if (status.ok()) status = log_receipts();
     if (status.ok()) status = log_identity_trouble();
-    if (status.ok()) status = log_disk_trouble();
     if (status.ok()) status = tick();
     if (!status.ok() && closed_ && may_pass(status)) {
       diag(DiagLevel::warning, "stopping while nothing can be recorded (" + status.error().message +

@@ -83,7 +83,7 @@ class Recorder {
   };
   void change(Change change);
 
-  // Who is told when a key is in trouble; null: nobody. Before open().
+  // Who is told when a key or the disk is in trouble; null: nobody. Its listener may call change(). Before run().
   void set_alarms(Alarms* alarms) { alarms_ = alarms; }
   std::uint64_t boot() const { return boot_; }  // as in the entries of this start. After open()
 
@@ -198,7 +198,6 @@ class Recorder {
   void set_key_trouble(const std::string& words);
   Result<bool> save_next_key(const SoftwareSigner& next);
   void erase_former_keys();
-  Status log_disk_trouble();
   Status append_when_room(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes);
   Status take_receipts(std::vector<ReceivedReceipt>&& receipts);
   Status log_receipts();
@@ -248,11 +247,9 @@ class Recorder {
   std::optional<std::string> identity_trouble_;  // not in the log yet; empty: it is over
   bool running_ = false;                         // only then is anything waited for
   bool closed_ = false;
-  unsigned waits_ = 0;                                                // in a row, for room or for the disk
-  std::chrono::steady_clock::time_point disk_since_;                  // of the trouble that stats_ has
-  std::optional<std::pair<std::string, std::uint64_t>> disk_outage_;  // reason and seconds, not in the log yet
-  std::chrono::steady_clock::time_point seal_again_{};                // not before: the next key could not be saved
-  std::chrono::steady_clock::time_point erase_again_{};               // not before
+  unsigned waits_ = 0;                                   // in a row, for room or for the disk
+  std::chrono::steady_clock::time_point seal_again_{};   // not before: the next key could not be saved
+  std::chrono::steady_clock::time_point erase_again_{};  // not before
   bool erase_owed_ = false;
 
   std::atomic<std::uint64_t> turns_{0};

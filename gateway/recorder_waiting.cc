@@ -37,9 +37,10 @@ void Recorder::begin_waiting(const Error& why, const char* then) {
     if (disk) stats_.disk_trouble = why.message;
     if (!disk) stats_.waiting_for_room = true;
   }
+  if (disk && alarms_ != nullptr)  // its entry waits in the queue of changes until there can be one
+    alarms_->raise(kAlarmDisk, "", "the store cannot be written: " + why.message, {{"reason", why.message}});
   if (!fresh) return;
   if (disk) {
-    disk_since_ = steady_clock::now();
     diag(DiagLevel::error,
          "alarm: the store cannot be written: " + why.message + ": acknowledging stops until it can be");
   } else {
@@ -49,28 +50,16 @@ void Recorder::begin_waiting(const Error& why, const char* then) {
 
 void Recorder::end_waiting() {
   if (std::exchange(waits_, 0) == 0) return;
-  std::string disk;
-  bool room = false;
+  bool disk = false, room = false;
   {
     std::lock_guard<std::mutex> lock(stats_mutex_);
-    disk.swap(stats_.disk_trouble);
+    disk = !std::exchange(stats_.disk_trouble, "").empty();
     room = std::exchange(stats_.waiting_for_room, false);
   }
   if (room) diag(DiagLevel::notice, "the ring has room again: acknowledging goes on");
-  if (disk.empty()) return;
+  if (!disk) return;
   diag(DiagLevel::notice, "the store can be written again: acknowledging goes on");
-  const auto lasted = std::chrono::duration_cast<std::chrono::seconds>(steady_clock::now() - disk_since_);
-  disk_outage_.emplace(std::move(disk), static_cast<std::uint64_t>(lasted.count()));
-}
-
-// It could not be recorded while it lasted.
-Status Recorder::log_disk_trouble() {
-  if (!disk_outage_) return {};
-  const auto [reason, seconds] = *std::exchange(disk_outage_, std::nullopt);
-  return add_event(EventCode::alarm, {{"alarm", ByteView("store-not-writable")},
-                                      {"state", ByteView("ends")},
-                                      {"reason", ByteView(reason)},
-                                      {"lasted-s", seconds}});
+  if (alarms_ != nullptr) alarms_->clear(kAlarmDisk, "");
 }
 
 // A full ring stops acknowledging: the broker holds the messages. Receipts make room; they are taken here, since
@@ -123,6 +112,9 @@ void Recorder::set_key_trouble(const std::string& words) {
   }
   if (fresh) diag(DiagLevel::error, "alarm: " + words);
   if (over) diag(DiagLevel::notice, "epoch keys are saved and erased again");
+  if (alarms_ == nullptr) return;
+  if (!words.empty()) alarms_->raise(kAlarmEpochKey, "", words, {{"reason", words}});
+  if (over) alarms_->clear(kAlarmEpochKey, "");
 }
 
 // False: the seal is put off. The log goes on in the open segment, and its epoch lasts longer than it should: that is

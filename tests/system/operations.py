@@ -11,6 +11,7 @@ from kit.offer import Client
 from kit.scene import key_file
 
 from lib.compare import GrowingLog, log_folder, wait_archived
+from lib.faults import FailingCalls, no_root, no_strace
 from lib.load import Publisher
 from lib.metrics import Scraper, alarms_heard, command_script
 from lib.service import Frozen, Manager, with_environment
@@ -198,6 +199,57 @@ def lag(world):
     scene.gateway.wait_said("configuration read again: changed upstream.max_lag")
 
 
+def disk(world):
+    """The file system refuses for a while; then a seal finds no place for the next key: one alarm each, everywhere."""
+    if reason := no_root() or no_strace():
+        return print(f"    skipped: {reason}", flush=True)
+    scene = Scene(world).start()
+    gateway, store = Scraper(scene.gateway), os.path.join(scene.gateway.folder, "store")
+    config = ("--config", os.path.join(scene.gateway.folder, "sealring.toml"))
+
+    def lasts(kind, words):
+        gateway.wait(lambda v: v[f"sealring_alarm_active{{alarm={kind}}}"] == 1, f"{kind} lasts")
+        check(f"ALARM       {kind}, since" in world.run("sealring", "status", *config)[0], "in the status")
+        alarm = scene.gateway.status()["alarms"][0]
+        check_equal(alarm["alarm"], kind, "in the status")
+        check(words in alarm["words"], alarm["words"])
+
+    def over(*kinds):
+        both = [(kind, state) for kind in kinds for state in ("begins", "ends")]
+        wait_until(lambda: len(alarms_heard(scene.gateway_heard)) >= len(both), "the command is run",
+                   alive=[scene.gateway])
+        heard = alarms_heard(scene.gateway_heard)
+        check_equal([a[:2] for a in heard], both, "heard")
+        check(all(a[2]["words"] and (a[1] == "ends" or a[2]["reason"]) for a in heard), f"words: {heard}")
+        wait_until(lambda: scene.events() == both, "all are in the log", alive=[scene.gateway, scene.collector])
+        values = gateway.values()
+        for kind in kinds:
+            check_equal((values[f"sealring_alarms_total{{alarm={kind}}}"],
+                         values[f"sealring_alarm_active{{alarm={kind}}}"]), (1, 0), kind)
+
+    with FailingCalls(world, scene.gateway, "pwrite64,pwritev,writev,fdatasync", "EROFS",
+                      [os.path.join(store, name) for name in ("journal", "ring.lmdb")]):
+        scene.publish(5)
+        lasts("store-not-writable", "Read-only file system")
+        check_equal(gateway.wait_health("unhealthy", "the store cannot be written")[0], 503, "status")
+        check_equal(gateway.values()["sealring_waiting_for_disk"], 1, "it waits for the disk")
+        wait_until(lambda: len(alarms_heard(scene.gateway_heard)) == 1, "the command is run", alive=[scene.gateway])
+    gateway.wait(lambda v: v["sealring_waiting_for_disk"] == 0, "it goes on")
+    over("store-not-writable")
+    gateway.wait_health("ok")
+
+    wait_until(lambda: scene.gateway.status()["segments"]["sealed"] == 0, "all is sealed and sent")
+    in_the_way = os.path.join(store, f"epoch-{scene.gateway.status()['keys']['epoch'] + 1}.key")
+    os.mkdir(in_the_way)
+    scene.publish(5)
+    lasts("epoch-key", "the next epoch key cannot be saved")
+    check_equal(gateway.wait_health("degraded", "alarm: epoch-key")[0], 200, "status")
+    os.rmdir(in_the_way)
+    over("store-not-writable", "epoch-key")
+    scene.device.wait_acknowledged()
+    wait_archived(scene.log, scene.device.sent, alive=[scene.gateway, scene.collector])
+
+
 def rollback(world):
     """A store that is set back: alarms on both sides, at the collector when the copy signs below what is known."""
     scene = Scene(world, alarm=True)
@@ -371,5 +423,5 @@ def hangs(world):
 
 
 if __name__ == "__main__":
-    main(("metrics", metrics), ("health", health), ("lag", lag), ("rollback", rollback), ("commands", commands),
-         ("keys", keys), ("hangs", hangs))
+    main(("metrics", metrics), ("health", health), ("lag", lag), ("disk", disk), ("rollback", rollback),
+         ("commands", commands), ("keys", keys), ("hangs", hangs))

@@ -10,8 +10,9 @@ import shutil
 
 from lib.compare import GrowingLog, log_folder, wait_archived
 from lib.load import Load
+from lib.metrics import alarms_heard, command_script
 from lib.softhsm import LIBRARY, PIN, Token
-from lib.world import ORIGIN, check, check_equal, main
+from lib.world import ORIGIN, check, check_equal, main, wait_until
 
 WRONG_PIN = "314159"
 SLOW_MS = "150"
@@ -107,12 +108,17 @@ def away(world):
     token = Token(world)
     world.run("sealring", "key", "generate", token.uri(), ORIGIN)
     broker, collector, gateway = enrol(world, token)
+    command, heard = command_script(world)
+    gateway.stop()
+    gateway.top.update(alarm_command=[command], alarm_quiet="1s")
+    gateway.configure().start().wait_subscribed()
     load = world.closing(Load(broker.port, 1, pace=(20, 0.02)))
     gateway.wait_status(lambda s: s["upstream"]["acknowledged_size"] > 0, "a segment is receipted")
     token.take_away()
     gateway.wait_said("warning: the identity key does not sign", "recording goes on", "is not there")
     status = wait_sealed_unsigned(gateway)
     check("is not there" in status["keys"]["identity_trouble"], status["keys"]["identity_trouble"])
+    check_equal([a["alarm"] for a in status["alarms"]], ["key"], "alarms that last")
     before = status["broker"]["acks_released"]
     gateway.wait_status(lambda s: s["broker"]["acks_released"] > before + 200, "messages are acknowledged as ever")
     config = ("--config", os.path.join(gateway.folder, "sealring.toml"))
@@ -135,7 +141,11 @@ def away(world):
     world.run("sealring", "prove", sealed, "--wait", "-o", world.path("proof"), *config)
     world.verify(world.path("proof"))
     check_equal(alarms(log), ["does not sign", "does not sign", "signs again"], "alarms")
-    check_equal(len(log.events_named("start")), 2, "starts of the daemon")
+    check_equal(len(log.events_named("start")), 3, "starts of the daemon")
+    # What lasts is found again by the run after the kill, and is over once.
+    wait_until(lambda: [a[:2] for a in alarms_heard(heard)] == [("key", "begins"), ("key", "begins"), ("key", "ends")],
+               "the command is run", alive=[gateway])
+    check_equal(gateway.status()["alarms"], [], "alarms that last")
     gateway.stop()
     world.verify(collector.archive)
 
