@@ -1,9 +1,17 @@
-// Words for what a collector answers.
+// Words for what a collector answers; for the files of the forwarder only.
 #pragma once
 
 #include "drivers/http.h"
 
 namespace sealring {
+
+constexpr int kMaxRounds = 3;  // of "no, my size is N" in one attempt
+constexpr const char* kEntriesEndpoint = "/mirror/add-entries";
+constexpr const char* kSkipEndpoint = "/mirror/skip";
+
+inline bool is_type(const HttpResponse& response, std::string_view type) {
+  return response.content_type.substr(0, type.size()) == type;
+}
 
 // An answer that is of the right kind, but not as it should be written: the words must name who wrote it.
 template <typename T>

@@ -12,17 +12,12 @@
 #include "gateway/collector_answer.h"
 
 namespace sealring {
+
 namespace {
 
-constexpr std::size_t kRequestBytes = 4u << 20;  // packages are added to a request until it has grown to this
-constexpr int kMaxRounds = 3;                    // of "no, my size is N" in one attempt
-constexpr std::size_t kMaxTold = 32;             // troubles of one outage; some words have the time of day in them
-constexpr int kCosignedInARow = 32;              // checkpoints, before the entries of a segment go up
-constexpr std::chrono::minutes kIdleWait{5};     // a safety net under wake()
-
-bool is_type(const HttpResponse& response, std::string_view type) {
-  return response.content_type.substr(0, type.size()) == type;
-}
+constexpr std::size_t kMaxTold = 32;          // troubles of one outage; some words have the time of day in them
+constexpr int kCosignedInARow = 32;           // checkpoints, before the entries of a segment go up
+constexpr std::chrono::minutes kIdleWait{5};  // a safety net under wake()
 
 }  // namespace
 
@@ -158,8 +153,9 @@ Result<bool> Forwarder::step() {
   const auto lowest = std::find_if(first, segments.end(), [this](const Segment& s) {
     return s.state == SegmentState::sealed && !lines_of(s).mirror;
   });
+  const Turn turn{first, lowest, ahead_of(lowest, segments.end())};
   const bool uploadable =
-      lowest != segments.end() && !lowest->note.empty() && is_witnessed(*lowest) && lowest->number != handed_over_;
+      lowest != segments.end() && is_ready(*lowest) && lowest->number != handed_over_ && turn.ahead != lowest;
   // Where segments are sealed as fast as they can be witnessed, or the witness refuses, entries must go up all the
   // same.
   if (!uploadable || cosigned_in_a_row_ < kCosignedInARow) {
@@ -172,8 +168,24 @@ Result<bool> Forwarder::step() {
   }
   if (!uploadable) return asks;
   cosigned_in_a_row_ = 0;
-  SEALRING_TRY(send_entries(*lowest, {first, lowest}));
+  SEALRING_TRY(send_entries(turn));
   return true;
+}
+
+bool Forwarder::is_ready(const Segment& segment) {
+  return segment.state == SegmentState::sealed && !segment.note.empty() && is_witnessed(segment);
+}
+
+// `lowest`: that one, or another below the last loss entry it needs, is not to be registered yet.
+Forwarder::SegmentIterator Forwarder::ahead_of(SegmentIterator lowest, SegmentIterator end) {
+  if (lowest == end) return lowest;
+  std::uint64_t needed = lowest->end;
+  for (const LossRecord& loss : ring_.losses())
+    if (lowest->start <= loss.start && loss.start < lowest->end) needed = std::max(needed, loss.index + 1);
+  auto ahead = lowest;
+  for (; ahead != end && ahead->start < needed; ++ahead)
+    if (!is_ready(*ahead)) return lowest;
+  return ahead;
 }
 
 // `early` is taken when it was sent.
@@ -185,7 +197,7 @@ Result<bool> Forwarder::step_witness(SegmentIterator sealed, SegmentIterator end
     SEALRING_TRY(witness_sealed(*sealed));
     return true;
   }
-  if (early && early->size <= witness_size_) early.reset();
+  if (early && (early->size <= witness_size_ || !claim_early(early->size))) early.reset();
   if (!early) return false;
   const auto lines = witness(*early);  // kept by the witness; nothing here waits for it
   if (!lines) return lines.error();
@@ -196,6 +208,24 @@ Result<bool> Forwarder::step_witness(SegmentIterator sealed, SegmentIterator end
 std::optional<Forwarder::Sent> Forwarder::take_early() {
   std::lock_guard<std::mutex> lock(stats_mutex_);
   return std::exchange(early_, std::nullopt);
+}
+
+// Between this and give_up() one comes first: what a witness has cosigned within a range is not dropped, and of what is
+// dropped no witness cosigns a size within.
+bool Forwarder::claim_early(std::uint64_t size) {
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  if (given_up_.first < size && size < given_up_.second) return false;
+  const std::vector<LossRecord> losses = ring_.losses();
+  if (find_loss(losses, size) != nullptr) return false;
+  early_sent_ = size;
+  return true;
+}
+
+bool Forwarder::give_up(std::uint64_t start, std::uint64_t end) {
+  std::lock_guard<std::mutex> lock(stats_mutex_);
+  if (start < early_sent_ && early_sent_ < end) return false;
+  given_up_ = {start, end};
+  return true;
 }
 
 void Forwarder::put_back(std::optional<Sent> early) {
@@ -264,45 +294,6 @@ Status Forwarder::witness_sealed(const Segment& segment) {
   return {};
 }
 
-// --- mirror ---
-
-// `below`: segments whose entries are up already and whose receipt waits for one that meets the quorum.
-Status Forwarder::send_entries(const Segment& segment, std::pair<SegmentIterator, SegmentIterator> below) {
-  SEALRING_ASSIGN(ReceivedReceipt receipt, forward(segment));
-  handed_over_ = segment.number;
-  if (receipt.complete) {
-    for (auto covered = below.first; covered != below.second; ++covered)
-      queue_.put_receipt({covered->number, covered->note});
-    {
-      std::lock_guard<std::mutex> lock(stats_mutex_);
-      ++stats_.segments;
-      stats_.acknowledged_size = segment.end;
-      stats_.closed_by.clear();
-    }
-    if (events_.alarms != nullptr)
-      for (const char* kind : {kAlarmFork, kAlarmClosed}) events_.alarms->clear(kind, "");
-  } else if (below.first == below.second) {
-    diag(DiagLevel::notice, "segment " + std::to_string(segment.number) +
-                                " is at the mirror; the witness is beyond it, so the next receipt stands for it, too");
-  }
-  queue_.put_receipt(std::move(receipt));
-  return {};
-}
-
-Result<ReceivedReceipt> Forwarder::forward(const Segment& segment) {
-  SEALRING_TRY(register_at_mirror(segment));
-  SEALRING_ASSIGN(const auto mirrored, upload(segment));
-  SEALRING_ASSIGN(const Note note, with_lines(segment, mirrored));
-  auto verdict = config_.policy.evaluate(note);
-  if (!verdict) return retry_error("collector's receipt does not verify: " + verdict.error().message);
-  if (verdict->cosigned_by.count(config_.mirror) == 0)
-    return retry_error("collector's receipt has no cosignature of the mirror " + config_.mirror);
-  // A witness that is further ahead cosigns this size no more: what it cosigns later covers it, too.
-  const bool may_wait = !lines_of(segment).witness;
-  if (!verdict->quorum_met && !may_wait) return retry_error("collector's receipt does not meet the policy's quorum");
-  return ReceivedReceipt{segment.number, note.encode(), verdict->quorum_met};
-}
-
 Result<Proof> Forwarder::proof(std::uint64_t start, std::uint64_t end, std::uint64_t size) const {
   return subtree_proof(start, end, size, [this](int level, std::uint64_t at) { return ring_.node(level, at); });
 }
@@ -348,64 +339,6 @@ Result<std::vector<NoteSignature>> Forwarder::witness(const Sent& sent) {
     stats_.witnessed_size = sent.size;
   }
   return understood(parse_signature_lines(response.body), endpoint);
-}
-
-Status Forwarder::register_at_mirror(const Segment& segment) {
-  const std::string endpoint = "/mirror/add-checkpoint";
-  SEALRING_ASSIGN(const HttpResponse response, add_checkpoint(endpoint, {segment.end, segment.note}, mirror_size_));
-  if (response.status == 409)
-    return retry_error("collector's mirror has size " + std::to_string(mirror_size_) +
-                       " of this log, beyond our segment's end " + std::to_string(segment.end));
-  if (response.status != 200) return refused(endpoint, response);
-  mirror_size_ = segment.end;
-  return {};
-}
-
-Result<Bytes> Forwarder::upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket,
-                                     std::uint64_t& to) const {
-  Bytes body = encode_add_entries({config_.identity.front().key.name, from, segment.end, ticket});
-  const std::uint64_t count = package_count(from, segment.end);
-  to = from;
-  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(count, kMaxPackagesPerRequest); ++i) {
-    const PackageRange range = package_range(from, segment.end, i);
-    SEALRING_ASSIGN(const Bytes entries, ring_.entries(range.start, static_cast<std::size_t>(range.end - range.start)));
-    SEALRING_ASSIGN(const Proof hashes, proof(range.aligned, range.end, segment.end));
-    append_package(body, entries, hashes);
-    to = range.end;
-    if (body.size() >= kRequestBytes) break;
-  }
-  return body;
-}
-
-Result<std::vector<NoteSignature>> Forwarder::upload(const Segment& segment) {
-  const std::string endpoint = "/mirror/add-entries";
-  std::uint64_t from = std::min(std::max(segment.start, mirror_next_), segment.end);
-  for (int stale = 0; stale < kMaxRounds && !stopping_;) {
-    std::uint64_t to = 0;
-    HttpClient::Request call;
-    call.target = config_.path + endpoint;
-    call.content_type = std::string(kAddEntriesType);
-    call.gzip = true;
-    SEALRING_ASSIGN(call.body, upload_body(segment, from, ticket_, to));
-    SEALRING_ASSIGN(const HttpResponse response, send(call));
-    if (response.status == 200) {
-      mirror_next_ = segment.end;
-      return understood(parse_signature_lines(response.body), endpoint);
-    }
-    if ((response.status != 202 && response.status != 409) || !is_type(response, kMirrorInfoType)) {
-      mirror_next_ = 0;  // ask afresh
-      return refused(endpoint, response);
-    }
-    SEALRING_ASSIGN(const MirrorInfo info, understood(decode_mirror_info(response.body), endpoint));
-    if (info.next_entry > segment.end || info.next_entry < segment.start)
-      return retry_error("collector's mirror wants to go on at entry " + std::to_string(info.next_entry) +
-                         ", outside the segment " + std::to_string(segment.start) + " to " +
-                         std::to_string(segment.end));
-    if (response.status == 409 || info.next_entry <= from) ++stale;  // no progress
-    from = mirror_next_ = info.next_entry;
-    ticket_ = info.ticket;
-  }
-  return retry_error("collector's mirror takes no entries: it stays at " + std::to_string(from));
 }
 
 }  // namespace sealring

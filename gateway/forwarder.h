@@ -13,6 +13,9 @@
 //
 // Where the collector says that the log is closed, it is asked for the statement that closed it. One that our identity
 // key has signed is an alarm: a copy of this gateway has made it, or whoever has that key (docs/trust.md).
+// Of a segment that entries were dropped of (docs/log.md §6) all checkpoints up to the one that has the loss entry are
+// registered first. Then the mirror is told by `skip` what will not come, and goes on behind it. What was dropped, and
+// where its loss entry stands, is in the ring, so a start goes on where a kill came.
 //
 // Failures: backoff doubling from retry_min to retry_max with jitter; a link that comes up ends the wait. Every change
 // of the reason is one diag line, a repetition none. Own thread; reads the ring only.
@@ -52,6 +55,7 @@ class Forwarder {
         true;  // false: the operator has said that the store is no old copy; nothing at the collector is fine
     std::optional<Note> succession;                 // of this log, with its own line only, where it follows another one
     std::chrono::milliseconds call_timeout{20000};  // of the client: how long a call may keep the thread
+    bool needs_skip = false;                        // entries may be dropped: asks whether the mirror takes that
     bool succession_taken = false;  // by a collector: it is offered again only to one that does not know of the log
   };
   // Called on the forwarder's thread. on_fits: what the collector has fits our store, at each time that it was asked.
@@ -69,7 +73,12 @@ class Forwarder {
   void set_events(Events events) { events_ = std::move(events); }  // before start()
   void contradict();  // known beforehand: nothing is asked and nothing is sent. Before start()
   void start();
-  void wake();                                 // a segment was sealed or acknowledged. Any thread
+  void wake();  // a segment was sealed or acknowledged. Any thread
+  // The collector was asked and does not know `skip`: what is dropped would never get a receipt. Any thread
+  bool lacks_skip() const { return lacks_skip_; }
+  // The entries [start, end) are going to be dropped: no early checkpoint of a size within goes out any more. False:
+  // one has, so they must stay, or nobody could show that later ones extend it. Any thread
+  bool give_up(std::uint64_t start, std::uint64_t end);
   bool wants_early() const;                    // the collector answers, and what it has fits. Any thread
   void early(std::uint64_t size, Bytes note);  // our newest checkpoint within the open segment. Any thread
   void stop();                                 // returns when the thread has ended
@@ -104,6 +113,7 @@ class Forwarder {
   using SegmentIterator = std::vector<Segment>::const_iterator;
   Result<bool> step_witness(SegmentIterator sealed, SegmentIterator end, std::optional<Sent>& early);
   std::optional<Sent> take_early();
+  bool claim_early(std::uint64_t size);
   void put_back(std::optional<Sent> early);
   struct Lines {
     std::size_t bytes = 0;  // of the note that was looked at
@@ -122,12 +132,22 @@ class Forwarder {
   void succession_is_known();
   Result<std::optional<Head>> head_of(const std::string& role, std::uint64_t receipted);
   Status witness_sealed(const Segment& segment);
-  Status send_entries(const Segment& segment, std::pair<SegmentIterator, SegmentIterator> below);
-  Result<ReceivedReceipt> forward(const Segment& segment);
+  // Of sealed ones: the lowest that is to go up, those whose entries are up already and whose receipt waits for one
+  // that meets the quorum, and where those end whose checkpoints it needs.
+  struct Turn {
+    SegmentIterator first, lowest, ahead;
+  };
+  bool is_ready(const Segment& segment);
+  SegmentIterator ahead_of(SegmentIterator lowest, SegmentIterator end);
+  Status send_entries(const Turn& turn);
+  Result<ReceivedReceipt> forward(const Turn& turn);
   Result<std::vector<NoteSignature>> witness(const Sent& sent);
   Status register_at_mirror(const Segment& segment);
   Result<std::vector<NoteSignature>> upload(const Segment& segment);
-  Result<Bytes> upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket, std::uint64_t& to) const;
+  Result<Bytes> upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket) const;
+  Result<HttpResponse> send_part(const Segment& segment, std::uint64_t from);
+  Result<Bytes> skip_body(const Segment& segment, const LossRecord& loss) const;
+  Status ask_for_skip();
   Result<HttpResponse> add_checkpoint(const std::string& endpoint, const Sent& sent, std::uint64_t& known_size);
   bool is_witnessed(const Segment& segment);
   Result<Proof> proof(std::uint64_t start, std::uint64_t end, std::uint64_t size) const;
@@ -139,7 +159,7 @@ class Forwarder {
   RecordQueue& queue_;
   LinkMonitor monitor_;
   std::thread thread_;
-  std::atomic<bool> stopping_{false};
+  std::atomic<bool> stopping_{false}, lacks_skip_{false};
   Pulse pulse_;
   std::atomic<std::chrono::milliseconds> retry_min_, retry_max_;
   // Sizes that the other side told; 0 is always a good question.
@@ -157,7 +177,9 @@ class Forwarder {
 
   mutable std::mutex stats_mutex_;
   Stats stats_;
-  std::optional<Sent> early_;   // to go
+  std::optional<Sent> early_;     // to go
+  std::uint64_t early_sent_ = 0;  // the last that the witness may have cosigned
+  std::pair<std::uint64_t, std::uint64_t> given_up_{};
   std::set<std::string> told_;  // since forwarding last went well
 };
 

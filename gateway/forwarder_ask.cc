@@ -6,6 +6,7 @@
 #include "drivers/diag.h"
 #include "gateway/collector_answer.h"
 #include "gateway/forwarder.h"
+#include "storage/skip_wire.h"
 
 namespace sealring {
 
@@ -30,6 +31,7 @@ Status Forwarder::ask() {
     }
     if (role == "mirror") compare_with_receipts(head->checkpoint.size, receipted);
   }
+  if (config_.needs_skip) SEALRING_TRY(ask_for_skip());
   asked_ = true;
   {
     std::lock_guard<std::mutex> lock(stats_mutex_);
@@ -48,6 +50,21 @@ void Forwarder::compare_with_receipts(std::uint64_t size, std::uint64_t receipte
   if (size >= receipted) return events_.alarms->clear(kAlarmArchive, "");
   events_.alarms->raise(kAlarmArchive, "", "the collector has less of this log than it has given receipts for",
                         {{"collector-size", size}, {"receipted-size", receipted}});
+}
+
+// By an empty request, which one that has the endpoint cannot understand.
+Status Forwarder::ask_for_skip() {
+  HttpClient::Request call;
+  call.target = config_.path + kSkipEndpoint;
+  call.content_type = std::string(kSkipType);
+  SEALRING_ASSIGN(const HttpResponse response, send(call));
+  const bool lacks = response.status == 404 || response.status == 405;
+  if (!lacks && response.status != 400) return unexpected(kSkipEndpoint, response);
+  if (lacks != lacks_skip_.exchange(lacks) && lacks)
+    diag(DiagLevel::error,
+         "alarm: when_full is drop-oldest, but the collector's mirror has no skip: nothing is dropped, and a full ring "
+         "stops acknowledging");
+  return {};
 }
 
 // A collector that does not take it may have been told of this log by its operator: then all goes on, and otherwise

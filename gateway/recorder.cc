@@ -106,9 +106,15 @@ Result<Hash> Recorder::subtree_hash_at(std::uint64_t size) const {
 
 // --- the order of durability ---
 
-Status Recorder::commit() { return commit_as(*epoch_key_, epoch_); }
+Status Recorder::commit() {
+  SEALRING_TRY(commit_frame());
+  return make_room();
+}
 
-Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch) {
+Status Recorder::commit_frame() { return commit_as(*epoch_key_, epoch_); }
+
+// `loss`: the draft begins with its entry, and its bundles go in the same transaction.
+Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch, const LossRecord* loss) {
   if (draft_.count == 0) {
     release_acknowledgements();
     return {};
@@ -140,7 +146,8 @@ Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch) {
 
   // 3. Make it durable. A crash in here leaves the whole frame or nothing; either way no acknowledgement went out, the
   //    broker sends the messages again, and redelivery.h finds out which.
-  SEALRING_TRY(append_when_room(frame, range, nodes));
+  SEALRING_TRY(loss == nullptr ? append_when_room(frame, range, nodes)
+                               : when_room([&] { return ring_.drop(*loss, frame, range, nodes); }));
   range_ = std::move(range);
   segment_bytes_ += frame.entries.size();
   for (const auto& [source, packet_id, index, flagged] : draft_.tail)
@@ -196,7 +203,7 @@ bool Recorder::seal_is_due() const {
 }
 
 Status Recorder::seal() {
-  SEALRING_TRY(commit());
+  SEALRING_TRY(commit_frame());
   // The next key is durable before the log names it.
   SEALRING_ASSIGN(auto next, SoftwareSigner::generate());
   SEALRING_ASSIGN(const bool saved, save_next_key(*next));
@@ -210,7 +217,7 @@ Status Recorder::seal() {
   SEALRING_ASSIGN(handover.by_old, epoch_key_->sign(message));
   SEALRING_ASSIGN(handover.by_next, next->sign(message));
   SEALRING_TRY(add_entry(handover));
-  SEALRING_TRY(commit());
+  SEALRING_TRY(commit_frame());
   epoch_key_ = std::move(next);
   SEALRING_TRY(close_and_sign());
   return name_connections();
@@ -269,7 +276,7 @@ Status Recorder::set_rotation(const Rotation& rotation, std::function<Status(std
 Status Recorder::record_rotation() {
   const std::uint64_t index = next_index();
   SEALRING_TRY(add_entry(*rotation_));
-  SEALRING_TRY(commit());
+  SEALRING_TRY(commit_frame());
   SEALRING_TRY(when_room([&] { return on_rotated_(index); }));
   notes_.rotated_at(index);
   return {};
@@ -357,6 +364,9 @@ Status Recorder::run() {
   ::pthread_setname_np(::pthread_self(), "recorder");
   running_ = true;
   if (!epoch_key_) SEALRING_TRY(record_break());
+  // The last run may have ended where nothing could be recorded any more. What is sealed before a rotation needs the
+  // key before it: then room is made afterwards.
+  if (!rotation_) SEALRING_TRY(make_room());
   std::vector<Detail> start = {{"software", ByteView("sealring " SEALRING_VERSION)}};
   if (config_.file_sha256) start.push_back({"config-sha256", *config_.file_sha256});
   SEALRING_TRY(add_event(EventCode::start, std::move(start)));

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "crypto/ed25519.h"
@@ -28,6 +29,8 @@
 
 namespace sealring {
 
+struct Droppable;
+
 class Recorder {
  public:
   struct Config {
@@ -37,6 +40,10 @@ class Recorder {
     std::chrono::milliseconds segment_age{600000};
     std::chrono::milliseconds heartbeat{60000};
     std::optional<Hash> file_sha256;  // of the configuration; in the start event
+    // When the ring is full and nothing is acknowledged: drop the oldest segment that was not sent (docs/log.md §6).
+    // Only towards a collector that takes that (forwarder.h). `mirror`: its name, see droppable.h.
+    bool drop_oldest = false;
+    std::string mirror = {};
     // Entries that a start reads at most to find what the brokers may send again: a broker that has sent nothing for
     // long, or at QoS 0 only, has it far back. About a second.
     std::uint64_t max_tail_scan = 1000000;
@@ -61,6 +68,14 @@ class Recorder {
     std::function<void(std::uint64_t size, Bytes note)> made;
   };
   void set_early(Early early) { early_ = std::move(early); }
+  // `may`: whether what is dropped would be taken for that upstream. `give_up`: that the entries [start, end) are
+  // going, so that nobody is shown a checkpoint of a size within from then on; false: somebody was already. Both are
+  // asked before each drop, on the recorder's thread. Before run().
+  struct Drops {
+    std::function<bool()> may;
+    std::function<bool(std::uint64_t start, std::uint64_t end)> give_up;
+  };
+  void set_drops(Drops drops) { drops_ = std::move(drops); }
   // Where acknowledgements go. Before run().
   using Release = std::function<void(std::uint32_t source, std::uint64_t connection, std::uint64_t tag)>;
   void set_release(Release release) { release_ = std::move(release); }
@@ -189,8 +204,12 @@ class Recorder {
   void note_tail(const SourceItem& item, std::uint64_t index, bool flagged);
   bool same_content(std::uint64_t index, const SourceItem& item) const;
 
-  Status commit();
-  Status commit_as(SoftwareSigner& key, std::uint64_t epoch);
+  Status commit();        // and makes room for the next frame
+  Status commit_frame();  // without that
+  Status commit_as(SoftwareSigner& key, std::uint64_t epoch, const LossRecord* loss = nullptr);
+  Status make_room();
+  Status drop_until_room();
+  Status drop(const Droppable& what);
   void release_acknowledgements();
   Status when_room(const std::function<Status()>& change);
   void begin_waiting(const Error& why, const char* then);
@@ -221,6 +240,7 @@ class Recorder {
   std::function<void(std::int64_t)> on_commit_;
   Early early_;
   Alarms* alarms_ = nullptr;
+  Drops drops_;
   std::optional<Rotation> rotation_;
   std::function<Status(std::uint64_t)> on_rotated_;
 
@@ -245,6 +265,7 @@ class Recorder {
   std::uint64_t early_size_ = 0;    // of the last early checkpoint
   std::chrono::steady_clock::time_point early_asked_{};
   std::optional<std::string> identity_trouble_;  // not in the log yet; empty: it is over
+  std::set<std::uint64_t> exhausted_;            // segments that nothing more can be dropped of
   bool running_ = false;                         // only then is anything waited for
   bool closed_ = false;
   unsigned waits_ = 0;                                   // in a row, for room or for the disk

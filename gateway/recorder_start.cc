@@ -89,7 +89,9 @@ Status Recorder::rebuild_tail() {
   TailScan scan(names, Redelivery::kMaxTail);
   bool enough = false, carried = false;
   std::uint64_t looked_from = size;
+  const std::vector<LossRecord> losses = ring_.losses();
   for (std::uint64_t end = size; end > first;) {
+    if (find_loss(losses, end - 1) != nullptr) break;  // below the open segment; of the rest nothing is known any more
     const std::uint64_t begin = std::max(first, (end - 1) / kBundleEntries * kBundleEntries);
     SEALRING_ASSIGN(const Bytes bytes, ring_.entries(begin, static_cast<std::size_t>(end - begin)));
     SEALRING_ASSIGN(const auto entries, split_entries(bytes, static_cast<std::size_t>(end - begin)));

@@ -88,6 +88,8 @@ void connect_uplink(Forwarder* to, Recorder& recorder, Alarms& alarms, const Rin
   recorder.set_on_segments([&forwarder] { forwarder.wake(); });
   recorder.set_early({[&forwarder] { return forwarder.wants_early(); },
                       [&forwarder](std::uint64_t size, Bytes note) { forwarder.early(size, std::move(note)); }});
+  recorder.set_drops({[&forwarder] { return !forwarder.lacks_skip(); },
+                      [&forwarder](std::uint64_t start, std::uint64_t end) { return forwarder.give_up(start, end); }});
   Forwarder::Events events;
   events.on_fits = [&recorder] { recorder.hold_signatures(false); };
   events.alarms = &alarms;
