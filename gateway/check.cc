@@ -140,6 +140,10 @@ class Check {
     if (!policy) return error("policy", policy.error().message);
     ok("policy", up.policy + " has this log, and the mirror " + sealring::quoted(up.mirror));
     ok("upstream", up.url + ", server name " + up.server_name);
+    if (config_.recorder.drop_oldest)
+      warning("recorder",
+              "when_full is drop-oldest: when the store is full of what has no receipt, the oldest of that is "
+              "dropped for good, and the log says so");
   }
 
   void check_tls(const std::string& subject, const std::string& ca, const std::string& cert, const std::string& key) {
@@ -377,6 +381,11 @@ Result<Policy> load_policy(const GatewayConfig& config, const std::vector<Public
   if (policy->find_witness(up.mirror) == nullptr)
     return reject_error(up.policy + ": has no `witness` line named " + sealring::quoted(up.mirror) +
                         ", which the config names as mirror");
+  // By its lines the recorder knows what must not be dropped (droppable.h).
+  const auto is_other = [&](const Policy::Witness& witness) { return witness.name != up.mirror; };
+  if (config.recorder.drop_oldest && std::none_of(policy->witnesses.begin(), policy->witnesses.end(), is_other))
+    return reject_error(up.policy + ": names no witness beside the mirror " + sealring::quoted(up.mirror) +
+                        ", and when_full = \"drop-oldest\" needs one: the collector's");
   return policy;
 }
 

@@ -61,6 +61,7 @@ void read_recorder(TomlTable& table, GatewayConfig::Recorder& r) {
   r.segment_age = table.duration("segment_age", r.segment_age, seconds(1), hours(24));
   if (r.segment_age > minutes(10))
     table.fail("segment_age", "must be at most 10min: no epoch key lives longer, and a segment has one");
+  r.drop_oldest = table.choice("when_full", "block", {"block", "drop-oldest"}) == "drop-oldest";
   r.heartbeat = table.duration("heartbeat", r.heartbeat, seconds(1), hours(24));
   if (r.queue_bytes < 2 * r.max_payload)
     table.fail("queue_bytes", "must be at least twice max_payload (" + std::to_string(r.max_payload) +
@@ -179,6 +180,7 @@ void read_upstream(TomlTable& table, const GatewayConfig::Recorder& recorder, Ga
   u.key = table.required_path("key");
   u.policy = table.required_path("policy");
   u.mirror = table.required_string("mirror");
+  u.foreign_mirror = table.boolean("foreign_mirror", u.foreign_mirror);
   u.retry_min = table.duration("retry_min", u.retry_min, milliseconds(50), hours(1));
   u.retry_max = table.duration("retry_max", u.retry_max, milliseconds(50), hours(24));
   u.timeout = table.duration("timeout", u.timeout, seconds(1), minutes(10));
@@ -186,6 +188,20 @@ void read_upstream(TomlTable& table, const GatewayConfig::Recorder& recorder, Ga
   if (u.max_lag.count() != 0 && u.max_lag <= recorder.segment_age)
     table.fail("max_lag", "must be above segment_age, or \"0s\": so long does what is recorded wait by right");
   if (u.retry_max < u.retry_min) table.fail("retry_max", "must not be below retry_min");
+}
+
+// What is dropped gets no receipt, nor does anything behind it, unless somebody takes it for dropped.
+void check_when_full(TomlTable& root, const GatewayConfig& config) {
+  if (!config.recorder.drop_oldest) return;
+  const std::string is = "= \"drop-oldest\" ";
+  if (!config.upstream)
+    root.fail("recorder", "when_full " + is +
+                              "needs an [upstream]: without one nothing is ever receipted, and what "
+                              "stands between what was dropped fills the store all the same");
+  if (config.upstream && config.upstream->foreign_mirror)
+    root.fail("recorder", "when_full " + is +
+                              "goes with no foreign_mirror: that one has no `skip`, and would wait for "
+                              "the dropped entries for ever");
 }
 
 // "broker.0.port" -> "broker[NAME].port": the order of the brokers in the file means nothing. The subscriptions of a
@@ -245,6 +261,7 @@ Result<GatewayConfig> read(TomlTable root) {
   read_brokers(root, config);
   if (auto upstream = root.table("upstream"))
     read_upstream(*upstream, config.recorder, config.upstream.emplace(GatewayConfig::Upstream{}));
+  check_when_full(root, config);
   SEALRING_TRY(root.finish());
   config.settings = named_settings(root, config.brokers);
   return config;

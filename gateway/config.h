@@ -36,6 +36,7 @@ struct GatewayConfig {
     std::chrono::milliseconds segment_age{600000};
     std::chrono::milliseconds heartbeat{60000};
     std::uint64_t max_payload = 1u << 20;
+    bool drop_oldest = false;  // when the ring is full; only with an upstream whose mirror is no foreign one
   } recorder;
 
   struct Broker {
@@ -52,6 +53,7 @@ struct GatewayConfig {
     std::string ca, cert, key;
     std::string policy;  // file
     std::string mirror;
+    bool foreign_mirror = false;
     std::chrono::milliseconds retry_min{500}, retry_max{60000};
     std::chrono::milliseconds timeout{20000};
     std::chrono::milliseconds max_lag{3600000};  // zero: no alarm

@@ -75,6 +75,9 @@ constexpr ConfigKey kKeys[] = {
      "or at this age; at most 10min, so that no epoch key lives longer"},
     {"recorder", "heartbeat", "duration", Value::fallback, "\"60s\"", "", kLive,
      "an event is recorded when nothing else was for so long; and how often the witness is shown the open segment"},
+    {"recorder", "when_full", "block or drop-oldest", Value::fallback, "\"block\"", "", kRestart,
+     "when the store is full of what the collector has no receipt for: acknowledge nothing more, the brokers hold; or "
+     "drop the oldest of it for good, with an entry that says what"},
     {"recorder", "max_payload", "size", Value::fallback, "\"1MiB\"", "", kRestart,
      "above: a message's size and hash are recorded, not its content"},
 
@@ -130,6 +133,8 @@ constexpr ConfigKey kKeys[] = {
      "whose cosignatures make a receipt (C2SP tlog-policy), with this log's own line"},
     {"upstream", "mirror", "string", Value::required, "\"mirror\"", "", kRestart,
      "name in the policy of the cosigner whose signature means \"stored\""},
+    {"upstream", "foreign_mirror", "true or false", Value::fallback, "false", "", kRestart,
+     "the mirror is no sealring-collector but another C2SP mirror, which cannot be told of dropped entries"},
     {"upstream", "retry_min", "duration", Value::fallback, "\"500ms\"", "", kLive,
      "wait after a failure, doubled each time"},
     {"upstream", "retry_max", "duration", Value::fallback, "\"60s\"", "", kLive,

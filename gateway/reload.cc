@@ -43,6 +43,8 @@ Recorder::Config recorder_config(const GatewayConfig& config) {
   out.segment_age = config.recorder.segment_age;
   out.heartbeat = config.recorder.heartbeat;
   out.file_sha256 = config.file_sha256;
+  out.drop_oldest = config.recorder.drop_oldest;
+  if (config.upstream) out.mirror = config.upstream->mirror;
   return out;
 }
 
@@ -63,6 +65,8 @@ void Reload::run() {
   const ConfigDiff diff = diff_config(running_, *next);
   Recorder::Change change;
   change.config = recorder_config(*next);
+  change.config->drop_oldest = running_.recorder.drop_oldest;  // needs a restart, as the mirror does
+  if (running_.upstream) change.config->mirror = running_.upstream->mirror;
   change.details = {{"file-sha256", next->file_sha256},
                     {"result", diff.live.empty() && diff.restart.empty() ? "nothing changed" : "taken"}};
   if (!diff.live.empty()) change.details.emplace_back("changed", joined(diff.live));

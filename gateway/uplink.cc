@@ -69,6 +69,7 @@ Result<Uplink> make_uplink(const GatewayConfig& config, const GatewayIdentity& i
   if (identity.previous) keys.push_back(identity.previous->public_key());
   SEALRING_ASSIGN(forward.policy, load_policy(config, keys));
   SEALRING_ASSIGN(forward.identity, keys_of_log(config, identity, forward.policy));
+  forward.needs_skip = config.recorder.drop_oldest;
   forward.retry_min = up.retry_min;
   forward.retry_max = up.retry_max;
   out.forwarder = std::make_unique<Forwarder>(std::move(forward), ring, *out.client, queue);

@@ -178,6 +178,25 @@ TEST_CASE("an identity key on a token", "[config]") {
   CHECK(refusal(pin).find("12345") == std::string::npos);
 }
 
+TEST_CASE("drop-oldest goes only with somebody who takes what is dropped", "[config]") {
+  const auto with = [](const std::string& when, const std::string& upstream) {
+    return kHead + "[recorder]\nwhen_full = \"" + when + "\"\n" + kBroker + upstream;
+  };
+  const std::string upstream =
+      "[upstream]\nurl = \"https://c.example\"\nca = \"a\"\ncert = \"b\"\nkey = \"c\"\npolicy = \"p\"\nmirror = "
+      "\"m\"\n";
+  const auto dropping = parse(with("drop-oldest", upstream));
+  REQUIRE(dropping);
+  CHECK(dropping->recorder.drop_oldest);
+  CHECK_FALSE(dropping->upstream->foreign_mirror);
+  CHECK_FALSE(parse(with("block", upstream))->recorder.drop_oldest);
+  CHECK_FALSE(parse(kHead + kBroker)->recorder.drop_oldest);
+  CHECK(refused(with("drop-newest", upstream), "when_full"));
+  CHECK(refused(with("drop-oldest", ""), "needs an [upstream]"));
+  CHECK(refused(with("drop-oldest", upstream + "foreign_mirror = true\n"), "goes with no foreign_mirror"));
+  CHECK(refusal(with("block", upstream + "foreign_mirror = true\n")).empty());
+}
+
 TEST_CASE("budgets must fit each other", "[config]") {
   const auto with = [](const std::string& recorder) { return kHead + "[recorder]\n" + recorder + kBroker; };
   CHECK(refused(with("queue_bytes = \"1MiB\"\n"), "at least twice max_payload"));
