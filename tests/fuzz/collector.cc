@@ -210,8 +210,8 @@ void step(Session& session, Pieces& pieces) {
       break;
     case 5: {
       const char* const targets[] = {"/witness/add-checkpoint", "/mirror/add-checkpoint", "/mirror/add-entries",
-                                     "/succession"};
-      session.send("POST", targets[sizes % 4], Bytes(pieces.sized()), stranger);
+                                     "/succession", "/mirror/skip"};
+      session.send("POST", targets[sizes % 5], Bytes(pieces.sized()), stranger);
       break;
     }
     case 6: {

@@ -305,9 +305,18 @@ def formats():
                            b"old 5\n" + hashes * 63 + b"\n"],
         "mirror_answer": [b"7\n", b"7\n9\ndGlja2V0\n", b"0\n18446744073709551615\n\n"],
         "add_entries": uploads(),
+        "skip": [skip(), skip()[:-1], skip() + b"x", skip(65), b"sealring/skip/v1\n"],
         "gzip": [bytes([17]) + gzip.compress(b"abc" * 100, mtime=0), bytes([2]) + gzip.compress(b"x" * 1000, mtime=0),
                  bytes([17]) + gzip.compress(b"a", mtime=0) + gzip.compress(b"b", mtime=0), b"\x11\x1f\x8b"],
     }
+
+
+def skip(proof=2):
+    loss = vector("loss")
+    # The range of the vector is [768, 1536): three bundles, in subtrees of 256 and of 512 entries.
+    return (b"sealring/skip/v1\n" + sized(b"example.com/gw") + struct.pack(">Q", 2100) + sized(loss) +
+            struct.pack(">QQ", 2200, 2300) + bytes([proof]) + b"p" * 32 * proof + b"b" * 32 * 3 +
+            (b"\x01" + b"q" * 32) * 2)
 
 
 # --- secrets, and the collector ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include "crypto/tlog_wire.h"
 #include "drivers/gzip.h"
 #include "drivers/http.h"
+#include "storage/skip_wire.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace sealring::fuzz {
@@ -67,6 +68,13 @@ FUZZ_TARGET(add_entries, 16u << 10) {
   FUZZ_CHECK(written(header, packages) + Bytes(reader->rest()) == input);
   FUZZ_CHECK(reader->complete() || reader->rest().empty());
   if (reader->complete() && !packages.empty()) FUZZ_CHECK(packages.back().range.end == header.upload_end);
+}
+
+FUZZ_TARGET(skip, 16u << 10) {
+  const auto request = decode_skip(input);
+  if (!ok_or_checked(request)) return;
+  FUZZ_CHECK(request->start < request->end && request->bundles.size() == (request->end - request->start) / 256);
+  FUZZ_CHECK(encode_skip(*request) == input);
 }
 
 FUZZ_TARGET(tile_path, 256) {

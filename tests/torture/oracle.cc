@@ -168,12 +168,32 @@ class Oracle {
     return {};
   }
 
+  // A loss and its entry are there together, or neither is.
+  Status check_losses(const Ring& ring) const {
+    const std::vector<LossRecord> losses = ring.losses();
+    std::size_t recorded = 0;
+    for (std::uint64_t at = 0; at < size_; ++at) {
+      const auto entry = decode_entry(model_.entries(at, at + 1).substr(2));
+      const auto* loss = entry ? std::get_if<Loss>(&entry->body) : nullptr;
+      if (loss == nullptr || loss->end <= ring.usage().first_index) continue;
+      ++recorded;
+      const LossRecord* known = find_loss(losses, loss->start);
+      if (known == nullptr || known->index != at || known->start != loss->start || known->end != loss->end)
+        return wrong("loss entry " + std::to_string(at) + " is there, and the ring knows of no such loss");
+    }
+    return recorded == losses.size() ? Status() : wrong("the ring has a loss that no entry says");
+  }
+
   Status check_entries(const Ring& ring) const {
+    SEALRING_TRY(check_losses(ring));
+    const std::vector<LossRecord> losses = ring.losses();
     for (std::uint64_t at = ring.usage().first_index; at < size_;) {
       const std::uint64_t end = std::min(size_, (at / kBundleEntries + 1) * kBundleEntries);
       auto bytes = ring.entries(at, static_cast<std::size_t>(end - at));
-      if (!bytes) return std::move(bytes).error().in("entries from " + std::to_string(at));
-      if (ByteView(*bytes) != model_.entries(at, end))
+      const bool lost = find_loss(losses, at) != nullptr;
+      if (lost && bytes) return wrong("entries from " + std::to_string(at) + " are here and called lost");
+      if (!bytes && !lost) return std::move(bytes).error().in("entries from " + std::to_string(at));
+      if (!lost && ByteView(*bytes) != model_.entries(at, end))
         return wrong("entries " + std::to_string(at) + " to " + std::to_string(end) + " are not what was written");
       at = end;
     }
@@ -230,6 +250,7 @@ class Oracle {
     RecordQueue queue(4u << 20);
     Recorder::Config config;
     if (trial_.seal) config.segment_entries = 1;
+    config.drop_oldest = promise_.dropping;
     {
       Recorder recorder(config, *started.ring, signers, epochs, clock, queue);
       SEALRING_TRY(recorder.open());
@@ -240,6 +261,7 @@ class Oracle {
       SEALRING_TRY(recorder.run());
     }
     released_ = started.ring->usage().first_index > 0;
+    lost_ = !started.ring->losses().empty();
     if (!trouble.empty()) return wrong(trouble);
     SEALRING_TRY(check_keys(started.ring->contents().epoch));
     if (started.ring->size() < size_ + 5) return wrong("it does not go on");
@@ -302,9 +324,9 @@ class Oracle {
     const VerifyReport report = verify(options);
     // Weaker evidence is right where entry 0 was released, or nobody was told the anchor yet.
     const bool anchored = !options.anchors.empty() && !released_;
-    const auto right = !anchored         ? sealring::Verdict::unproven
-                       : breaks_.empty() ? sealring::Verdict::fine
-                                         : sealring::Verdict::named;
+    const auto right = !anchored                   ? sealring::Verdict::unproven
+                       : breaks_.empty() && !lost_ ? sealring::Verdict::fine
+                                                   : sealring::Verdict::named;
     if (report.verdict != right) return wrong("verify: " + report_text(report));
     return {};
   }
@@ -314,7 +336,7 @@ class Oracle {
   const ModelEntries& model_;
   const Trial trial_;
   std::uint64_t size_ = 0;
-  bool released_ = false;
+  bool released_ = false, lost_ = false;
   std::set<std::uint64_t> breaks_;
 };
 

@@ -436,6 +436,29 @@ void break_scene(const std::string& root, int trace) {
   bench.stop();
 }
 
+// A small ring that nobody receipts: the oldest is dropped, several times, with the loss entry and the seal that
+// follows.
+void drop_scene(const std::string& root, int trace) {
+  Bench bench(root, trace, 12);
+  bench.config.segment_bytes = 3u << 20;  // two bundles of these that can go
+  bench.config.drop_oldest = true;
+  bench.create();
+  bench.shrink(24u << 20);
+  bench.start();
+  for (int i = 0; i < 100 && bench.ring->losses().empty(); ++i) bench.messages(100, 4000);
+  bench.stop();
+  bench.record();
+  put_mark(Mark::dropping, {});
+  bench.start();
+  const std::size_t before = bench.ring->losses().size();
+  for (int i = 0; i < 100 && bench.ring->losses().size() < before + 3; ++i) {
+    bench.messages(60, 4000);
+    bench.message(i % 3 == 0 ? 70000 : 200);
+  }
+  SEALRING_ASSERT(before > 0 && bench.ring->losses().size() >= before + 3);
+  bench.stop();
+}
+
 }  // namespace
 
 const std::vector<Scene>& scenes() {
@@ -445,6 +468,7 @@ const std::vector<Scene>& scenes() {
       {"large", "frames that bypass the journal", 4, large_scene},
       {"init", "from nothing to the first start", 2, init_scene},
       {"release", "a ring that wraps", 2, release_scene},
+      {"drop", "a ring that is full of what nobody receipts, and drops it", 2, drop_scene},
       {"rotation", "another identity key", 2, rotation_scene},
       {"kills", "kills in the middle of things, each with the start after it", 3, kills_scene},
       {"break", "a start whose epoch key is lost", 2, break_scene},

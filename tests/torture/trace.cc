@@ -171,6 +171,9 @@ void Promises::take(const Event& event) {
     case Mark::acknowledged:
       now_.segments[reader.u64()].acknowledged = true;
       break;
+    case Mark::dropping:
+      now_.dropping = true;
+      break;
     case Mark::breaking:
       now_.breaking = true;
       break;

@@ -49,6 +49,7 @@ enum class Mark : std::uint64_t {
   rotating,      // the configuration names the next identity key, and the one before it as previous
   following,     // the store is known to be an old copy, and a follower is to take its place
   followed,      // it has
+  dropping,      // a full ring drops the oldest that is not receipted, and the log says so
 };
 
 void put_mark(Mark kind, ByteView bytes);
@@ -82,7 +83,7 @@ struct Promise {
   std::uint64_t epoch = 0;        // of the last frame that was begun: the keys before it are erased
   std::map<std::uint64_t, Hash> checkpoints;
   std::map<std::uint64_t, SegmentPromise> segments;  // closed ones
-  bool breaking = false, rotating = false, following = false, followed = false;
+  bool breaking = false, rotating = false, following = false, followed = false, dropping = false;
 
   bool created() const { return !origin.empty(); }
 };
