@@ -1,11 +1,12 @@
 """A gateway whose store is set back to an old copy, so that another log follows, and its collector that takes this."""
 import collections
+import json
 import os
 import shutil
 
 from lib.compare import GrowingLog, log_folder
 from lib.load import Publisher
-from lib.world import ORIGIN, check_equal
+from lib.world import ORIGIN, check_equal, wait_until
 
 FOLLOWER = ORIGIN + "~1"
 COLLECTOR_KEY = "collector.example/succession"
@@ -39,8 +40,15 @@ class Scene:
     def log(self, origin=ORIGIN):
         return GrowingLog(log_folder(self.collector.archive, origin)).read()
 
+    def last_is_recorded(self):
+        """The broker has it; that sealringd has it too is not said by any count that outlasts a succession."""
+        topic, payload = list(self.device.sent)[-1]
+        out, _, code = self.world.run("sealring", "tail", "--json", "-n", "20", *self.config, code=None)
+        return code == 0 and any(json.loads(line).get("payload") == payload.decode() for line in out.splitlines())
+
     def wait_receipted(self, origin=ORIGIN):
         self.publish(1)
+        wait_until(self.last_is_recorded, "the last message is recorded", alive=[self.gateway])
         size = self.gateway.status()["size"]
         self.gateway.wait_status(lambda s: s["origin"] == origin and s["upstream"]["acknowledged_size"] >= size,
                                  f"{origin} is receipted up to {size}")
