@@ -23,6 +23,7 @@ constexpr std::uint64_t kMaxSegmentBytes = 48u << 20;
 constexpr std::uint64_t kMinSegmentBytes = 64u << 10;  // below, more is signed and receipted than recorded
 constexpr std::uint64_t kMaxSegmentEntries = 10'000'000;
 constexpr std::size_t kMaxBrokers = 64;      // each has threads and sockets of its own
+constexpr std::size_t kMaxFilters = 1000;    // of a broker; each is held against each for messages that come twice
 constexpr std::size_t kMaxBrokerName = 255;  // it is repeated in every event of the broker
 constexpr std::size_t kMaxMqttString = 65535;
 constexpr std::size_t kMaxFileBytes = 1u << 20;
@@ -74,11 +75,15 @@ void read_subscriptions(TomlTable& broker, std::vector<Subscription>& out) {
     out.push_back({"#", 1});
   else if (tables.empty())
     broker.fail("subscriptions", "must name at least one filter, or there is nothing to record");
+  const bool too_many = tables.size() > kMaxFilters;
+  if (too_many)
+    broker.fail("subscriptions", "has " + std::to_string(tables.size()) + " filters, and may have " +
+                                     std::to_string(kMaxFilters) + ": let wildcards cover them");
   for (TomlTable& table : tables) {
     Subscription s;
     s.filter = table.required_string("filter");
     s.qos = static_cast<int>(table.integer("qos", 1, 0, 2));
-    if (s.filter.empty()) continue;
+    if (s.filter.empty() || too_many) continue;
     if (Status status = check_filter(s.filter); !status) table.fail("filter", status.error().message);
     for (const Subscription& other : out)
       if (filters_overlap(s.filter, other.filter))

@@ -104,7 +104,7 @@ constexpr ConfigKey kKeys[] = {
     {"broker", "watch_drops", "true or false", Value::fallback, "true", "", kRestart,
      "record a gap when the broker says that it dropped messages"},
     {"broker", "subscriptions", "array of tables", Value::fallback, "[ { filter = \"#\", qos = 1 } ]", "", kRestart,
-     "what to record; the filters must not overlap"},
+     "what to record: up to 1000 filters that do not overlap"},
     {"broker.subscriptions", "filter", "string", Value::required, "\"plant/#\"", "", kRestart,
      "topic filter; topics that begin with $ are recorded only when a filter names them"},
     {"broker.subscriptions", "qos", "integer", Value::fallback, "1", "", kRestart,

@@ -159,6 +159,14 @@ TEST_CASE("what is wrong is refused with file, line and words", "[config]") {
   CHECK(refused(kHead + kBroker + "keepalive = \"2500ms\"\n", "whole seconds"));
   CHECK(refused(kHead + kBroker + "subscriptions = []\n", "at least one filter"));
   CHECK(refused(kHead + kBroker + "subscriptions = [ { qos = 1 } ]\n", "filter"));
+  const auto filters = [](int count) {
+    std::string list;
+    for (int i = 0; i < count; ++i) list += "{ filter = \"" + std::to_string(i) + "\" }, ";
+    return kHead + kBroker + "subscriptions = [ " + list + "]\n";
+  };
+  CHECK(parse(filters(1000))->brokers[0].source.subscriptions.size() == 1000);
+  CHECK(refused(filters(1001), "has 1001 filters, and may have 1000"));
+  CHECK(refused(filters(40000), "has 40000 filters"));  // a megabyte: no pair of them is looked at
   CHECK(refused(kHead + kBroker + "subscriptions = [ { filter = \"a\", qos = 3 } ]\n", "qos"));
   CHECK(refused(kHead + kBroker + "subscriptions = [ { filter = \"a/#/b\" } ]\n", "last level"));
   CHECK(refused(kHead + kBroker + "subscriptions = [ { filter = \"a/b\" }, { filter = \"+/b\" } ]\n", "overlaps"));
