@@ -10,6 +10,7 @@
 #include "collector/service.h"
 #include "drivers/allocator.h"
 #include "drivers/file.h"
+#include "drivers/last_words.h"
 #include "drivers/metrics_server.h"
 
 namespace sealring {
@@ -174,9 +175,14 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   sealring::return_large_blocks();
+  sealring::end_without_memory("sealring-collector ends. What has a receipt is durable, the rest comes again",
+                               sealring::kSystem);
   try {
     return sealring::run(argc, argv);
-  } catch (...) {  // only the command line parser and the lack of memory throw
+  } catch (const std::bad_alloc&) {
+    std::fputs("error: sealring-collector: no memory\n", stderr);
+    return sealring::kSystem;
+  } catch (...) {  // only the command line parser throws
     std::fputs("error: sealring-collector: an exception nobody expected\n", stderr);
     return sealring::kUnknownOutcome;
   }

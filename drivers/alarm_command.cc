@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include "drivers/diag.h"
 #include "drivers/utf8.h"
@@ -120,13 +121,18 @@ void AlarmCommand::loop() {
     const Job job = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    const std::string trouble = execute(job);
-    if (!trouble.empty() && trouble != told)
-      diag(DiagLevel::warning, "alarm_command " + command_.front() + " failed: " + trouble);
-    told = trouble;
+    bool failed = true;
+    try {
+      const std::string trouble = execute(job);
+      failed = !trouble.empty();
+      if (failed && trouble != told)
+        diag(DiagLevel::warning, "alarm_command " + command_.front() + " failed: " + trouble);
+      told = trouble;
+    } catch (const std::bad_alloc&) {  // counted, as one that could not be run
+    }
     lock.lock();
     ++stats_.run;
-    stats_.failed += !trouble.empty();
+    stats_.failed += failed;
   }
 }
 

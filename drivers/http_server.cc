@@ -4,6 +4,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <list>
+#include <new>
 #include <thread>
 
 #include "drivers/gzip.h"
@@ -317,15 +318,19 @@ Status Server::start() {
 
 void Server::accept_all() {
   for (;;) {
-    Result<TcpSocket> socket = listener_->accept(shared_.stop);
-    if (socket.ok() && !socket->is_open()) return;
-    reap();
-    if (socket.ok()) {
-      take(std::move(socket).value());
-    } else {
-      shared_.refusals.report(DiagLevel::warning, "cannot accept a connection: " + socket.error().message);
-      if (wait_for(-1, 0, deadline_in(kAcceptPause), &shared_.stop) == Wait::woken) return;
+    bool pause = true;
+    try {
+      Result<TcpSocket> socket = listener_->accept(shared_.stop);
+      if (socket.ok() && !socket->is_open()) return;
+      reap();
+      pause = !socket.ok();
+      if (socket.ok())
+        take(std::move(socket).value());
+      else
+        shared_.refusals.report(DiagLevel::warning, "cannot accept a connection: " + socket.error().message);
+    } catch (const std::bad_alloc&) {  // that connection's end, not the server's
     }
+    if (pause && wait_for(-1, 0, deadline_in(kAcceptPause), &shared_.stop) == Wait::woken) return;
   }
 }
 

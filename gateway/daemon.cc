@@ -211,7 +211,9 @@ void after_commit(CommitBell& bell, DayCount& day, std::int64_t wall_ns, const R
 
 // First the sources, while the recorder still makes durable what they handed over and releases its acknowledgements;
 // then the forwarder, whose receipts the recorder may still take; then the recorder.
-void stop_in_order(Watch& watch, Sources& sources, Forwarder* forwarder, RecordQueue& queue, std::thread& recording) {
+void stop_in_order(std::atomic<bool>& ending, Watch& watch, Sources& sources, Forwarder* forwarder, RecordQueue& queue,
+                   std::thread& recording) {
+  ending = true;
   watch.stop();
   sources.stop();
   if (forwarder != nullptr) forwarder->stop();
@@ -293,6 +295,25 @@ void begin_anew(const GatewayConfig& config, const DaemonEnvironment& environmen
   ::kill(::getpid(), kAgain);
 }
 
+// False: this thread had none. The others are to be stopped in order all the same, which only it can do.
+template <class Act>
+bool has_memory_for(Act&& act) {
+  try {
+    act();
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+// Why a run has ended that nobody has stopped, said. None: it was stopped, or all is to be begun anew.
+std::optional<DaemonExit> refuse_end(const Status& started, const Status& outcome, int signal, bool memory) {
+  if (!started.ok()) return refuse_config(started.error());
+  if (!outcome.ok() && (signal == kAgain || !passes(outcome))) return refuse_run(outcome.error());
+  if (memory) return std::nullopt;
+  return refuse(DaemonExit::system, retry_error("no memory: all was stopped in order; beginning anew"));
+}
+
 struct Life {
   bool hopeful = true;  // to begin anew may help a store that is an old copy, for it has not been tried in vain
   bool served = false;  // it was ready once
@@ -349,20 +370,20 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
     return *refused;
   if (listeners.socket) index.start();
 
-  Status outcome;
+  Status started, outcome;
   if (forwarder != nullptr) forwarder->start();
   watch.start();
   std::thread recording = record(recorder, outcome, ending, again);
-  const Status started = (*sources)->start();
-  life.served = started.ok();
   int signal = 0;
-  if (started.ok())
-    signal = wait_for_signal(config, environment, manager, *ring, recorder, queue, forwarder, watch, snapshot, again);
-  ending = true;
-  stop_in_order(watch, **sources, forwarder, queue, recording);
+  const bool memory = has_memory_for([&] {
+    started = (*sources)->start();
+    life.served = started.ok();
+    if (started.ok())
+      signal = wait_for_signal(config, environment, manager, *ring, recorder, queue, forwarder, watch, snapshot, again);
+  });
+  stop_in_order(ending, watch, **sources, forwarder, queue, recording);
   listeners = {};
-  if (!started.ok()) return refuse_config(started.error());
-  if (!outcome.ok() && (signal == kAgain || !passes(outcome))) return refuse_run(outcome.error());
+  if (const auto refused = refuse_end(started, outcome, signal, memory)) return *refused;
   if (signal == kAgain) {
     life.hopeful = false;  // until something comes of it
     return std::nullopt;

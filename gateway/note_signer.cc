@@ -95,36 +95,49 @@ void NoteSigner::loop() {
   for (;;) {
     changed_.wait(lock, [this] { return stopping_ || (!requests_.empty() && !held_); });
     if (stopping_) return;
-    const Request request = requests_.front();
-    const std::uint64_t since = identity_.since;
-    lock.unlock();
-    const auto began = std::chrono::steady_clock::now();
-    const auto note = sign_or_no_memory(request.checkpoint, since);
-    if (note) latency_.add(std::chrono::steady_clock::now() - began);
-    lock.lock();
-    if (stopping_ && !note) return;
-    if (held_) continue;
-    if (note) {
-      news_.made.push_back({request.segment, request.checkpoint.size, note->encode()});
-      requests_.pop_front();
-      backoff = retry_min_;
-      if (!trouble_.empty()) {
-        diag(DiagLevel::notice, "the identity key signs again");
-        news_.trouble = "";
-      }
-      trouble_.clear();
-      told_.clear();
-    } else {
-      report(note.error(), request);
+    std::optional<bool> made = false;
+    try {
+      made = make_one(lock);
+    } catch (const std::bad_alloc&) {  // the request is still there
+      if (!lock.owns_lock()) lock.lock();
     }
+    if (!made) continue;
+    if (stopping_ && !*made) return;
     changed_.notify_all();
     lock.unlock();
     on_news_();
     lock.lock();
-    if (note) continue;
+    if (*made) {
+      backoff = retry_min_;
+      continue;
+    }
     changed_.wait_for(lock, backoff, [this] { return stopping_; });
     backoff = std::min(backoff * 2, retry_max_);
   }
+}
+
+// Signs what was put first. None: it is held meanwhile. May throw std::bad_alloc; then it is as if it had failed.
+std::optional<bool> NoteSigner::make_one(std::unique_lock<std::mutex>& lock) {
+  const Request request = requests_.front();
+  const std::uint64_t since = identity_.since;
+  lock.unlock();
+  const auto began = std::chrono::steady_clock::now();
+  const auto note = sign_or_no_memory(request.checkpoint, since);
+  if (note) latency_.add(std::chrono::steady_clock::now() - began);
+  lock.lock();
+  if (held_) return std::nullopt;
+  if (!note) {
+    if (!stopping_) report(note.error(), request);
+    return false;
+  }
+  news_.made.push_back({request.segment, request.checkpoint.size, note->encode()});
+  requests_.pop_front();
+  const bool again = !trouble_.empty();
+  if (again) news_.trouble = "";
+  trouble_.clear();
+  told_.clear();
+  if (again) diag(DiagLevel::notice, "the identity key signs again");
+  return true;
 }
 
 void NoteSigner::report(const Error& error, const Request& request) {

@@ -76,6 +76,7 @@ class NoteSigner {
 
  private:
   void loop();
+  std::optional<bool> make_one(std::unique_lock<std::mutex>& lock);
   Result<Note> sign(const Checkpoint& checkpoint, std::uint64_t since) const;
   Result<Note> sign_or_no_memory(const Checkpoint& checkpoint, std::uint64_t since) const;
   void report(const Error& error, const Request& request);

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "drivers/allocator.h"
+#include "drivers/last_words.h"
 #include "gateway/daemon.h"
 #include "gateway/manual.h"
 
@@ -53,6 +54,9 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   sealring::return_large_blocks();
+  sealring::end_on_map_fault(static_cast<int>(sealring::DaemonExit::unknown));
+  sealring::end_without_memory("sealringd ends. What was acknowledged is durable, the rest comes again",
+                               static_cast<int>(sealring::DaemonExit::system));
   try {
     return sealring::run(argc, argv);
   } catch (const std::exception& error) {  // out of memory, say: what is durable, the next start finds out

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <new>
 
 namespace sealring {
 namespace {
@@ -75,7 +76,10 @@ void Watch::loop() {
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stopping_) {
     lock.unlock();
-    look();
+    try {
+      look();
+    } catch (const std::bad_alloc&) {  // it looks again in a moment; what was to be told of is told of then
+    }
     lock.lock();
     changed_.wait_for(lock, limits_.interval, [this] { return stopping_; });
   }
