@@ -19,6 +19,7 @@
 #include "gateway/status.h"
 #include "gateway/succession.h"
 #include "storage/entry.h"
+#include "storage/ring_check.h"
 #include "storage/store_reader.h"
 
 namespace sealring {
@@ -241,6 +242,14 @@ class Check {
   }
 
   void check_store_files() {
+    // Before it is opened here: a damaged map can kill its reader.
+    if (::access((config_.store + "/ring.lmdb").c_str(), F_OK) == 0) {
+      const auto examined = examine_ring(config_.store);
+      if (!examined) return error("store", config_.store + ": " + examined.error().message);
+      if (!examined->empty())
+        return warning("store", config_.store + ": " + *examined +
+                                    "; the daemon goes on from the commit before, and nothing is lost");
+    }
     auto store = StoreReader::open(config_.store);
     if (!store) return error("store", store.error().message);
     const RingState& state = (*store)->state();

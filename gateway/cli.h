@@ -26,6 +26,7 @@ void add_show(CLI::App& app, int& code);
 void add_check(CLI::App& app, int& code);
 void add_prove(CLI::App& app, int& code);
 void add_verify(CLI::App& app, int& code);
+void add_repair(CLI::App& app, int& code);
 void add_key(CLI::App& app, int& code);
 void add_key_rotate(CLI::App& keys, int& code);  // below `key`
 void add_manual(CLI::App& app, int& code);       // man, completion: of everything that is in `app`

@@ -34,6 +34,7 @@ int run(int argc, char** argv) {
   add_check(app, code);
   add_prove(app, code);
   add_verify(app, code);
+  add_repair(app, code);
   add_key(app, code);
   add_manual(app, code);
   try {

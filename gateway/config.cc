@@ -258,6 +258,7 @@ Result<GatewayConfig> read(TomlTable root) {
   config.follow_rollback = root.choice("on_rollback", "follow", {"follow", "hold"}) == "follow";
   config.socket = root.path("socket", config.socket);
   config.socket_group = root.string("socket_group", "");
+  config.scrub_rate = root.size("scrub_rate", config.scrub_rate, 0, 1u << 30);
   config.diag_level = diag_level(root.choice("diag_level", "info", {"error", "warning", "notice", "info", "debug"}));
   config.alarm_command = read_alarm_command(root);
   config.alarm_quiet = root.duration("alarm_quiet", config.alarm_quiet, seconds(1), hours(24));

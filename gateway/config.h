@@ -23,6 +23,7 @@ struct GatewayConfig {
   std::string follows;                        // of config_of_store(): the log before the one in the store; empty: none
   std::string socket = "/run/sealring/sock";  // empty: none
   std::string socket_group;                   // empty: `sealring` where that group exists
+  std::uint64_t scrub_rate = 256u << 10;      // bytes a second; 0: no scrub
   DiagLevel diag_level = DiagLevel::info;
   std::vector<std::string> alarm_command;  // see drivers/alarm_command.h; empty: none
   std::chrono::milliseconds alarm_quiet{60000};

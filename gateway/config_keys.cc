@@ -50,6 +50,8 @@ constexpr ConfigKey kKeys[] = {
      "where the commands ask the daemon; \"\": nowhere"},
     {"", "socket_group", "string", Value::fallback, "\"\"", "", kRestart,
      "group that may ask besides the daemon's user; \"\": sealring, where that group exists"},
+    {"", "scrub_rate", "size", Value::fallback, "\"256KiB\"", "", kRestart,
+     "what is stored is read again and held against the log's tree: so much a second, at most once a day; 0: never"},
     {"", "diag_level", "error, warning, notice, info or debug", Value::fallback, "\"info\"", "", kLive,
      "the least urgent diagnostics that are written"},
     {"", "alarm_command", "array of strings", Value::fallback, "[]", "", kRestart,

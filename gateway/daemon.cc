@@ -12,6 +12,7 @@
 #include "gateway/check.h"
 #include "gateway/follower.h"
 #include "gateway/identity_key.h"
+#include "gateway/incident.h"
 #include "gateway/metrics.h"
 #include "gateway/prove.h"
 #include "gateway/reload.h"
@@ -193,6 +194,14 @@ Status rotate(Recorder& recorder, const GatewayConfig& config, const std::option
   });
 }
 
+std::optional<DaemonExit> make_ready(Recorder& recorder, const Ring& ring, const GatewayConfig& config,
+                                     const GatewayIdentity& identity) {
+  if (Status s = recorder.open(); !s.ok()) return refuse_store(s.error());
+  tell_incident(recorder, ring, config.store);
+  if (Status s = rotate(recorder, config, identity.rotation); !s.ok()) return refuse(DaemonExit::config, s.error());
+  return std::nullopt;
+}
+
 std::string vkey_of(const GatewayConfig& config, const Signer* key) {
   return key == nullptr ? "" : VerifierKey{config.origin, KeyType::ed25519, key->public_key()}.encode();
 }
@@ -207,6 +216,14 @@ void connect_sources(Sources& sources, Recorder& recorder, RecordQueue& queue) {
 void after_commit(CommitBell& bell, DayCount& day, std::int64_t wall_ns, const Ring& ring) {
   bell.ring();
   day.turn(wall_ns, [&] { return written_bytes(ring.usage()); });
+}
+
+// What it finds is in the log, too.
+std::unique_ptr<Scrub> start_scrub(const GatewayConfig& config, const Ring& ring, Recorder& recorder) {
+  auto scrub = std::make_unique<Scrub>(ring, config.store, config.scrub_rate,
+                                       [&recorder](const Scrub::Damage& damage) { tell_damage(recorder, damage); });
+  scrub->start();
+  return scrub;
 }
 
 // First the sources, while the recorder still makes durable what they handed over and releases its acknowledgements;
@@ -341,8 +358,7 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   Recorder recorder(recorder_config(config), *ring, signers_of(identity), epochs, clock, queue, broker_names(config));
   const AtDesk at_desk(desk, config.origin, recorder);
   recorder.hold_signatures(rollback || (config.upstream && !environment.assume_current));
-  if (Status s = recorder.open(); !s.ok()) return refuse_store(s.error());
-  if (Status s = rotate(recorder, config, identity.rotation); !s.ok()) return refuse(DaemonExit::config, s.error());
+  if (const auto refused = make_ready(recorder, *ring, config, identity)) return *refused;
   auto uplink = make_uplink(config, identity, environment.assume_current, *ring, queue, succession);
   if (!uplink) return refuse_config(uplink.error());
   auto sources = Sources::create(config, queue);
@@ -358,10 +374,11 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   CommitBell bell;
   DayCount day(clock.now().wall_ns);
   recorder.set_on_commit([&](std::int64_t wall_ns) { after_commit(bell, day, wall_ns, *ring); });
+  const auto scrub = start_scrub(config, *ring, recorder);
   Watch watch({*ring, recorder, queue, forwarder, clock, desk.alarms()}, max_lag(config), {});
   const auto snapshot = [&, started_unix = clock.now().wall_ns / 1000000000](unsigned clients) {
     return take_snapshot({*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients,
-                          vkey, former, config.follows, day, desk, watch, started_unix});
+                          vkey, former, config.follows, scrub->stats(), day, desk, watch, started_unix});
   };
   Listeners listeners;
   SocketServer::Services services = reading_services(*log, index, bell);

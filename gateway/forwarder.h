@@ -144,6 +144,7 @@ class Forwarder {
   Result<std::vector<NoteSignature>> witness(const Sent& sent);
   Status register_at_mirror(const Segment& segment);
   Result<std::vector<NoteSignature>> upload(const Segment& segment);
+  Status check_intact(std::uint64_t bundle) const;
   Result<Bytes> upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket) const;
   Result<HttpResponse> send_part(const Segment& segment, std::uint64_t from);
   Result<Bytes> skip_body(const Segment& segment, const LossRecord& loss) const;

@@ -18,7 +18,7 @@ std::string command_page(const Command& program) {
          "sealring\\-collector(8) archives: making one, looking into it, proving and checking it.\n.SH COMMANDS\n" +
          commands(program) + ".SH OPTIONS\n" + arguments(program) +
          ".SH EXIT STATUS\n0: done. 1: failed, the reason is on standard error. 2: wrong usage.\n.B sealring verify\n"
-         "has more, see there.\n.SH FILES\n.TP\n" +
+         "and\n.B sealring repair\nhave more, see there.\n.SH FILES\n.TP\n" +
          italic(kDefaultConfig) +
          "\nThe gateway's configuration.\n.SH SEE ALSO\n.BR sealring.toml (5),\n.BR sealringd (8)\n";
 }

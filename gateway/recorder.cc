@@ -46,8 +46,12 @@ Recorder::~Recorder() = default;
 Status Recorder::ask_for_signatures() {
   for (const Segment& segment : ring_.segments()) {
     if (segment.state != SegmentState::sealed || !segment.note.empty() || segment.number < next_to_sign_) continue;
-    SEALRING_ASSIGN(const Hash root, subtree_hash_at(segment.end));
-    notes_.put({segment.number, {origin_, segment.end, root}});
+    const Result<Hash> root = subtree_hash_at(segment.end);
+    if (!root) {  // damage: recording goes on, and nothing is signed over what cannot be computed any more
+      diag(DiagLevel::error, "segment " + std::to_string(segment.number) + " is not signed: " + root.error().message);
+      continue;
+    }
+    notes_.put({segment.number, {origin_, segment.end, *root}});
     next_to_sign_ = segment.number + 1;
   }
   return {};
@@ -282,6 +286,13 @@ Status Recorder::record_rotation() {
   return {};
 }
 
+Status Recorder::record_incident() {
+  const std::uint64_t index = next_index();
+  SEALRING_TRY(add_event(EventCode::alarm, {{"alarm", ByteView("damage")}, {"found", ByteView(incident_)}}));
+  SEALRING_TRY(commit());
+  return on_incident_(index);
+}
+
 // --- the loop ---
 
 steady_clock::time_point Recorder::next_deadline() const {
@@ -371,6 +382,7 @@ Status Recorder::run() {
   if (config_.file_sha256) start.push_back({"config-sha256", *config_.file_sha256});
   SEALRING_TRY(add_event(EventCode::start, std::move(start)));
   if (rotation_) SEALRING_TRY(record_rotation());
+  if (!incident_.empty()) SEALRING_TRY(record_incident());
   SEALRING_TRY(commit());
   while (!closed_) {
     RecordQueue::Batch batch = queue_.take(next_deadline());

@@ -83,6 +83,12 @@ class Recorder {
   // the index of its entry once that is durable, and before anything else is recorded. Between open() and run().
   // reject: what ends before that entry still needs a signature, and the key before it is not among the signers.
   Status set_rotation(const Rotation& rotation, std::function<Status(std::uint64_t index)> recorded);
+  // An alarm of damage that was found at the start: recorded by run(), after the event of the start. `recorded` is
+  // called with its index once it is durable. Between open() and run().
+  void set_incident(std::string words, std::function<Status(std::uint64_t index)> recorded) {
+    incident_ = std::move(words);
+    on_incident_ = std::move(recorded);
+  }
   // Called on the recorder's thread when a segment was sealed and signed, or acknowledged.
   void set_on_segments(std::function<void()> on_segments) { on_segments_ = std::move(on_segments); }
   // Called on the recorder's thread after each frame: must cost next to nothing. Before run().
@@ -224,6 +230,7 @@ class Recorder {
   Status close_and_sign();
   Status record_break();
   Status record_rotation();
+  Status record_incident();
   bool seal_is_due() const;
   Status tick();
   Status check_clock();
@@ -243,6 +250,8 @@ class Recorder {
   Drops drops_;
   std::optional<Rotation> rotation_;
   std::function<Status(std::uint64_t)> on_rotated_;
+  std::string incident_;
+  std::function<Status(std::uint64_t)> on_incident_;
 
   const bool has_previous_;  // among the signers
   std::string origin_;

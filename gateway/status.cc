@@ -237,6 +237,11 @@ std::string text_of(const Json& json) {
   loss_rows(out, json);
   health_row(out, json);
   alarm_rows(out, json);
+  const Json damaged = at(json, "scrub", "damaged");
+  if (damaged.is_array() && !damaged.empty())
+    row(out, "",
+        "DAMAGED: " + std::to_string(damaged.size()) + " bundles, the first is " + plain(damaged[0]) +
+            ": their entries cannot be proven here any more");
   written_row(out, json);
   if (at(json, "recorder", "waiting_for_room") == true)
     row(out, "", "FULL: the broker is not read until a receipt comes");

@@ -110,6 +110,15 @@ JsonText keys_json(const StatusSnapshot& s) {
   return json.put("identity_trouble", identity.trouble);
 }
 
+JsonText scrub_json(const Scrub::Stats& scrub) {
+  std::string damaged;
+  for (const std::uint64_t bundle : scrub.damaged) damaged += (damaged.empty() ? "" : ",") + std::to_string(bundle);
+  JsonText json;
+  json.put("bytes_per_second", scrub.bytes_per_second).put("next", scrub.next).put("of", scrub.end);
+  json.put("laps", scrub.laps).put_raw("damaged", "[" + damaged + "]");
+  return json;
+}
+
 }  // namespace
 
 std::uint64_t written_bytes(const Ring::Usage& usage) { return usage.journal_bytes + usage.ring_bytes; }
@@ -142,6 +151,7 @@ StatusSnapshot take_snapshot(const StatusParts& parts) {
   s.oldest = unforwarded(parts.ring, segments, parts.recorder, s.now);
   s.epoch_age_s = age_of(parts.ring, segments.back().start, boot, s.now);
   s.index = parts.index;
+  s.scrub = parts.scrub;
   s.clients = parts.clients;
   s.alarms = parts.desk.alarms().active();
   s.alarms_begun = parts.desk.alarms().begun();
@@ -175,6 +185,7 @@ std::string status_json(const StatusSnapshot& s) {
   json.put("keys", keys_json(s)).put_raw("alarms", alarms_json(s.alarms));
   json.put("index",
            JsonText().put("bundles", s.index.bundles).put("of", s.index.of).put("memory_bytes", s.index.memory_bytes));
+  json.put("scrub", scrub_json(s.scrub));
   json.put("socket", JsonText().put("clients", s.clients));
   return json.text() + "\n";
 }

@@ -12,6 +12,7 @@
 #include "gateway/record_index.h"
 #include "gateway/recorder.h"
 #include "gateway/watch.h"
+#include "storage/scrub.h"
 
 namespace sealring {
 
@@ -30,6 +31,7 @@ struct StatusParts {
   unsigned clients;
   std::string identity, previous_identity;  // vkeys; the second is empty outside the overlap of a rotation
   std::string follows;                      // origin of the log before this one; empty: none
+  Scrub::Stats scrub;
   DayCount& day;
   AlarmDesk& desk;
   const Watch& watch;
@@ -54,6 +56,7 @@ struct StatusSnapshot {
   std::optional<Unforwarded> oldest;         // without a receipt
   std::optional<std::uint64_t> epoch_age_s;  // none while the entry it begins with is not there
   RecordIndex::Progress index;
+  Scrub::Stats scrub;
   unsigned clients = 0;
   std::vector<Alarm> alarms;  // those that last
   std::map<std::string, std::uint64_t> alarms_begun;
@@ -92,6 +95,9 @@ StatusSnapshot take_snapshot(const StatusParts& parts);
 //         how many checkpoints within the open one, wait for the identity's signature, and why ("": it signs)
 //   alarms: [{alarm, words, since_unix, times}]   those that last
 //   index: {bundles, of, memory_bytes}   of the index by topic and time: how far it is
+//   scrub: {bytes_per_second, next, of, laps, damaged: [BUNDLE, ...]}   how far the reading of all bundles is (0:
+//   never),
+//          completed laps since the start, and the bundles that do not have the hash that was signed
 //   socket: {clients}   who asks now, this one included
 std::string status_json(const StatusSnapshot& snapshot);
 // What day_count.h sums up.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
 
 #include "crypto/ed25519.h"
 #include "crypto/sha256.h"
@@ -122,18 +123,18 @@ Status write_all(int fd, ByteView bytes, std::size_t offset) {
   return {};
 }
 
-Status read_all(int fd, Bytes& out, std::size_t size) {
-  out.resize(size);
+Result<Bytes> read_all(int fd) {
+  Bytes out(Journal::kFileBytes + 1, '\0');
   std::size_t done = 0;
-  while (done < size) {
-    const ssize_t n = ::pread(fd, out.data() + done, size - done, static_cast<off_t>(done));
+  while (done < out.size()) {
+    const ssize_t n = ::pread(fd, out.data() + done, out.size() - done, static_cast<off_t>(done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return disk_error("journal: read", errno);
     if (n == 0) break;
     done += static_cast<std::size_t>(n);
   }
   out.resize(done);
-  return {};
+  return out;
 }
 
 void encode_record(Bytes& out, ByteView salt, std::uint64_t sequence, bool mark, const FrameHeader& header,
@@ -179,12 +180,36 @@ Result<JournalScan> scan_journal(ByteView file, std::string_view origin) {
   return scan;
 }
 
-Status Journal::create(const std::string& path, std::string_view origin, const FrameHeader& first) {
+Result<Bytes> read_journal(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return fatal_error(path + ": is not there");  // of a store that has a ring
+  if (fd < 0) return disk_error(path + ": open", errno);
+  auto file = read_all(fd);
+  ::close(fd);
+  return file;
+}
+
+std::vector<JournalRecord> intact_records(ByteView file) {
+  std::map<std::uint64_t, JournalRecord> found;
+  if (file.size() < kPage) return {};
+  const ByteView salt = file.substr(kSaltOffset, kSaltBytes);
+  for (std::size_t at = kPage; at < file.size(); at += kJournalSectorBytes) {
+    JournalRecord record;
+    std::size_t used = 0;
+    if (read_record(file.substr(at), salt, record, used)) found[record.sequence] = std::move(record);
+  }
+  std::vector<JournalRecord> out;
+  for (auto& [sequence, record] : found) out.push_back(std::move(record));
+  return out;
+}
+
+Status Journal::create(const std::string& path, std::string_view origin, const FrameHeader& first,
+                       std::uint64_t sequence) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return disk_error(path + ": open", errno);
   const Bytes salt = random_bytes(kSaltBytes);
   Bytes record;
-  encode_record(record, salt, 1, true, first, {});
+  encode_record(record, salt, sequence, true, first, {});
   Status status = write_all(fd, file_header(origin, salt), 0);
   if (status.ok()) status = write_all(fd, record, kPage);
   const Bytes zeros(kFileBytes - kPage - record.size(), '\0');
@@ -201,9 +226,8 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, std::str
   }
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return disk_error(path + ": open", errno);
-  Bytes file;
-  Status status = read_all(fd, file, kFileBytes + 1);
-  Result<JournalScan> scan = status.ok() ? scan_journal(file, origin) : Result<JournalScan>(status.error());
+  const Result<Bytes> file = read_all(fd);
+  Result<JournalScan> scan = file ? scan_journal(*file, origin) : Result<JournalScan>(file.error());
   if (!scan) {
     ::close(fd);
     return std::move(scan).error().in(path);

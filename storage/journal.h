@@ -35,12 +35,20 @@ struct JournalScan {
 // (a torn write can only be the last). Says where.
 Result<JournalScan> scan_journal(ByteView file, std::string_view origin);
 
+// The bytes of a journal file, as the page cache has them. fatal: not there. retry, unknown: the file system.
+Result<Bytes> read_journal(const std::string& path);
+
+// Every record that is intact, by sequence, whatever lies between: for what can be saved of a damaged one.
+std::vector<JournalRecord> intact_records(ByteView file);
+
 class Journal {
  public:
   static constexpr std::size_t kFileBytes = 4096 + 2 * kJournalHalfBytes;
 
   // Writes the file out (zeros, header, first record: a mark of `first`) and syncs it. Overwrites what is there.
-  static Status create(const std::string& path, std::string_view origin, const FrameHeader& first);
+  // `sequence`: of that record.
+  static Status create(const std::string& path, std::string_view origin, const FrameHeader& first,
+                       std::uint64_t sequence = 1);
   // As scan_journal(), of what the disk has: the page cache is forgotten first. fatal: not there, too. retry, unknown:
   // the file system.
   static Result<std::unique_ptr<Journal>> open(const std::string& path, std::string_view origin);

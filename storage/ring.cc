@@ -1,5 +1,6 @@
 #include "storage/ring.h"
 
+#include "storage/ring_check.h"
 #include "storage/ring_store.h"
 
 namespace sealring {
@@ -69,6 +70,21 @@ Result<Bytes> RingStore::entries(std::uint64_t first, std::size_t count) const {
   return out;
 }
 
+// Of entries in which bits have flipped, a root would be made that nobody has signed: as a checkpoint, or in a proof,
+// it would look like a second history.
+Status RingStore::check_leaves(std::uint64_t bundle, const std::vector<Hash>& leaves) const {
+  if (leaves.size() < kBundleEntries) return {};
+  SEALRING_ASSIGN(auto reader, db_->read());
+  const auto stored = reader.node(kStoredNodeLevel, bundle);
+  if (!stored && stored.error().kind == ErrorKind::missing) return {};  // complete in the journal only
+  if (!stored) return stored.error();
+  CompactRange range;
+  for (const Hash& leaf : leaves) range.append(leaf);
+  if (range.root() == *stored) return {};
+  return fatal_error("ring: bundle " + std::to_string(bundle) +
+                     " is damaged: its entries do not have the hash that was stored");
+}
+
 Result<std::vector<Hash>> RingStore::bundle_leaves(std::uint64_t bundle) const {
   const std::uint64_t begin = bundle * kBundleEntries;
   const std::size_t count = std::min<std::uint64_t>(kBundleEntries, size() - std::min(size(), begin));
@@ -81,6 +97,7 @@ Result<std::vector<Hash>> RingStore::bundle_leaves(std::uint64_t bundle) const {
   SEALRING_ASSIGN(const Bytes bytes, entries(begin, count));
   SEALRING_ASSIGN(const auto split, split_entries(bytes, count));
   std::vector<Hash> leaves = leaf_hashes(split);
+  SEALRING_TRY(check_leaves(bundle, leaves));
   std::lock_guard<std::mutex> lock(leaves_mutex_);
   leaves_ = leaves;
   leaves_bundle_ = bundle;
@@ -138,6 +155,41 @@ const LossRecord* find_loss(const std::vector<LossRecord>& losses, std::uint64_t
 std::string loss_words(const LossRecord& loss) {
   return "entries [" + std::to_string(loss.start) + ", " + std::to_string(loss.end) +
          ") were dropped unsent when the ring was full; the loss entry is " + std::to_string(loss.index);
+}
+
+Result<std::uint64_t> RingStore::check_bundle(std::uint64_t bundle) const {
+  const std::string words = "ring: bundle " + std::to_string(bundle);
+  SEALRING_ASSIGN(auto reader, db_->read());
+  SEALRING_ASSIGN(const RingState state, reader.state());
+  SEALRING_ASSIGN(const Bytes bytes, reader.bundle(bundle));
+  if (bundle == state.size() / kBundleEntries) {
+    SEALRING_TRY(check_last_bundle(state, bytes));
+    return std::uint64_t{bytes.size()};
+  }
+  const auto entries = split_entries(bytes, kBundleEntries);
+  if (!entries) return fatal_error(words + " is damaged: " + entries.error().message);
+  CompactRange range;
+  for (const Hash& leaf : leaf_hashes(*entries)) range.append(leaf);
+  const Hash of_bundle = range.root();
+  // A hash that should be here and is not is damage, too.
+  const auto node = [&](int level, std::uint64_t index) -> Result<Hash> {
+    auto hash = reader.node(level, index);
+    if (hash || hash.error().kind != ErrorKind::missing) return hash;
+    return fatal_error(words + ": a hash above it is gone, of level " + std::to_string(level));
+  };
+  SEALRING_ASSIGN(const Hash stored, node(kStoredNodeLevel, bundle));
+  if (of_bundle != stored) return fatal_error(words + " is damaged: its entries do not have the hash that was stored");
+  Hash hash = stored;
+  std::uint64_t index = bundle;
+  int level = kStoredNodeLevel;
+  for (; (index | 1) + 1 <= state.size() >> level; index >>= 1, ++level) {
+    SEALRING_ASSIGN(const Hash beside, node(level, index ^ 1));
+    hash = index & 1 ? node_hash(beside, hash) : node_hash(hash, beside);
+  }
+  // One hash for each bit of the size, the highest first.
+  const auto at = static_cast<std::size_t>(__builtin_popcountll(state.size() >> level)) - 1;
+  if (hash != state.range.hashes()[at]) return fatal_error(words + ": the hashes above it do not lead to the root");
+  return std::uint64_t{bytes.size()};
 }
 
 std::uint64_t receipted_size(const std::vector<Segment>& segments) {

@@ -78,6 +78,8 @@ class Ring {
     std::uint64_t segment_start = 0;
     FrameHeader last;            // header of the last frame
     std::uint64_t replayed = 0;  // frames that open() found only in the journal
+    std::string incident;  // what open() found damaged and could do something about, here or in an earlier run, and
+                           // that no entry tells of yet; empty: nothing
   };
   struct Usage {
     std::uint64_t map_bytes = 0, used_bytes = 0;  // by pages
@@ -92,9 +94,10 @@ class Ring {
   // Makes directory and files under temporary names, syncs, renames; `genesis` is frame 0 with entry 0. reject: there
   // is a store already.
   static Status create(const Options& options, const std::string& origin, const Frame& genesis);
-  // Single instance (lock file); forgets what the page cache says of both files; replays the journal. busy: another
-  // process has it. reject: it is not a store of this version and word size. fatal: journal and ring contradict each
-  // other (docs/log.md §4), with both sizes and roots. retry, unknown: the file system; nothing is known to be damaged.
+  // Single instance (lock file); forgets what the page cache says of both files; looks for damage, in a child process
+  // (ring_check.h); replays the journal. busy: another process has it. reject: it is not a store of this version and
+  // word size. fatal: it is damaged, or journal and ring contradict each other (docs/log.md §4), with both sizes and
+  // roots; nothing of it was changed then. retry, unknown: the file system; nothing is known to be damaged.
   static Result<std::unique_ptr<Ring>> open(const Options& options);
   virtual ~Ring() = default;  // does not move: like a kill. Call move() for an orderly stop
 
@@ -133,6 +136,10 @@ class Ring {
   // What was dropped and lies above the lowest entry that is still here, ascending.
   virtual std::vector<LossRecord> losses() const = 0;
   virtual Usage usage() const = 0;
+  // That the entries of a bundle are what the log was signed over: their hashes, and those of the stored nodes above
+  // them, up to the tree state. Reads one bundle and keeps nothing; gives its bytes. missing: not here, or in the
+  // journal yet; fatal: what is damaged.
+  virtual Result<std::uint64_t> check_bundle(std::uint64_t bundle) const = 0;
 };
 
 }  // namespace sealring

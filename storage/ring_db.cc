@@ -96,23 +96,6 @@ Bytes encode_segment(const Segment& segment) {
   return with_checksum(std::move(out));
 }
 
-Result<Segment> decode_segment(ByteView bytes, std::uint64_t number) {
-  ByteReader reader(without_checksum(bytes));
-  Segment s;
-  s.number = reader.u64();
-  s.start = reader.u64();
-  s.end = reader.u64();
-  const std::uint8_t state = reader.u8();
-  s.closed_wall_ns = static_cast<std::int64_t>(reader.u64());
-  s.note = Bytes(reader.bytes(reader.u32()));
-  const bool closed =
-      state == static_cast<int>(SegmentState::sealed) || state == static_cast<int>(SegmentState::acknowledged);
-  if (!reader.at_end() || s.number != number || !closed || s.start >= s.end)
-    return fatal_error("ring: record of segment " + std::to_string(number) + " is damaged");
-  s.state = static_cast<SegmentState>(state);
-  return s;
-}
-
 Bytes encode_loss(const LossRecord& loss) {
   Bytes out;
   put_u64(out, loss.start);
@@ -122,20 +105,6 @@ Bytes encode_loss(const LossRecord& loss) {
   put_u64(out, static_cast<std::uint64_t>(loss.first_wall_ns));
   put_u64(out, static_cast<std::uint64_t>(loss.last_wall_ns));
   return with_checksum(std::move(out));
-}
-
-Result<LossRecord> decode_loss(ByteView bytes, std::uint64_t start) {
-  ByteReader reader(without_checksum(bytes));
-  LossRecord loss;
-  loss.start = reader.u64();
-  loss.end = reader.u64();
-  loss.index = reader.u64();
-  loss.messages = reader.u64();
-  loss.first_wall_ns = static_cast<std::int64_t>(reader.u64());
-  loss.last_wall_ns = static_cast<std::int64_t>(reader.u64());
-  if (!reader.at_end() || loss.start != start || loss.start >= loss.end || (start | loss.end) % kBundleEntries != 0)
-    return fatal_error("ring: the record of the loss at " + std::to_string(start) + " is damaged");
-  return loss;
 }
 
 class Cursor {
@@ -183,19 +152,95 @@ Result<std::vector<Record>> records(MDB_txn* txn, MDB_dbi dbi, const Bytes& firs
   return out;
 }
 
+// LMDB frees as many pages as the first page of a value says: a wrong number there would free pages that are in use.
+bool says_its_pages(const MDB_val& value, std::size_t page_bytes) {
+  constexpr std::size_t kHeader = sizeof(std::size_t) + 8;
+  const char* const data = static_cast<const char*>(value.mv_data);
+  if (reinterpret_cast<std::uintptr_t>(data) % page_bytes != kHeader) return true;  // within a page of several records
+  std::uint32_t pages = 0;
+  std::memcpy(&pages, data - 4, sizeof pages);
+  return pages == (kHeader - 1 + value.mv_size) / page_bytes + 1;
+}
+
 // Deletes records from `first` on as long as the key begins with `prefix` and is below `end`.
-Status erase_range(MDB_txn* txn, MDB_dbi dbi, ByteView first, ByteView prefix, ByteView end) {
+Status erase_range(MDB_txn* txn, MDB_dbi dbi, ByteView first, ByteView prefix, ByteView end, std::size_t page_bytes) {
   int rc = 0;
-  SEALRING_TRY(for_each(txn, dbi, first, prefix, [&](Cursor& cursor, ByteView key, ByteView) {
+  bool whole = true;
+  SEALRING_TRY(for_each(txn, dbi, first, prefix, [&](Cursor& cursor, ByteView key, ByteView value) {
     if (!end.empty() && key >= end) return false;
-    rc = cursor.del();
-    return rc == 0;
+    whole = says_its_pages(to_val(value), page_bytes);
+    rc = whole ? cursor.del() : 0;
+    return whole && rc == 0;
   }));
+  if (!whole) return fatal_error("ring: a page that is to be released is damaged");
   if (rc) return lmdb_error(rc, "delete");
   return {};
 }
 
 }  // namespace
+
+std::optional<RingKey> parse_ring_key(ByteView key) {
+  ByteReader reader(key);
+  const std::uint8_t type = reader.u8();
+  RingKey out;
+  switch (type) {
+    case kState:
+      out.kind = RingKey::Kind::state;
+      break;
+    case kSegment:
+      out.kind = RingKey::Kind::segment;
+      out.index = reader.u64();
+      break;
+    case kLoss:
+      out.kind = RingKey::Kind::loss;
+      out.index = reader.u64();
+      break;
+    case kNode:
+      out.kind = RingKey::Kind::node;
+      out.level = reader.u8();
+      out.index = reader.u64();
+      break;
+    case kBundle:
+      out.kind = RingKey::Kind::chunk;
+      out.index = reader.u64();
+      out.chunk = reader.u16();
+      break;
+    default:
+      return std::nullopt;
+  }
+  return reader.at_end() ? std::optional(out) : std::nullopt;
+}
+
+Result<Segment> decode_segment(ByteView bytes, std::uint64_t number) {
+  ByteReader reader(without_checksum(bytes));
+  Segment s;
+  s.number = reader.u64();
+  s.start = reader.u64();
+  s.end = reader.u64();
+  const std::uint8_t state = reader.u8();
+  s.closed_wall_ns = static_cast<std::int64_t>(reader.u64());
+  s.note = Bytes(reader.bytes(reader.u32()));
+  const bool closed =
+      state == static_cast<int>(SegmentState::sealed) || state == static_cast<int>(SegmentState::acknowledged);
+  if (!reader.at_end() || s.number != number || !closed || s.start >= s.end)
+    return fatal_error("ring: record of segment " + std::to_string(number) + " is damaged");
+  s.state = static_cast<SegmentState>(state);
+  return s;
+}
+
+Result<LossRecord> decode_loss(ByteView bytes, std::uint64_t start) {
+  ByteReader reader(without_checksum(bytes));
+  LossRecord loss;
+  loss.start = reader.u64();
+  loss.end = reader.u64();
+  loss.index = reader.u64();
+  loss.messages = reader.u64();
+  loss.first_wall_ns = static_cast<std::int64_t>(reader.u64());
+  loss.last_wall_ns = static_cast<std::int64_t>(reader.u64());
+  if (!reader.at_end() || loss.start != start || loss.start >= loss.end || (start | loss.end) % kBundleEntries != 0)
+    return fatal_error("ring: the record of the loss at " + std::to_string(start) + " is damaged");
+  return loss;
+}
 
 Bytes encode_ring_state(const RingState& state) {
   Bytes out(state.losses ? kStateMagicLosses : kStateMagic);
@@ -254,6 +299,7 @@ Result<std::unique_ptr<RingDb>> RingDb::open(const std::string& path, Mode mode,
   // NOTLS: a snapshot belongs to an object, not to a thread. NOMEMINIT stays off: no stray memory in the file.
   unsigned flags = MDB_NOSUBDIR | MDB_NOTLS;
   if (mode == Mode::read) flags |= MDB_RDONLY;
+  if (mode == Mode::trial) flags |= MDB_NOLOCK;  // a lock file that is damaged or held is not what is tried
   if (int rc = mdb_env_open(env, path.c_str(), flags, 0600)) {
     if (rc == MDB_VERSION_MISMATCH || rc == MDB_INVALID)
       return reject_error(path + ": not an LMDB file of this version and word size (" + mdb_strerror(rc) +
@@ -423,24 +469,24 @@ Status RingDb::Writer::put_segment(const Segment& segment) {
 
 Status RingDb::Writer::erase_segment(std::uint64_t number) {
   const Bytes key = segment_key(number);
-  return erase_range(txn_, db_->dbi_, key, key, {});
+  return erase_range(txn_, db_->dbi_, key, key, {}, db_->page_bytes_);
 }
 
 Status RingDb::Writer::put_loss(const LossRecord& loss) { return put(loss_key(loss.start), encode_loss(loss)); }
 
 Status RingDb::Writer::erase_loss(std::uint64_t start) {
   const Bytes key = loss_key(start);
-  return erase_range(txn_, db_->dbi_, key, key, {});
+  return erase_range(txn_, db_->dbi_, key, key, {}, db_->page_bytes_);
 }
 
 Status RingDb::Writer::erase_bundle(std::uint64_t number) {
   const Bytes first = chunk_key(number, 0);
-  return erase_range(txn_, db_->dbi_, first, ByteView(first).substr(0, 9), {});
+  return erase_range(txn_, db_->dbi_, first, ByteView(first).substr(0, 9), {}, db_->page_bytes_);
 }
 
 Status RingDb::Writer::erase_nodes(int level, std::uint64_t end) {
   const Bytes first = node_key(level, 0), last = node_key(level, end);
-  return erase_range(txn_, db_->dbi_, first, ByteView(first).substr(0, 2), last);
+  return erase_range(txn_, db_->dbi_, first, ByteView(first).substr(0, 2), last, db_->page_bytes_);
 }
 
 std::uint64_t RingDb::Writer::used_bytes() const {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "storage/ring.h"
 
@@ -32,10 +33,24 @@ Bytes encode_ring_state(const RingState& state);
 // reject: another format version (says which), or damaged (checksum).
 Result<RingState> decode_ring_state(ByteView bytes);
 
+// What a key is of. None: not a key of this version.
+struct RingKey {
+  enum class Kind { state, segment, loss, node, chunk };
+  Kind kind = Kind::state;
+  int level = 0;            // of a node
+  std::uint64_t index = 0;  // number of the segment or bundle, or of the node in its level, or start of the loss
+  std::size_t chunk = 0;
+};
+std::optional<RingKey> parse_ring_key(ByteView key);
+// fatal: damaged, or of another number.
+Result<Segment> decode_segment(ByteView bytes, std::uint64_t number);
+Result<LossRecord> decode_loss(ByteView bytes, std::uint64_t start);
+
 class RingDb {
  public:
-  enum class Mode { create, write, read };
-  // create: a new file of exactly `map_bytes`, to be filled by one Writer and then pre_size()d.
+  // create: a new file of exactly `map_bytes`, to be filled by one Writer and then pre_size()d. trial: for a process
+  // that tries whether the file can be written, without LMDB's lock file: nothing may be committed.
+  enum class Mode { create, write, read, trial };
   static Result<std::unique_ptr<RingDb>> open(const std::string& path, Mode mode, std::uint64_t map_bytes);
   ~RingDb();
   RingDb(const RingDb&) = delete;

@@ -4,10 +4,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 
 #include "storage/disk_error.h"
+#include "storage/entry.h"
 #include "storage/page_cache.h"
+#include "storage/ring_check.h"
 #include "storage/ring_store.h"
+#include "storage/salvage.h"
 
 namespace sealring {
 namespace {
@@ -15,10 +19,6 @@ namespace {
 constexpr std::uint64_t kMinMapBytes = 64u << 20;
 
 Error failure(const std::string& path, const char* call) { return disk_error(path + ": " + call, errno); }
-
-std::string at_size(std::uint64_t size, const Hash& root) {
-  return "size " + std::to_string(size) + " root " + hex(view(root)).substr(0, 16);
-}
 
 Status sync_directory_of(const std::string& directory) {
   const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -44,6 +44,13 @@ Result<int> lock_store(const std::string& directory) {
   return reason;
 }
 
+// That was dealt with, and of which a kill prevented the entry.
+std::string earlier_incident(const std::string& directory) {
+  std::ifstream in(directory + kIncidentFile, std::ios::binary);
+  std::string words(std::istreambuf_iterator<char>(in), {});
+  return words.substr(0, 4096);
+}
+
 Status create_ring_file(const std::string& path, std::uint64_t map_bytes, const RingState& state,
                         const Frame& genesis) {
   SEALRING_ASSIGN(auto db, RingDb::open(path, RingDb::Mode::create, map_bytes));
@@ -62,109 +69,82 @@ Status create_ring_file(const std::string& path, std::uint64_t map_bytes, const 
 
 RingStore::~RingStore() { ::close(lock_fd_); }
 
-Status RingStore::check_against_journal(const std::vector<JournalRecord>& records) {
-  const JournalRecord& first = records.front();
-  const JournalRecord& last = records.back();
-  const std::string ring = "ring has " + at_size(state_.size(), state_.range.root());
-  if (last.sequence + 1 == state_.sequence && state_.direct) {
-    // Killed between the commit of a large frame and its mark: the ring is ahead by just that frame.
-    journal_->switch_half();
-    SEALRING_TRY(journal_->mark(state_.last));
-    return journal_->sync();
-  }
-  if (last.sequence < state_.sequence)
-    return fatal_error("store: " + ring + ", but the journal ends before it at size " +
-                       std::to_string(last.frame.header.end()) +
-                       ": the journal was replaced by an older one. Keep both files; ask the collector for its size");
-  if (first.sequence > state_.sequence + 1)
-    return fatal_error("store: " + ring + ", but the oldest frame in the journal begins at " +
-                       std::to_string(first.frame.header.first) +
-                       ": the ring lost a commit or was replaced by an older one. Keep both files");
-  for (const JournalRecord& record : records)
-    if (record.sequence == state_.sequence &&
-        (record.frame.header.end() != state_.size() || record.frame.header.root != state_.range.root()))
-      return fatal_error("store: " + ring + ", but the journal has " +
-                         at_size(record.frame.header.end(), record.frame.header.root) + " at the same place");
-  return {};
+// The frame's last entry ends its segment, and another frame follows: LMDB has lost the commit that closed it, to a
+// damaged meta page. (Behind the last frame the recorder finishes a seal by itself.)
+void RingStore::close_replayed(const JournalRecord& record) {
+  const auto split = split_entries(record.frame.entries, record.frame.header.count);
+  if (!split) return;
+  const auto entry = decode_entry(split->back());
+  if (!entry) return;
+  const auto* handover = std::get_if<Handover>(&entry->body);
+  const auto* lost = std::get_if<KeyBreak>(&entry->body);
+  const std::uint64_t index = record.frame.header.end() - 1;
+  const bool ends = handover != nullptr ? handover->epoch == state_.segment && handover->size == index
+                                        : lost != nullptr && lost->epoch == state_.segment && lost->size == index;
+  if (!ends) return;
+  Segment closed;
+  closed.number = state_.segment;
+  closed.start = state_.segment_start;
+  closed.end = index + 1;
+  closed.state = SegmentState::sealed;
+  closed.closed_wall_ns = entry->common.wall_ns;
+  replayed_close_ = closed;
 }
 
 Status RingStore::replay(std::vector<JournalRecord> records) {
-  CompactRange range = state_.range;
-  for (JournalRecord& record : records) {
-    if (record.sequence <= state_.sequence) continue;
-    const FrameHeader& header = record.frame.header;
-    const std::string where = "store: journal frame " + std::to_string(record.sequence);
-    if (record.mark || header.first != range.size())
-      return fatal_error(where + " begins at " + std::to_string(header.first) + ", but the ring ends at " +
-                         std::to_string(range.size()));
-    SEALRING_ASSIGN(const auto entries, split_entries(record.frame.entries, header.count));
-    for (const Hash& leaf : leaf_hashes(entries))
-      range.append(leaf, [&](int level, std::uint64_t index, const Hash& hash) {
-        if (level >= kStoredNodeLevel) pending_nodes_.push_back({level, index, hash});
-      });
-    if (range.root() != header.root) return fatal_error(where + ": its root does not follow from its entries");
-    pending_bytes_ += record.frame.entries.size();
-    pending_count_ += header.count;
-    contents_.last = header;
-    ++contents_.replayed;
-    pending_.push_back(std::make_shared<const Frame>(std::move(record.frame)));
-  }
-  pending_range_ = range;
+  pending_range_ = state_.range;
+  SEALRING_TRY(
+      replay_journal(state_, records, [this](JournalRecord& record, const CompactRange& range, const auto& nodes) {
+        if (!replayed_close_) close_replayed(record);
+        pending_nodes_.insert(pending_nodes_.end(), nodes.begin(), nodes.end());
+        pending_range_ = range;
+        pending_bytes_ += record.frame.entries.size();
+        pending_count_ += record.frame.header.count;
+        contents_.last = record.frame.header;
+        ++contents_.replayed;
+        pending_.push_back(std::make_shared<const Frame>(std::move(record.frame)));
+      }));
+  if (replayed_close_ && replayed_close_->end == pending_range_.size()) replayed_close_.reset();
   return {};
+}
+
+Status RingStore::finish_open() {
+  if (!replayed_close_) return move();
+  Change change;
+  change.closed = &*replayed_close_;
+  return commit_with_release(change);
 }
 
 // The last, short bundle against the low part of the compact range: what the next append builds on.
 Status RingStore::check_partial_bundle() {
-  const std::uint64_t count = state_.size() % kBundleEntries;
   tail_ = BundleTail(state_.size());
-  if (count == 0) return {};
+  if (state_.size() % kBundleEntries == 0) return {};
   SEALRING_ASSIGN(auto reader, db_->read());
   SEALRING_ASSIGN(const Bytes bytes, reader.bundle(state_.size() / kBundleEntries));
-  auto entries = split_entries(bytes, count);
-  if (!entries) return std::move(entries).error().in("ring: last bundle");
-  CompactRange low;
-  for (const Hash& leaf : leaf_hashes(*entries)) low.append(leaf);
-  const auto& all = state_.range.hashes();
-  if (!std::equal(low.hashes().rbegin(), low.hashes().rend(), all.rbegin()))
-    return fatal_error("ring: the last bundle does not match the tree state");
+  SEALRING_TRY(check_last_bundle(state_, bytes));
   tail_.resume(bytes);
   return {};
 }
 
-// Each within one closed segment, in whole bundles, and recorded by an entry behind it. Their entries are not looked
-// for: what else is not there is found by whoever reads it.
-Status RingStore::check_losses() const {
-  if (state_.losses == losses_.empty())
-    return fatal_error("ring: the state record and the records of losses contradict each other");
-  std::uint64_t from = 0;
-  for (const LossRecord& loss : losses_) {
-    const auto holds_it = [&loss](const Segment& s) { return s.start <= loss.start && loss.end <= s.end; };
-    if (loss.start < from || loss.index < loss.end || loss.index >= state_.size() ||
-        std::none_of(segments_.begin(), segments_.end(), holds_it))
-      return fatal_error("ring: the record of the loss at " + std::to_string(loss.start) + " does not fit the log");
-    from = loss.end;
-  }
-  return {};
-}
-
-Status RingStore::recover() {
+Status RingStore::recover(std::string incident) {
   db_->clear_dead_readers();
   SEALRING_ASSIGN(auto reader, db_->read());
   SEALRING_ASSIGN(segments_, reader.segments());
-  std::uint64_t next = segments_.empty() ? state_.segment_start : segments_.front().start;
-  for (const Segment& segment : segments_) {
-    if (segment.start != next)
-      return fatal_error("ring: segment " + std::to_string(segment.number) +
-                         " does not begin where the one before ends");
-    next = segment.end;
-  }
-  if (next != state_.segment_start) return fatal_error("ring: the open segment does not begin where the last one ends");
+  SEALRING_TRY(check_segments(state_, segments_));
   SEALRING_ASSIGN(losses_, reader.losses());
-  SEALRING_TRY(check_losses());
+  SEALRING_TRY(check_losses(state_, segments_, losses_));
   SEALRING_TRY(check_partial_bundle());
   std::vector<JournalRecord> records = journal_->take_records();
-  SEALRING_TRY(check_against_journal(records));
+  bool direct_ahead = false;
+  SEALRING_TRY(check_against_journal(state_, records, direct_ahead));
+  if (direct_ahead) {
+    // Killed between the commit of a large frame and its mark: the ring is ahead by just that frame.
+    journal_->switch_half();
+    SEALRING_TRY(journal_->mark(state_.last));
+    SEALRING_TRY(journal_->sync());
+  }
   contents_.last = state_.last;
+  contents_.incident = std::move(incident);
   SEALRING_TRY(replay(std::move(records)));
   SEALRING_ASSIGN(auto writer, db_->write());
   usage_.used_bytes = writer.used_bytes();
@@ -215,9 +195,16 @@ Result<std::unique_ptr<Ring>> Ring::open(const Options& options) {
     if (missing) error = {ErrorKind::missing, error.message + " (make a store with `sealring init`)"};
     return error;
   }
+  if (::access((directory + kSalvagedFile).c_str(), F_OK) == 0)
+    return reject_error(directory +
+                        ": was saved by `sealring repair` from a damaged store, and lacks what the log needs to "
+                        "go on: it is to be read only");
   SEALRING_ASSIGN(const int lock, lock_store(directory));
+  std::string incident;
   auto opened = [&]() -> Result<std::unique_ptr<RingStore>> {
     SEALRING_TRY(forget_page_cache(path));
+    SEALRING_ASSIGN(incident, make_ring_usable(directory));
+    if (incident.empty()) incident = earlier_incident(directory);
     SEALRING_ASSIGN(auto db, RingDb::open(path, RingDb::Mode::write, 0));
     Result<RingState> state = [&]() -> Result<RingState> {
       SEALRING_ASSIGN(auto reader, db->read());
@@ -231,8 +218,8 @@ Result<std::unique_ptr<Ring>> Ring::open(const Options& options) {
     ::close(lock);
     return std::move(opened).error().in(directory);
   }
-  Status status = (*opened)->recover();
-  if (status.ok()) status = (*opened)->move();  // what only the journal had is now in the ring too
+  Status status = (*opened)->recover(std::move(incident));
+  if (status.ok()) status = (*opened)->finish_open();
   if (!status.ok()) return std::move(status).error().in(directory);
   return std::unique_ptr<Ring>(std::move(opened).value());
 }

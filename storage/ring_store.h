@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 
 #include "storage/bundle_writer.h"
 #include "storage/journal.h"
@@ -23,7 +24,8 @@ class RingStore final : public Ring {
   }
   ~RingStore() override;
 
-  Status recover();
+  Status recover(std::string incident);
+  Status finish_open();  // what only the journal had goes into the ring, too
 
   const Contents& contents() const override { return contents_; }
   Status append(const Frame& frame, const CompactRange& range, const std::vector<TreeNode>& nodes) override;
@@ -48,6 +50,7 @@ class RingStore final : public Ring {
     return losses_;
   }
   Usage usage() const override;
+  Result<std::uint64_t> check_bundle(std::uint64_t bundle) const override;
 
  private:
   using FramePtr = std::shared_ptr<const Frame>;
@@ -61,8 +64,8 @@ class RingStore final : public Ring {
     const LossRecord* loss = nullptr;  // whose bundles go
   };
 
-  Status check_against_journal(const std::vector<JournalRecord>& records);
   Status replay(std::vector<JournalRecord> records);
+  void close_replayed(const JournalRecord& record);
   Status check_partial_bundle();
   Status commit(const Change& change);
   Status commit_with_release(const Change& change);
@@ -75,12 +78,12 @@ class RingStore final : public Ring {
   Status erase_lost(RingDb::Writer& writer, const LossRecord& loss, RingState& next, Records& records) const;
   Status release(RingDb::Writer& writer, RingState& next, Records& records) const;
   void publish(Records&& records);
-  Status check_losses() const;
   bool has_room(std::uint64_t bytes, std::uint64_t count) const;
   std::uint64_t releasable_end(const std::vector<Segment>& segments) const;
   Segment* find(std::uint64_t number);
   Status change_segment(std::uint64_t number, SegmentState state, ByteView note);
   void remember(const FrameHeader& last, const CompactRange& range);
+  Status check_leaves(std::uint64_t bundle, const std::vector<Hash>& leaves) const;
   Result<std::vector<Hash>> bundle_leaves(std::uint64_t bundle) const;
 
   const int lock_fd_;
@@ -90,8 +93,9 @@ class RingStore final : public Ring {
   std::uint64_t map_full_ = 0;
 
   // Writer only.
-  RingState state_;  // what LMDB has
-  BundleTail tail_;  // end of its last bundle
+  RingState state_;                        // what LMDB has
+  BundleTail tail_;                        // end of its last bundle
+  std::optional<Segment> replayed_close_;  // a segment that ended in what the journal had only
   std::vector<TreeNode> pending_nodes_;
   CompactRange pending_range_;
   std::uint64_t pending_bytes_ = 0, pending_count_ = 0;

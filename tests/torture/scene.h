@@ -66,6 +66,7 @@ class MarkingRing final : public Ring {
   Result<Hash> node(int level, std::uint64_t start) const override { return ring_->node(level, start); }
   std::vector<Segment> segments() const override { return ring_->segments(); }
   Usage usage() const override { return ring_->usage(); }
+  Result<std::uint64_t> check_bundle(std::uint64_t bundle) const override { return ring_->check_bundle(bundle); }
   std::function<void()> before_close;                   // a segment
   std::function<void(std::size_t bytes)> after_append;  // of so many bytes of entries
 
@@ -84,11 +85,14 @@ class Bench {
 
   std::string root, store;
   Recorder::Config config;
+  int incidents = 0;   // that the store told of, at starts
   bool early = false;  // checkpoints within the open segment
 
   void create();  // as `sealring init` does
   // Cuts the file of the ring, which must be nearly empty, and tells LMDB: so that it is full soon.
   void shrink(std::uint64_t bytes);
+  // Bits of the ring's younger meta page, where it names the root of its records.
+  void damage_meta();
   void record();  // a crash may come from here on
   void start();
   void stop();

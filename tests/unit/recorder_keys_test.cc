@@ -133,6 +133,7 @@ class DiesAtClose final : public Ring {
   Result<Hash> node(int level, std::uint64_t start) const override { return ring_->node(level, start); }
   std::vector<Segment> segments() const override { return ring_->segments(); }
   Usage usage() const override { return ring_->usage(); }
+  Result<std::uint64_t> check_bundle(std::uint64_t bundle) const override { return ring_->check_bundle(bundle); }
 
  private:
   std::unique_ptr<Ring> ring_;

@@ -1,0 +1,219 @@
+#!/usr/bin/python3
+"""A store in which bits flipped: the daemon goes on where nothing is lost and the log says so, or it refuses with words
+and changes nothing, and `sealring repair` saves what can be proven into a new store."""
+import hashlib
+import json
+import os
+import re
+import signal
+import struct
+
+from lib.compare import GrowingLog, log_folder, wait_archived
+from lib.load import Publisher
+from lib.world import check, check_equal, main, wait_until
+
+PAGE = 4096
+META_MAGIC, META_LAST_PAGE, META_TRANSACTION = 16, 136, 144  # offsets in a meta page, on a 64-bit machine
+DAMAGED, NOT_ALL, UNPROVEN = 3, 10, 11
+WRONG = (20, 21, 22, 30)
+
+
+class Scene:
+    def __init__(self, world, **recorder):
+        self.world = world
+        self.broker, self.collector, self.gateway = world.enrol(ring_size="64MiB")
+        self.gateway.recorder.update(recorder)
+        self.gateway.configure()
+        self.store = os.path.join(self.gateway.folder, "store")
+        self.ring = os.path.join(self.store, "ring.lmdb")
+        self.config = os.path.join(self.gateway.folder, "sealring.toml")
+        for process in (self.broker, self.collector, self.gateway):
+            process.start()
+        self.gateway.wait_subscribed()
+        self.device = world.closing(Publisher(self.broker.port, "device"))
+
+    def publish(self, count, payload=b"reading %d"):
+        for i in range(count):
+            self.device.publish("plant/x", payload % i, 1)
+        self.device.wait_acknowledged()
+
+    def write(self, offset, data):
+        with open(self.ring, "r+b") as f:
+            f.seek(offset)
+            f.write(data)
+
+    def newest_meta(self):
+        with open(self.ring, "rb") as f:
+            head = f.read(2 * PAGE)
+        transactions = [struct.unpack_from("=Q", head, page * PAGE + META_TRANSACTION)[0] for page in (0, 1)]
+        return transactions.index(max(transactions))
+
+    def spoil_both_metas(self):
+        self.write(META_MAGIC, b"XXXX")
+        self.write(PAGE + META_LAST_PAGE, b"\xff" * 8)
+
+    def hashes(self):
+        out = {}
+        for name in ("ring.lmdb", "journal"):
+            with open(os.path.join(self.store, name), "rb") as f:
+                out[name] = hashlib.sha256(f.read()).hexdigest()
+        return out
+
+    def is_refused(self, *words):
+        before = self.hashes()
+        self.gateway.start(ready=False)
+        self.gateway.wait_end(DAMAGED)
+        self.gateway.wait_said("error", *words)
+        check_equal(self.hashes(), before, "the files of a store that was refused")
+
+    def repair(self, into, code):
+        before = self.hashes()
+        out, _ = self.world.run("sealring", "repair", self.store, "--into", into, "--json", code=code)
+        check_equal(self.hashes(), before, "the files of the old store")
+        return json.loads(out)
+
+
+def torn_meta(world):
+    """The last commit of the ring cannot be read: it goes on, everything is archived once, and the log says so."""
+    scene = Scene(world, segment_age="1s")
+    scene.publish(60)
+    log = GrowingLog(log_folder(scene.collector.archive))
+    wait_archived(log, scene.device.sent, alive=[scene.gateway, scene.collector])
+    scene.publish(60, b"more %d")
+    os.kill(scene.gateway.pid, signal.SIGKILL)
+    scene.gateway.wait_end(-signal.SIGKILL)
+    scene.write(scene.newest_meta() * PAGE + META_LAST_PAGE, b"\xff" * 4)
+    out, _ = world.run("sealring", "check", "--config", scene.config, code=None)[:2]
+    check("goes on from the commit before, and nothing is lost" in out, out)
+    scene.gateway.start()
+    scene.gateway.wait_said("error", "alarm: damage: ring: meta page", "nothing is lost")
+    scene.publish(20, b"after %d")
+    scene.gateway.stop()
+    scene.gateway.start()  # and finds nothing any more
+    check("alarm: damage" not in scene.gateway.said(), scene.gateway.said())
+    lines, _ = world.run("sealring", "tail", "-n", "1000", "--json", "--config", scene.config)
+    alarms = [line for line in lines.splitlines() if '"damage"' in line]
+    check_equal(len(alarms), 1, "alarms of damage")
+    names = os.listdir(scene.store)
+    check("incident" not in names and any(re.fullmatch(r"incident-\d+", n) for n in names), f"{names}")
+    check("ring.lmdb-meta-damaged" in names, f"{names}")
+    scene.publish(1, b"last %d")
+    wait_archived(log, scene.device.sent, alive=[scene.gateway, scene.collector])
+    scene.gateway.stop()
+    scene.collector.stop()
+    world.verify(scene.store)
+    world.verify(scene.collector.archive)
+
+
+def scrubbed(world):
+    """What has flipped in a bundle that no receipt covers is found, told in the log, and not forwarded."""
+    scene = Scene(world, segment_age="1s")
+    scene.collector.stop()
+    scene.publish(700)
+    scene.gateway.stop()
+    with open(scene.ring, "rb") as f:
+        data = f.read()
+    for found in re.finditer(rb"reading 100\b", data):
+        scene.write(found.start(), b"READING")
+    scene.gateway.top["scrub_rate"] = "64MiB"
+    scene.gateway.configure()
+    scene.gateway.start()
+    scene.gateway.wait_said("error", "alarm: damage: ring: bundle 0", "cannot be proven here any more")
+    status = scene.gateway.wait_status(lambda s: s["scrub"]["laps"] == 1, "a lap is complete")
+    check_equal(status["scrub"]["damaged"], [0], "damaged bundles")
+    text, _ = world.run("sealring", "status", "--config", scene.config)
+    check("DAMAGED: 1 bundles, the first is 0" in text, text)
+    scene.publish(5, b"after %d")  # and recording goes on
+    scene.collector.start()
+    scene.gateway.wait_said("warning", "forwarding waits: ", "bundle 0 is damaged")
+    check("FORK?" not in scene.collector.said(), "no proof was made of what is damaged")
+    check(not os.path.isdir(os.path.join(log_folder(scene.collector.archive), "segments")) or
+          not os.listdir(os.path.join(log_folder(scene.collector.archive), "segments")), "nothing of it is archived")
+    scene.gateway.stop()
+    scene.gateway.start()
+    lines, _ = world.run("sealring", "tail", "-n", "1000", "--json", "--config", scene.config)
+    check_equal(len([line for line in lines.splitlines() if '"damage"' in line]), 1, "alarms of damage")
+    scene.gateway.stop()
+
+
+def repaired_whole(world):
+    """Neither meta page can be read: refused. repair finds everything, and the log goes on, with nothing lost."""
+    scene = Scene(world)
+    scene.publish(700)
+    os.kill(scene.gateway.pid, signal.SIGKILL)
+    scene.gateway.wait_end(-signal.SIGKILL)
+    scene.spoil_both_metas()
+    scene.is_refused("meta page", "sealring repair")
+    text, _ = world.run("sealring", "check", "--config", scene.config, code=1)[:2]
+    check("sealring repair" in text, text)
+    saved = world.path("saved")
+    report = scene.repair(saved, code=0)
+    check(report["can_go_on"] and report["missing"] == [] and report["entries"] > 700, f"{report}")
+    world.run("sealring", "repair", scene.store, "--into", saved, code=1)  # is there
+    os.rename(scene.store, world.path("damaged"))
+    os.rename(saved, scene.store)
+    scene.gateway.recorder["segment_age"] = "1s"
+    scene.gateway.configure()
+    scene.gateway.start()
+    scene.publish(20, b"after %d")
+    wait_archived(GrowingLog(log_folder(scene.collector.archive)), scene.device.sent,
+                  alive=[scene.gateway, scene.collector])
+    scene.gateway.stop()
+    scene.collector.stop()
+    world.verify(scene.store)
+    world.verify(scene.collector.archive)
+
+
+def repaired_partly(world):
+    """A bundle that nobody else has is damaged: it is named, the rest can be read, and no log goes on from it."""
+    scene = Scene(world)
+    scene.publish(700)
+    scene.gateway.stop()
+    with open(scene.ring, "rb") as f:
+        data = f.read()
+    for found in re.finditer(rb"reading 100\b", data):  # also of stale pages
+        scene.write(found.start(), b"READING")
+    scene.spoil_both_metas()
+    saved = world.path("saved")
+    text, _ = world.run("sealring", "repair", scene.store, "--into", saved, code=NOT_ALL)[:2]
+    check(re.search(r"NOT SAVED  entries \[\d+, \d+\)", text) and "read only" in text, text)
+    os.rename(scene.store, world.path("damaged"))
+    os.rename(saved, scene.store)
+    scene.is_refused("to be read only")
+    report = world.verify(scene.store, code=None)
+    check(report["exit_code"] in WRONG, f"{report}")
+    shown, _ = world.run("sealring", "show", "650", "--from", scene.store)
+    check("plant/x" in shown, shown)
+    check(not [n for n in os.listdir(scene.store) if n.startswith("epoch-")], "no epoch key is in it")
+
+
+def cut_short(world):
+    scene = Scene(world)
+    scene.publish(50)
+    scene.gateway.stop()
+    with open(scene.ring, "r+b") as f:
+        f.truncate(5 * PAGE)
+    scene.is_refused("it was cut short", "sealring repair")
+
+
+def lock_file(world):
+    """LMDB's lock file may be missing or garbage."""
+    scene = Scene(world)
+    scene.publish(50)
+    scene.gateway.stop()
+    with open(scene.ring + "-lock", "wb") as f:
+        f.write(b"x" * 5000)
+    scene.gateway.start()
+    scene.publish(5)
+    scene.gateway.stop()
+    os.remove(scene.ring + "-lock")
+    scene.gateway.start()
+    scene.publish(5)
+    scene.gateway.stop()
+    world.verify(scene.store, code=UNPROVEN)  # nothing was sealed
+
+
+if __name__ == "__main__":
+    main(("torn_meta", torn_meta), ("scrubbed", scrubbed), ("repaired_whole", repaired_whole),
+         ("repaired_partly", repaired_partly),
+         ("cut_short", cut_short), ("lock_file", lock_file))
