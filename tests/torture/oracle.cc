@@ -8,6 +8,7 @@
 #include "drivers/file.h"
 #include "drivers/key_file.h"
 #include "gateway/follower.h"
+#include "gateway/incident.h"
 #include "gateway/init.h"
 #include "gateway/succession.h"
 #include "gateway/uplink.h"
@@ -254,6 +255,7 @@ class Oracle {
     {
       Recorder recorder(config, *started.ring, signers, epochs, clock, queue);
       SEALRING_TRY(recorder.open());
+      tell_incident(recorder, *started.ring, store_);
       if (const auto& due = started.identity.rotation)
         SEALRING_TRY(recorder.set_rotation(
             due->rotation, [this, &due](std::uint64_t index) { return put_recorded_rotation(store_, index, *due); }));
@@ -265,6 +267,7 @@ class Oracle {
     if (!trouble.empty()) return wrong(trouble);
     SEALRING_TRY(check_keys(started.ring->contents().epoch));
     if (started.ring->size() < size_ + 5) return wrong("it does not go on");
+    if (promise_.damaged) SEALRING_TRY(check_told(*started.ring));
     return check_breaks(*started.ring);
   }
 
@@ -291,6 +294,19 @@ class Oracle {
     }
     queue.put_all(std::move(items));
     queue.close();
+  }
+
+  // What was found damaged is in the log.
+  static Status check_told(const Ring& ring) {
+    for (std::uint64_t at = 0; at < ring.size(); ++at) {
+      SEALRING_ASSIGN(const Bytes bytes, ring.entries(at, 1));
+      SEALRING_ASSIGN(const Entry entry, decode_entry(ByteView(bytes).substr(2)));
+      const auto* event = std::get_if<sealring::Event>(&entry.body);
+      const Detail* alarm = event != nullptr ? find_detail(*event, "alarm") : nullptr;
+      const ByteView* which = alarm != nullptr ? std::get_if<ByteView>(&alarm->value) : nullptr;
+      if (which != nullptr && *which == "damage") return {};
+    }
+    return wrong("the log does not say that the store was damaged");
   }
 
   // The chain of epoch keys holds: a crash, at a handover say, leaves a key that can be used. Where it was lost before,

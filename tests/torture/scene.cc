@@ -10,6 +10,7 @@
 #include "drivers/file.h"
 #include "drivers/key_file.h"
 #include "gateway/follower.h"
+#include "gateway/incident.h"
 #include "gateway/init.h"
 #include "gateway/uplink.h"
 
@@ -131,6 +132,17 @@ void Bench::shrink(std::uint64_t bytes) {
   ::close(fd);
 }
 
+void Bench::damage_meta() {
+  constexpr off_t kTransaction = 16 + 8 + 8 + 8 + 2 * 48 + 8, kRoot = 16 + 8 + 8 + 8 + 48 + 40;  // in the page
+  const int fd = ::open((store + "/ring.lmdb").c_str(), O_RDWR | O_CLOEXEC);
+  std::uint64_t transactions[2] = {0, 0};
+  for (const off_t page : {0, 1}) SEALRING_ASSERT(::pread(fd, &transactions[page], 8, page * 4096 + kTransaction) == 8);
+  const std::uint64_t nowhere = 0x7fffffff;
+  const off_t younger = transactions[1] > transactions[0] ? 4096 : 0;
+  SEALRING_ASSERT(::pwrite(fd, &nowhere, sizeof nowhere, younger + kRoot) == sizeof nowhere);
+  ::close(fd);
+}
+
 void Bench::record() {
   record_files(root, trace_);
   put_mark(Mark::begin, {});
@@ -166,6 +178,8 @@ void Bench::start() {
   recorder->set_on_commit([news](std::int64_t) { news(); });
   if (early) recorder->set_early({[] { return true; }, [](std::uint64_t, Bytes) {}});
   must(recorder->open());
+  incidents += !ring->contents().incident.empty();
+  tell_incident(*recorder, *ring, store);
   if (identity_.rotation)
     must(recorder->set_rotation(identity_.rotation->rotation, [this](std::uint64_t index) {
       return put_recorded_rotation(store, index, *identity_.rotation);
@@ -420,6 +434,23 @@ void kills_scene(const std::string& root, int trace) {
   bench.stop();
 }
 
+// A start that finds the younger meta page of the ring damaged, and goes on from the one before.
+void damage_scene(const std::string& root, int trace) {
+  Bench bench(root, trace, 12);
+  bench.config.segment_entries = 30;
+  bench.create();
+  bench.start();
+  for (int i = 0; i < 50; ++i) bench.message(200);
+  bench.stop();
+  bench.damage_meta();
+  bench.record();
+  put_mark(Mark::damaged, {});
+  bench.start();
+  for (int i = 0; i < 5; ++i) bench.message(200);
+  bench.stop();
+  SEALRING_ASSERT(bench.incidents == 1);
+}
+
 // A start whose epoch key is lost.
 void break_scene(const std::string& root, int trace) {
   Bench bench(root, trace, 9);
@@ -471,6 +502,7 @@ const std::vector<Scene>& scenes() {
       {"drop", "a ring that is full of what nobody receipts, and drops it", 2, drop_scene},
       {"rotation", "another identity key", 2, rotation_scene},
       {"kills", "kills in the middle of things, each with the start after it", 3, kills_scene},
+      {"damage", "a start that finds a damaged meta page", 2, damage_scene},
       {"break", "a start whose epoch key is lost", 2, break_scene},
       {"follower", "another log in the place of an old copy", 1, follower_scene},
   };

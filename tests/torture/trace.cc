@@ -174,6 +174,9 @@ void Promises::take(const Event& event) {
     case Mark::dropping:
       now_.dropping = true;
       break;
+    case Mark::damaged:
+      now_.damaged = true;
+      break;
     case Mark::breaking:
       now_.breaking = true;
       break;

@@ -45,6 +45,7 @@ enum class Mark : std::uint64_t {
   closed,        // number, start, end: close_segment() returned
   acknowledge,   // number, end: about to be acknowledged, so it may be released
   acknowledged,  // number: acknowledge() returned
+  damaged,       // the store is, and the log will say so
   breaking,      // the epoch key is lost, and the log will say so, once
   rotating,      // the configuration names the next identity key, and the one before it as previous
   following,     // the store is known to be an old copy, and a follower is to take its place
@@ -83,7 +84,7 @@ struct Promise {
   std::uint64_t epoch = 0;        // of the last frame that was begun: the keys before it are erased
   std::map<std::uint64_t, Hash> checkpoints;
   std::map<std::uint64_t, SegmentPromise> segments;  // closed ones
-  bool breaking = false, rotating = false, following = false, followed = false, dropping = false;
+  bool damaged = false, breaking = false, rotating = false, following = false, followed = false, dropping = false;
 
   bool created() const { return !origin.empty(); }
 };
