@@ -65,6 +65,8 @@ std::string repaired_text(const Repaired& repaired, const std::string& store, co
          " frames of the journal\n";
   for (const auto& range : s.missing)
     out += "NOT SAVED  entries " + range_words(range) + ": cannot be proven any more\n";
+  for (const auto& range : s.dropped)
+    out += "left out   entries " + range_words(range) + ": were dropped unsent, when the ring was full\n";
   for (const auto& range : s.left_behind)
     out += "left out   entries " + range_words(range) + ": a receipt covers them, the collector has them\n";
   for (const std::string& trouble : s.troubles) out += "found      " + trouble + "\n";
@@ -89,6 +91,7 @@ std::string repaired_json(const Repaired& repaired) {
   json["journal_frames"] = s.frames;
   json["missing_entries"] = count(s.missing);
   json["missing"] = ranges_json(s.missing);
+  json["dropped"] = ranges_json(s.dropped);
   json["left_behind"] = ranges_json(s.left_behind);
   json["found"] = s.troubles;
   json["copied"] = repaired.files;

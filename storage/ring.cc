@@ -161,7 +161,14 @@ Result<std::uint64_t> RingStore::check_bundle(std::uint64_t bundle) const {
   const std::string words = "ring: bundle " + std::to_string(bundle);
   SEALRING_ASSIGN(auto reader, db_->read());
   SEALRING_ASSIGN(const RingState state, reader.state());
-  SEALRING_ASSIGN(const Bytes bytes, reader.bundle(bundle));
+  const Result<Bytes> read = reader.bundle(bundle);
+  if (!read && read.error().kind == ErrorKind::missing && bundle * kBundleEntries >= state.first_index &&
+      bundle * kBundleEntries < state.size()) {
+    SEALRING_ASSIGN(const auto losses, reader.losses());
+    if (find_loss(losses, bundle * kBundleEntries) == nullptr)
+      return fatal_error(words + " is damaged: its entries are gone, and no loss entry is of them");
+  }
+  SEALRING_ASSIGN(const Bytes bytes, read);
   if (bundle == state.size() / kBundleEntries) {
     SEALRING_TRY(check_last_bundle(state, bytes));
     return std::uint64_t{bytes.size()};

@@ -32,6 +32,7 @@ struct Chunk {
 struct Found {
   std::optional<RingState> state;
   std::map<std::uint64_t, Segment> segments;
+  std::map<std::uint64_t, LossRecord> losses;
   std::map<std::pair<int, std::uint64_t>, std::vector<Hash>> nodes;
   std::map<std::uint64_t, std::map<std::size_t, std::vector<Chunk>>> bundles;
 };
@@ -64,6 +65,9 @@ void take(Found& found, const RingPages& file, ByteView key, const RingPages::Va
   if (named->kind == RingKey::Kind::state) {
     auto state = decode_ring_state(*bytes);
     if (state && (!found.state || newer(*state, *found.state))) found.state = std::move(*state);
+  }
+  if (named->kind == RingKey::Kind::loss) {
+    if (const auto loss = decode_loss(*bytes, named->index)) found.losses[named->index] = *loss;
   }
   if (named->kind == RingKey::Kind::segment) {
     auto segment = decode_segment(*bytes, named->index);
@@ -205,6 +209,7 @@ class Salvage {
     report_.origin = state().origin;
     look_at_structure();
     take_segments();
+    take_losses();
     Proven proven(file_, found_);
     proven.run();
     find_gaps(proven);
@@ -245,13 +250,28 @@ class Salvage {
     report_.receipted = segments_whole_ ? receipted_size(all) : 0;
   }
 
+  // A record of a range whose loss entry the state does not have is of a later commit, and one below the lowest entry
+  // is stale.
+  void take_losses() {
+    const bool expected = state().losses;
+    for (const auto& [start, loss] : found_.losses) {
+      const auto holds_it = [&loss = loss](const Segment& s) { return s.start <= loss.start && loss.end <= s.end; };
+      if (expected && loss.end > state().first_index && loss.end <= loss.index && loss.index < state().size() &&
+          (losses_.empty() || losses_.back().end <= start) && std::any_of(segments_.begin(), segments_.end(), holds_it))
+        losses_.push_back(loss);
+    }
+    if (expected && losses_.empty()) report_.troubles.push_back("the records of what was dropped unsent are lost");
+  }
+
+  bool is_dropped(std::uint64_t bundle) const { return find_loss(losses_, bundle * kBundleEntries) != nullptr; }
+
   // What is receipted is in the archive: a gap there is one for this store only, which begins behind it.
   void find_gaps(const Proven& proven) {
     const std::uint64_t end = (state().size() + kBundleEntries - 1) / kBundleEntries;
     std::uint64_t first = state().first_index / kBundleEntries;
     std::vector<std::uint64_t> gaps;
     for (std::uint64_t number = first; number < end; ++number)
-      if (proven.bundle(number).empty()) gaps.push_back(number);
+      if (!is_dropped(number) && proven.bundle(number).empty()) gaps.push_back(number);
     while (!gaps.empty() && (gaps.front() + 1) * kBundleEntries <= report_.receipted) {
       add_range(report_.left_behind, first * kBundleEntries, (gaps.front() + 1) * kBundleEntries);
       report_.troubles.push_back("bundle " + std::to_string(gaps.front()) + " is damaged; a receipt covers it");
@@ -262,8 +282,14 @@ class Salvage {
       add_range(report_.missing, gap * kBundleEntries, std::min((gap + 1) * kBundleEntries, state().size()));
     state().first_index = first * kBundleEntries;
     while (!segments_.empty() && segments_.front().end <= state().first_index) segments_.erase(segments_.begin());
+    while (!losses_.empty() && losses_.front().end <= state().first_index) losses_.erase(losses_.begin());
+    state().losses = !losses_.empty();
     report_.first_index = state().first_index;
     report_.entries = state().size() - state().first_index;
+    for (const LossRecord& loss : losses_) {
+      add_range(report_.dropped, std::max(loss.start, state().first_index), loss.end);
+      report_.entries -= loss.end - std::max(loss.start, state().first_index);
+    }
     for (const auto& range : report_.missing) report_.entries -= range.end - range.start;
   }
 
@@ -340,7 +366,7 @@ class Salvage {
     for (std::uint64_t number = state().first_index / kBundleEntries; number < end;) {
       SEALRING_ASSIGN(auto writer, db->write());
       for (std::size_t i = 0; i < kBatchBundles && number < end; ++i, ++number) {
-        const Bytes bundle = proven.bundle(number);
+        const Bytes bundle = is_dropped(number) ? Bytes() : proven.bundle(number);
         for (std::size_t at = 0; at < bundle.size(); at += kChunkBytes)
           SEALRING_TRY(writer.put_chunk(number, at / kChunkBytes, ByteView(bundle).substr(at, kChunkBytes)));
       }
@@ -349,6 +375,7 @@ class Salvage {
     SEALRING_ASSIGN(auto writer, db->write());
     for (const TreeNode& node : proven.nodes()) SEALRING_TRY(writer.put_node(node));
     for (const Segment& segment : segments_) SEALRING_TRY(writer.put_segment(segment));
+    for (const LossRecord& loss : losses_) SEALRING_TRY(writer.put_loss(loss));
     SEALRING_TRY(writer.put_state(state()));
     SEALRING_TRY(writer.commit());
     SEALRING_TRY(db->pre_size());
@@ -377,6 +404,7 @@ class Salvage {
   const std::string from_, into_;
   SalvageReport report_;
   std::vector<Segment> segments_;
+  std::vector<LossRecord> losses_;
   bool segments_whole_ = false, journal_whole_ = false;
   std::uint64_t counted_ = 0;
 };

@@ -25,6 +25,7 @@ struct SalvageReport {
   std::uint64_t receipted = 0;
   std::uint64_t segments = 0, frames = 0;  // closed ones; of the journal behind the ring's end
   std::vector<Range> missing;              // could not be proven, or not be found
+  std::vector<Range> dropped;              // unsent, when the ring was full: a loss entry says so, nothing is amiss
   std::vector<Range> left_behind;          // proven and receipted, but before a receipted gap: not in the new store
   std::vector<std::string> troubles;       // what was found, a sentence each
   bool whole = false;                      // sealringd can go on from the new store

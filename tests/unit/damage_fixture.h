@@ -119,6 +119,10 @@ struct Damaged {
     for (std::uint64_t at = 0; at < want.size(); at += kBundleEntries) {
       const std::size_t count = std::min<std::uint64_t>(kBundleEntries, want.size() - at);
       const auto checked = opened.check_bundle(at / kBundleEntries);
+      if (find_loss(opened.losses(), at) != nullptr) {
+        CHECK(checked.error().kind == ErrorKind::missing);
+        continue;
+      }
       if (!checked.ok()) {
         ++outcomes["bundle refused"];
         CHECK_FALSE(checked.error().message.empty());
@@ -136,6 +140,18 @@ struct Damaged {
     put_at(ring, offset, ByteView(&byte, 1));
     judge("bit " + std::to_string(bit) + " of byte " + std::to_string(offset) + " of the ring");
     put_back();
+  }
+  // A segment of which [1024, 1536) was dropped, and another frame in the journal.
+  void drop_some() {
+    auto opened = open();
+    for (int i = 0; i < 5; ++i) append(*opened, 240, 30);
+    REQUIRE(opened->close_segment(5).ok());
+    const std::uint64_t index = opened->size();
+    const auto step = log.next(1, 100);
+    REQUIRE(opened->drop({1024, 1536, index, 512, -7, 9}, step.frame, step.range, step.nodes).ok());
+    append(*opened, 5, 60);
+    opened.reset();
+    keep();
   }
   int newest_meta() { return RingPages::open(ring)->newest()->page; }
 };

@@ -184,3 +184,47 @@ TEST_CASE("damage: of a damaged bundle no hash is given") {
   d.put_back();
   CHECK(d.open()->node(3, 520).value() == whole);
 }
+
+TEST_CASE("damage: of a store with a hole, its record is looked at by a start") {
+  Damaged d;
+  d.drop_some();
+  d.judge("whole");
+  REQUIRE(d.outcomes["fine"] == 1);
+  d.put_back();
+  Bytes start;
+  put_u64(start, 1024);
+  put_u64(start, 1536);
+  std::size_t records = 0;
+  for (std::size_t at = d.ring_image.find(start); at != Bytes::npos; at = d.ring_image.find(start, at + 1)) {
+    ++records;
+    put_at(d.ring, at + 20, "x");  // in all copies of it
+  }
+  REQUIRE(records > 0);
+  d.judge("record damaged");
+  CHECK(d.outcomes["refused"] == 1);
+  d.put_back();
+  for (std::size_t page = 0; page < d.used; page += kPage * (page < 2 * kPage ? 1 : 3)) {
+    d.flip(page + 20 + page / kPage % 100, static_cast<int>(page / kPage % 8));
+    d.flip(page + 3000 + page / kPage % 1000, static_cast<int>(page / kPage % 8));
+  }
+  CHECK(d.outcomes["fine"] > 1);
+}
+
+// The B-tree can lose a bundle where all its pages are whole.
+TEST_CASE("damage: a bundle that is gone, and that no loss entry names") {
+  Damaged d;
+  {
+    auto db = RingDb::open(d.ring, RingDb::Mode::write, 0);
+    REQUIRE(db.ok());
+    auto writer = (*db)->write();
+    REQUIRE(writer.ok());
+    REQUIRE(writer->erase_bundle(1).ok());
+    REQUIRE(writer->commit().ok());
+  }
+  auto opened = d.open();
+  const auto checked = opened->check_bundle(1);
+  REQUIRE_FALSE(checked.ok());
+  CHECK(checked.error().kind == ErrorKind::fatal);
+  CHECK_THAT(checked.error().message, Catch::Matchers::Contains("its entries are gone"));
+  CHECK(opened->check_bundle(2).ok());
+}
