@@ -194,10 +194,10 @@ Status rotate(Recorder& recorder, const GatewayConfig& config, const std::option
   });
 }
 
-std::optional<DaemonExit> make_ready(Recorder& recorder, const Ring& ring, const GatewayConfig& config,
+std::optional<DaemonExit> make_ready(Recorder& recorder, Alarms& alarms, const Ring& ring, const GatewayConfig& config,
                                      const GatewayIdentity& identity) {
   if (Status s = recorder.open(); !s.ok()) return refuse_store(s.error());
-  tell_incident(recorder, ring, config.store);
+  tell_incident(recorder, alarms, ring, config.store);
   if (Status s = rotate(recorder, config, identity.rotation); !s.ok()) return refuse(DaemonExit::config, s.error());
   return std::nullopt;
 }
@@ -219,9 +219,12 @@ void after_commit(CommitBell& bell, DayCount& day, std::int64_t wall_ns, const R
 }
 
 // What it finds is in the log, too.
-std::unique_ptr<Scrub> start_scrub(const GatewayConfig& config, const Ring& ring, Recorder& recorder) {
-  auto scrub = std::make_unique<Scrub>(ring, config.store, config.scrub_rate,
-                                       [&recorder](const Scrub::Damage& damage) { tell_damage(recorder, damage); });
+std::unique_ptr<Scrub> start_scrub(const GatewayConfig& config, const Ring& ring, Recorder& recorder, Alarms& alarms) {
+  auto scrub = std::make_unique<Scrub>(
+      ring, config.store, config.scrub_rate,
+      [&recorder, &alarms](const Scrub::Damage& damage) { tell_damage(recorder, alarms, damage); },
+      [&recorder, &alarms] { tell_whole(recorder, alarms); });
+  tell_remembered(alarms, scrub->stats());
   scrub->start();
   return scrub;
 }
@@ -358,7 +361,7 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   Recorder recorder(recorder_config(config), *ring, signers_of(identity), epochs, clock, queue, broker_names(config));
   const AtDesk at_desk(desk, config.origin, recorder);
   recorder.hold_signatures(rollback || (config.upstream && !environment.assume_current));
-  if (const auto refused = make_ready(recorder, *ring, config, identity)) return *refused;
+  if (const auto refused = make_ready(recorder, desk.alarms(), *ring, config, identity)) return *refused;
   auto uplink = make_uplink(config, identity, environment.assume_current, *ring, queue, succession);
   if (!uplink) return refuse_config(uplink.error());
   auto sources = Sources::create(config, queue);
@@ -374,7 +377,7 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   CommitBell bell;
   DayCount day(clock.now().wall_ns);
   recorder.set_on_commit([&](std::int64_t wall_ns) { after_commit(bell, day, wall_ns, *ring); });
-  const auto scrub = start_scrub(config, *ring, recorder);
+  const auto scrub = start_scrub(config, *ring, recorder, desk.alarms());
   Watch watch({*ring, recorder, queue, forwarder, clock, desk.alarms()}, max_lag(config), {});
   const auto snapshot = [&, started_unix = clock.now().wall_ns / 1000000000](unsigned clients) {
     return take_snapshot({*ring, recorder, queue, (*sources)->stats(), forwarder, clock, index.progress(), clients,

@@ -6,14 +6,16 @@
 
 #include "drivers/diag.h"
 #include "drivers/file.h"
+#include "gateway/alarm_kinds.h"
 #include "storage/ring_check.h"
 
 namespace sealring {
 
-void tell_incident(Recorder& recorder, const Ring& ring, const std::string& store) {
+void tell_incident(Recorder& recorder, Alarms& alarms, const Ring& ring, const std::string& store) {
   const std::string words = ring.contents().incident;
   if (words.empty()) return;
   diag(DiagLevel::error, "alarm: damage: " + words);
+  alarms.happened(kAlarmDamage, "", words);
   recorder.set_incident(words, [store](std::uint64_t index) -> Status {
     const std::string from = store + kIncidentFile, to = from + "-" + std::to_string(index);
     if (::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT)
@@ -22,14 +24,35 @@ void tell_incident(Recorder& recorder, const Ring& ring, const std::string& stor
   });
 }
 
-void tell_damage(Recorder& recorder, const Scrub::Damage& damage) {
+void tell_damage(Recorder& recorder, Alarms& alarms, const Scrub::Damage& damage) {
   const std::uint64_t end = damage.start() + kBundleEntries;
-  diag(DiagLevel::error, "alarm: damage: " + damage.words + ": entries " + std::to_string(damage.start()) + " to " +
-                             std::to_string(end - 1) + " cannot be proven here any more; all else goes on");
+  const std::string words = damage.words + ": entries " + std::to_string(damage.start()) + " to " +
+                            std::to_string(end - 1) + " cannot be proven here any more; all else goes on";
+  diag(DiagLevel::error, "alarm: damage: " + words);
   Recorder::Change alarm;
   alarm.code = EventCode::alarm;
-  alarm.details = {{"alarm", std::string("damage")}, {"from", damage.start()}, {"to", end}, {"found", damage.words}};
+  alarm.details = {{"alarm", std::string(kAlarmDamage)},
+                   {"state", std::string("begins")},
+                   {"from", damage.start()},
+                   {"to", end},
+                   {"found", damage.words}};
   recorder.change(std::move(alarm));
+  alarms.raise(kAlarmDamage, "", words);
+}
+
+void tell_remembered(Alarms& alarms, const Scrub::Stats& scrub) {
+  if (scrub.bytes_per_second == 0 || scrub.damaged.empty()) return;  // nothing would end it
+  alarms.raise(kAlarmDamage, "",
+               std::to_string(scrub.damaged.size()) + " bundles are damaged, the first is " +
+                   std::to_string(scrub.damaged.front()) + ": their entries cannot be proven here any more");
+}
+
+void tell_whole(Recorder& recorder, Alarms& alarms) {
+  Recorder::Change over;
+  over.code = EventCode::alarm;
+  over.details = {{"alarm", std::string(kAlarmDamage)}, {"state", std::string("ends")}};
+  recorder.change(std::move(over));
+  alarms.clear(kAlarmDamage, "");
 }
 
 }  // namespace sealring

@@ -6,11 +6,16 @@
 
 namespace sealring {
 
-// Says what `ring` found when it was opened, if anything, and has the recorder record it: an alarm, with the words.
-// Once that is durable, the note in the store is `incident-<index>`, and kept. Between Recorder's open() and run().
-void tell_incident(Recorder& recorder, const Ring& ring, const std::string& store);
+// Says what `ring` found when it was opened, if anything, raises the alarm, and has the recorder record it, with the
+// words. Once that is durable, the note in the store is `incident-<index>`, and kept. Between Recorder's open() and run().
+void tell_incident(Recorder& recorder, Alarms& alarms, const Ring& ring, const std::string& store);
 
-// What the scrub found: said, and recorded as an alarm. Any thread.
-void tell_damage(Recorder& recorder, const Scrub::Damage& damage);
+// What the scrub found: said, recorded, and an alarm that lasts. Each bundle has an entry of its own; the alarm is one
+// for all. Any thread.
+void tell_damage(Recorder& recorder, Alarms& alarms, const Scrub::Damage& damage);
+// What a scrub remembers of an earlier run: the alarm begins again, without another entry.
+void tell_remembered(Alarms& alarms, const Scrub::Stats& scrub);
+// Nothing that the scrub found is here and damaged any more: recorded, and the alarm ends. Any thread.
+void tell_whole(Recorder& recorder, Alarms& alarms);
 
 }  // namespace sealring

@@ -20,8 +20,12 @@ constexpr const char* kScrubMagic = "sealring/scrub/v1";
 }  // namespace
 
 Scrub::Scrub(const Ring& ring, const std::string& directory, std::uint64_t bytes_per_second,
-             std::function<void(const Damage&)> on_damage)
-    : ring_(ring), path_(directory + "/scrub"), bytes_per_second_(bytes_per_second), on_damage_(std::move(on_damage)) {
+             std::function<void(const Damage&)> on_damage, std::function<void()> on_whole)
+    : ring_(ring),
+      path_(directory + "/scrub"),
+      bytes_per_second_(bytes_per_second),
+      on_damage_(std::move(on_damage)),
+      on_whole_(std::move(on_whole)) {
   load();
 }
 
@@ -70,9 +74,12 @@ std::uint64_t Scrub::step() {
   const std::uint64_t first = usage.first_index / kBundleEntries;
   const std::uint64_t end = (usage.size + kBundleEntries - 1) / kBundleEntries;
   std::uint64_t bundle = 0;
+  bool damaged = false, damaged_still = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
+    damaged = !damaged_.empty();
     damaged_.erase(damaged_.begin(), damaged_.lower_bound(first));  // released
+    damaged_still = !damaged_.empty();
     bundle = next_ = std::max(next_, first);
     if (bundle >= end) {
       next_ = 0;
@@ -81,10 +88,19 @@ std::uint64_t Scrub::step() {
       ++next_;
     }
   }
+  std::uint64_t bytes = 0;
   if (bundle >= end) {
     save();
-    return 0;
+  } else {
+    bytes = read_one(bundle);
+    std::lock_guard<std::mutex> lock(mutex_);
+    damaged_still = !damaged_.empty();
   }
+  if (damaged && !damaged_still && on_whole_) on_whole_();
+  return bytes;
+}
+
+std::uint64_t Scrub::read_one(std::uint64_t bundle) {
   const auto read = ring_.check_bundle(bundle);
   bool is_new = false;
   {

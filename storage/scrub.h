@@ -25,9 +25,10 @@ class Scrub {
     std::string words;
     std::uint64_t start() const { return bundle * kBundleEntries; }
   };
-  // `on_damage`: once for each bundle, on the scrub's thread. Both must outlive it.
+  // `on_damage`: once for each bundle; `on_whole`: when none of those that were damaged is here and damaged any more.
+  // On the scrub's thread. All must outlive it.
   Scrub(const Ring& ring, const std::string& directory, std::uint64_t bytes_per_second,
-        std::function<void(const Damage&)> on_damage);
+        std::function<void(const Damage&)> on_damage, std::function<void()> on_whole = {});
   ~Scrub();  // stops
 
   void start();  // its own thread, of low priority; none where the rate is 0
@@ -45,6 +46,7 @@ class Scrub {
 
  private:
   void loop();
+  std::uint64_t read_one(std::uint64_t bundle);
   void load();
   void save() const;
   bool pause(std::chrono::steady_clock::duration time);
@@ -53,6 +55,7 @@ class Scrub {
   const std::string path_;
   const std::uint64_t bytes_per_second_;
   const std::function<void(const Damage&)> on_damage_;
+  const std::function<void()> on_whole_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -10,6 +10,7 @@ import struct
 
 from lib.compare import GrowingLog, log_folder, wait_archived
 from lib.load import Publisher
+from lib.metrics import Scraper, alarms_heard, command_script
 from lib.world import check, check_equal, main, wait_until
 
 PAGE = 4096
@@ -66,6 +67,24 @@ class Scene:
         self.gateway.wait_said("error", *words)
         check_equal(self.hashes(), before, "the files of a store that was refused")
 
+    def hear_alarms(self):
+        """From the next start on: where alarm_command keeps what it is given."""
+        command, heard = command_script(self.world)
+        self.gateway.metrics = {"listen": "127.0.0.1:0"}
+        self.gateway.top.update(alarm_quiet="1s", alarm_command=[command])
+        self.gateway.configure()
+        return heard
+
+    def damage_entries(self):
+        """[state] of the alarms of damage in the log."""
+        lines, _ = self.world.run("sealring", "tail", "-n", "1000", "--json", "--config", self.config)
+        out = []
+        for line in lines.splitlines():
+            details = json.loads(line).get("details") or {}
+            if details.get("alarm") == "damage":
+                out.append(details.get("state"))
+        return out
+
     def repair(self, into, code):
         before = self.hashes()
         out, _ = self.world.run("sealring", "repair", self.store, "--into", into, "--json", code=code)
@@ -83,17 +102,19 @@ def torn_meta(world):
     os.kill(scene.gateway.pid, signal.SIGKILL)
     scene.gateway.wait_end(-signal.SIGKILL)
     scene.write(scene.newest_meta() * PAGE + META_LAST_PAGE, b"\xff" * 4)
+    heard = scene.hear_alarms()
     out, _ = world.run("sealring", "check", "--config", scene.config, code=None)[:2]
     check("goes on from the commit before, and nothing is lost" in out, out)
     scene.gateway.start()
     scene.gateway.wait_said("error", "alarm: damage: ring: meta page", "nothing is lost")
+    wait_until(lambda: len(alarms_heard(heard)) == 2, "the command is run", alive=[scene.gateway])
+    check_equal([a[:2] for a in alarms_heard(heard)], [("damage", "begins"), ("damage", "ends")], "heard")
+    check_equal(Scraper(scene.gateway).values()["sealring_alarms_total{alarm=damage}"], 1, "counted")
     scene.publish(20, b"after %d")
     scene.gateway.stop()
     scene.gateway.start()  # and finds nothing any more
     check("alarm: damage" not in scene.gateway.said(), scene.gateway.said())
-    lines, _ = world.run("sealring", "tail", "-n", "1000", "--json", "--config", scene.config)
-    alarms = [line for line in lines.splitlines() if '"damage"' in line]
-    check_equal(len(alarms), 1, "alarms of damage")
+    check_equal(scene.damage_entries(), [None], "alarms of damage")
     names = os.listdir(scene.store)
     check("incident" not in names and any(re.fullmatch(r"incident-\d+", n) for n in names), f"{names}")
     check("ring.lmdb-meta-damaged" in names, f"{names}")
@@ -116,13 +137,17 @@ def scrubbed(world):
     for found in re.finditer(rb"reading 100\b", data):
         scene.write(found.start(), b"READING")
     scene.gateway.top["scrub_rate"] = "64MiB"
-    scene.gateway.configure()
+    heard = scene.hear_alarms()
     scene.gateway.start()
     scene.gateway.wait_said("error", "alarm: damage: ring: bundle 0", "cannot be proven here any more")
     status = scene.gateway.wait_status(lambda s: s["scrub"]["laps"] == 1, "a lap is complete")
     check_equal(status["scrub"]["damaged"], [0], "damaged bundles")
     text, _ = world.run("sealring", "status", "--config", scene.config)
-    check("DAMAGED: 1 bundles, the first is 0" in text, text)
+    check("DAMAGED: 1 bundles, the first is 0" in text and re.search(r"ALARM +damage, since .*: ring: bundle 0", text), text)
+    check_equal([a["alarm"] for a in status["alarms"]], ["damage"], "alarms in the status")
+    scraper = Scraper(scene.gateway)
+    check_equal(scraper.values()["sealring_alarm_active{alarm=damage}"], 1, "in the metrics")
+    scraper.wait_health("degraded", "alarm: damage")
     scene.publish(5, b"after %d")  # and recording goes on
     scene.collector.start()
     scene.gateway.wait_said("warning", "forwarding waits: ", "bundle 0 is damaged")
@@ -130,9 +155,20 @@ def scrubbed(world):
     check(not os.path.isdir(os.path.join(log_folder(scene.collector.archive), "segments")) or
           not os.listdir(os.path.join(log_folder(scene.collector.archive), "segments")), "nothing of it is archived")
     scene.gateway.stop()
+    scene.gateway.start()  # it lasts, and has its entry
+    scene.gateway.wait_status(lambda s: s["scrub"]["laps"] == 1 and [a["alarm"] for a in s["alarms"]] == ["damage"],
+                              "the alarm is there again, and a lap is complete")
+    check_equal(scene.damage_entries(), ["begins"], "alarms of damage")
+    scene.gateway.stop()
+    for found in re.finditer(rb"reading 100\b", data):
+        scene.write(found.start(), b"reading")
     scene.gateway.start()
-    lines, _ = world.run("sealring", "tail", "-n", "1000", "--json", "--config", scene.config)
-    check_equal(len([line for line in lines.splitlines() if '"damage"' in line]), 1, "alarms of damage")
+    scene.gateway.wait_said("notice", "the alarm damage is over")
+    wait_until(lambda: scene.damage_entries() == ["begins", "ends"], "its end is in the log", alive=[scene.gateway])
+    wait_archived(GrowingLog(log_folder(scene.collector.archive)), scene.device.sent,
+                  alive=[scene.gateway, scene.collector])
+    wait_until(lambda: alarms_heard(heard)[-1][:2] == ("damage", "ends"), "its end is heard", alive=[scene.gateway])
+    check("bundle 0" in alarms_heard(heard)[0][2]["words"], f"{alarms_heard(heard)}")
     scene.gateway.stop()
 
 

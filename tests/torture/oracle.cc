@@ -7,6 +7,7 @@
 #include "crypto/checkpoint.h"
 #include "drivers/file.h"
 #include "drivers/key_file.h"
+#include "gateway/alarm_kinds.h"
 #include "gateway/follower.h"
 #include "gateway/incident.h"
 #include "gateway/init.h"
@@ -255,7 +256,8 @@ class Oracle {
     {
       Recorder recorder(config, *started.ring, signers, epochs, clock, queue);
       SEALRING_TRY(recorder.open());
-      tell_incident(recorder, *started.ring, store_);
+      Alarms alarms(gateway_alarm_kinds());
+      tell_incident(recorder, alarms, *started.ring, store_);
       if (const auto& due = started.identity.rotation)
         SEALRING_TRY(recorder.set_rotation(
             due->rotation, [this, &due](std::uint64_t index) { return put_recorded_rotation(store_, index, *due); }));

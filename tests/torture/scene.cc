@@ -9,6 +9,7 @@
 #include "crypto/sha256.h"
 #include "drivers/file.h"
 #include "drivers/key_file.h"
+#include "gateway/alarm_kinds.h"
 #include "gateway/follower.h"
 #include "gateway/incident.h"
 #include "gateway/init.h"
@@ -179,7 +180,8 @@ void Bench::start() {
   if (early) recorder->set_early({[] { return true; }, [](std::uint64_t, Bytes) {}});
   must(recorder->open());
   incidents += !ring->contents().incident.empty();
-  tell_incident(*recorder, *ring, store);
+  Alarms alarms(gateway_alarm_kinds());
+  tell_incident(*recorder, alarms, *ring, store);
   if (identity_.rotation)
     must(recorder->set_rotation(identity_.rotation->rotation, [this](std::uint64_t index) {
       return put_recorded_rotation(store, index, *identity_.rotation);

@@ -10,9 +10,11 @@ namespace {
 
 struct Scrubbed : Damaged {
   std::vector<Scrub::Damage> found;
+  int whole = 0;
 
   Scrub scrub_of(const Ring& of, std::uint64_t rate = 0) {
-    return Scrub(of, folder, rate, [this](const Scrub::Damage& damage) { found.push_back(damage); });
+    return Scrub(
+        of, folder, rate, [this](const Scrub::Damage& damage) { found.push_back(damage); }, [this] { ++whole; });
   }
   // A byte of a value, in the page that is in use.
   void spoil(RingKey::Kind kind, std::uint64_t index) {
@@ -70,6 +72,16 @@ TEST_CASE("scrub: a damaged bundle is found, told once, and known after a restar
   CHECK(again.stats().damaged == std::vector<std::uint64_t>{2});
   while (again.step() > 0) continue;
   CHECK(s.found.size() == 1);
+  CHECK(s.whole == 0);
+  // What comes back as it was is over, once.
+  ring.reset();
+  s.put_back();
+  ring = s.open();
+  Scrub later = s.scrub_of(*ring);
+  for (int lap = 0; lap < 2; ++lap)
+    while (later.step() > 0) continue;
+  CHECK(later.stats().damaged.empty());
+  CHECK(s.whole == 1);
 }
 
 TEST_CASE("scrub: a hash above the bundles is found, too") {
