@@ -19,6 +19,7 @@
 #include "gateway/status.h"
 #include "gateway/succession.h"
 #include "storage/entry.h"
+#include "storage/journal_anew.h"
 #include "storage/ring_check.h"
 #include "storage/store_reader.h"
 
@@ -245,10 +246,18 @@ class Check {
     // Before it is opened here: a damaged map can kill its reader.
     if (::access((config_.store + "/ring.lmdb").c_str(), F_OK) == 0) {
       const auto examined = examine_ring(config_.store);
-      if (!examined) return error("store", config_.store + ": " + examined.error().message);
+      if (!examined)
+        return error("store", config_.store + ": " + examined.error().message +
+                                  (examined.error().kind == ErrorKind::fatal ? kRepairAdvice : ""));
       if (!examined->empty())
         return warning("store", config_.store + ": " + *examined +
                                     "; the daemon goes on from the commit before, and nothing is lost");
+      const auto journal = examine_journal(config_.store);
+      if (!journal) return error("store", config_.store + ": " + journal.error().message);
+      if (!journal->empty())
+        return warning("store", config_.store + ": " + *journal +
+                                    "; the log goes on from the ring, what only the journal had is lost, and nothing "
+                                    "is signed until the collector has said what it has of this log");
     }
     auto store = StoreReader::open(config_.store);
     if (!store) return error("store", store.error().message);

@@ -137,10 +137,28 @@ std::chrono::milliseconds max_lag(const GatewayConfig& config) {
   return config.upstream ? config.upstream->max_lag : std::chrono::milliseconds(0);
 }
 
+// Whether the identity key is silent until somebody has said how far the log was. Only the operator can where there is
+// no upstream.
+bool must_ask(const GatewayConfig& config, const DaemonEnvironment& environment, const Ring& ring) {
+  if (environment.assume_current) {
+    let_sign(config.store);
+    return false;
+  }
+  if (config.upstream || !ring.contents().silent) return config.upstream.has_value();
+  diag(
+      DiagLevel::error,
+      "nothing is signed with the identity key: the journal was lost, and there is no collector that could say how far "
+      "this log was. If nobody has a checkpoint of it beyond size " +
+          std::to_string(ring.size()) + ", start sealringd once with --assume-current");
+  return true;
+}
+
 // The store, and the key that it is signed with; or why not, said.
 std::optional<DaemonExit> open_store(const GatewayConfig& config, const std::string& credentials,
                                      std::unique_ptr<Ring>& ring, GatewayIdentity& identity) {
-  auto opened = Ring::open({config.store});
+  Ring::Options options{config.store};
+  options.quarantine = true;
+  auto opened = Ring::open(options);
   if (!opened) return refuse_store(opened.error());
   ring = std::move(opened).value();
   clear_up_beside(config.store);
@@ -360,7 +378,7 @@ std::optional<DaemonExit> serve(const GatewayConfig& config, const std::optional
   EpochKeys epochs(config.store);
   Recorder recorder(recorder_config(config), *ring, signers_of(identity), epochs, clock, queue, broker_names(config));
   const AtDesk at_desk(desk, config.origin, recorder);
-  recorder.hold_signatures(rollback || (config.upstream && !environment.assume_current));
+  recorder.hold_signatures(rollback || must_ask(config, environment, *ring));
   if (const auto refused = make_ready(recorder, desk.alarms(), *ring, config, identity)) return *refused;
   auto uplink = make_uplink(config, identity, environment.assume_current, *ring, queue, succession);
   if (!uplink) return refuse_config(uplink.error());

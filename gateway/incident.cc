@@ -7,6 +7,7 @@
 #include "drivers/diag.h"
 #include "drivers/file.h"
 #include "gateway/alarm_kinds.h"
+#include "storage/journal_anew.h"
 #include "storage/ring_check.h"
 
 namespace sealring {
@@ -22,6 +23,10 @@ void tell_incident(Recorder& recorder, Alarms& alarms, const Ring& ring, const s
       return retry_error(from + ": " + std::generic_category().message(errno));
     return sync_directory(store);
   });
+}
+
+void let_sign(const std::string& store) {
+  if (const Status s = end_silence(store); !s.ok()) diag(DiagLevel::warning, s.error().message);
 }
 
 void tell_damage(Recorder& recorder, Alarms& alarms, const Scrub::Damage& damage) {

@@ -7,8 +7,13 @@
 namespace sealring {
 
 // Says what `ring` found when it was opened, if anything, raises the alarm, and has the recorder record it, with the
-// words. Once that is durable, the note in the store is `incident-<index>`, and kept. Between Recorder's open() and run().
+// words. Once that is durable, the note in the store is `incident-<index>`, and kept. Between Recorder's open() and
+// run().
 void tell_incident(Recorder& recorder, Alarms& alarms, const Ring& ring, const std::string& store);
+
+// Somebody has said how far the log was: a store whose journal was lost may have its identity key sign from now on, in
+// later starts, too.
+void let_sign(const std::string& store);
 
 // What the scrub found: said, recorded, and an alarm that lasts. Each bundle has an entry of its own; the alarm is one
 // for all. Any thread.

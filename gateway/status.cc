@@ -172,6 +172,8 @@ void more_rows(std::string& out, const Json& json) {
     row(out, "identity",
         at(json, "upstream", "contradicted") == true
             ? "HELD: this store is an old copy of the log, and nothing is signed in it any more"
+        : !json.contains("upstream") || !json["upstream"].is_object()
+            ? "HELD: the journal was lost, and nothing is signed until sealringd is started with --assume-current"
             : "held until the collector has said what it has of this log; " + plain(at(json, "keys", "unsigned")) +
                   " segments wait");
   const Json done = at(json, "index", "bundles"), all = at(json, "index", "of");

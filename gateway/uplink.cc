@@ -5,6 +5,7 @@
 #include "drivers/diag.h"
 #include "drivers/file.h"
 #include "gateway/check.h"
+#include "gateway/incident.h"
 
 namespace sealring {
 namespace {
@@ -92,7 +93,10 @@ void connect_uplink(Forwarder* to, Recorder& recorder, Alarms& alarms, const Rin
   recorder.set_drops({[&forwarder] { return !forwarder.lacks_skip(); },
                       [&forwarder](std::uint64_t start, std::uint64_t end) { return forwarder.give_up(start, end); }});
   Forwarder::Events events;
-  events.on_fits = [&recorder] { recorder.hold_signatures(false); };
+  events.on_fits = [&recorder, store] {
+    recorder.hold_signatures(false);
+    let_sign(store);
+  };
   events.alarms = &alarms;
   events.on_contradiction = [&recorder, &alarms, &ring, store, on_proof](const Head& head) {
     if (on_contradiction(recorder, alarms, store, head, ring.size())) on_proof(head);

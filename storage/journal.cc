@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::string_view kFileMagic = "sealring/journal/v1\n";
+constexpr std::string_view kVersionPrefix = "sealring/journal/v";
 constexpr std::string_view kRecordMagic = "SRJ1";
 constexpr std::uint8_t kFrameType = 1, kMarkType = 2;
 constexpr std::size_t kChecksumBytes = 16;
@@ -187,6 +188,16 @@ Result<Bytes> read_journal(const std::string& path) {
   auto file = read_all(fd);
   ::close(fd);
   return file;
+}
+
+bool is_foreign_journal(ByteView file, std::string_view origin) {
+  constexpr std::size_t kHeaderBytes = kSaltOffset + kSaltBytes;
+  if (file.substr(0, kVersionPrefix.size()) == kVersionPrefix && file.substr(0, kFileMagic.size()) != kFileMagic)
+    return true;
+  if (file.size() < kPage) return false;
+  const Hash checksum = sha256(file.substr(0, kHeaderBytes));
+  return view(checksum).substr(0, kChecksumBytes) == file.substr(kHeaderBytes, kChecksumBytes) &&
+         file.substr(kFileMagic.size() + 4, 32) != view(sha256(origin));
 }
 
 std::vector<JournalRecord> intact_records(ByteView file) {

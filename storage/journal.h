@@ -38,6 +38,9 @@ Result<JournalScan> scan_journal(ByteView file, std::string_view origin);
 // The bytes of a journal file, as the page cache has them. fatal: not there. retry, unknown: the file system.
 Result<Bytes> read_journal(const std::string& path);
 
+// Whether a file says, intact, that it is the journal of another log, or of another version.
+bool is_foreign_journal(ByteView file, std::string_view origin);
+
 // Every record that is intact, by sequence, whatever lies between: for what can be saved of a damaged one.
 std::vector<JournalRecord> intact_records(ByteView file);
 

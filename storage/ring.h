@@ -70,6 +70,7 @@ class Ring {
   struct Options {
     std::string directory;
     std::uint64_t map_bytes = 256u << 20;  // only read by create(); fixed afterwards
+    bool quarantine = false;               // open(): a ring that is damaged may be replaced, see quarantine.h
   };
   struct Contents {  // what a writer must know to go on
     std::string origin;
@@ -80,6 +81,7 @@ class Ring {
     std::uint64_t replayed = 0;  // frames that open() found only in the journal
     std::string incident;  // what open() found damaged and could do something about, here or in an earlier run, and
                            // that no entry tells of yet; empty: nothing
+    bool silent = false;   // the journal was lost: the identity key may not sign (journal_anew.h)
   };
   struct Usage {
     std::uint64_t map_bytes = 0, used_bytes = 0;  // by pages

@@ -14,9 +14,6 @@
 namespace sealring {
 namespace {
 
-constexpr const char* kAdvice =
-    ". Keep all files as they are; `sealring repair` saves what can be saved into a new store";
-
 std::string at_size(std::uint64_t size, const Hash& root) {
   return "size " + std::to_string(size) + " root " + hex(view(root)).substr(0, 16);
 }
@@ -174,18 +171,16 @@ Status examine_other(const std::string& path, const std::string& journal) {
 
 Status write_file(const std::string& path, int flags, ByteView bytes, std::uint64_t offset) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | flags, 0600);
-  const bool written = fd >= 0 && ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)) ==
-                                      static_cast<ssize_t>(bytes.size());
+  bool written = fd >= 0;
+  while (written && !bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    written = n > 0 || (n < 0 && errno == EINTR);
+    if (n <= 0) continue;
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
   const bool synced = written && ::fsync(fd) == 0;
   Error error = disk_error(path, errno);
-  if (fd >= 0) ::close(fd);
-  return synced ? Status() : Status(std::move(error));
-}
-
-Status sync_folder(const std::string& directory) {
-  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const bool synced = fd >= 0 && ::fsync(fd) == 0;
-  Error error = disk_error(directory, errno);
   if (fd >= 0) ::close(fd);
   return synced ? Status() : Status(std::move(error));
 }
@@ -208,13 +203,25 @@ Result<std::string> fall_back(const std::string& directory, const std::string& f
                             "The damaged meta page is kept as " +
                             kept;
   SEALRING_TRY(write_file(kept, O_CREAT | O_EXCL, damaged, 0));
-  SEALRING_TRY(write_file(directory + kIncidentFile, O_CREAT | O_TRUNC, words, 0));
-  SEALRING_TRY(sync_folder(directory));
+  SEALRING_TRY(write_store_file(directory + kIncidentFile, words));
+  SEALRING_TRY(sync_store_folder(directory));
   SEALRING_TRY(write_file(path, 0, whole, bad * file.page_bytes()));
   return words;
 }
 
 }  // namespace
+
+Status write_store_file(const std::string& path, ByteView bytes) {
+  return write_file(path, O_CREAT | O_TRUNC, bytes, 0);
+}
+
+Status sync_store_folder(const std::string& directory) {
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = fd >= 0 && ::fsync(fd) == 0;
+  Error error = disk_error(directory, errno);
+  if (fd >= 0) ::close(fd);
+  return synced ? Status() : Status(std::move(error));
+}
 
 Status check_last_bundle(const RingState& state, ByteView bundle) {
   const std::uint64_t count = state.size() % kBundleEntries;
@@ -311,10 +318,10 @@ Result<std::string> examine_ring(const std::string& directory) {
   if (examined.error().kind != ErrorKind::fatal) return examined.error();
   // Only what the pages show can be another one under the other meta page.
   const Status pages = in_child([&path] { return examine_pages(path); });
-  if (pages.ok()) return fatal_error(examined.error().message + kAdvice);
+  if (pages.ok()) return fatal_error(examined.error().message);
   const Status other = in_child([&] { return examine_other(path, directory + "/journal"); });
   if (other.ok()) return pages.error().message;
-  return fatal_error(pages.error().message + "; the commit before does not help: " + other.error().message + kAdvice);
+  return fatal_error(pages.error().message + "; the commit before does not help: " + other.error().message);
 }
 
 Result<std::string> make_ring_usable(const std::string& directory) {
@@ -322,7 +329,7 @@ Result<std::string> make_ring_usable(const std::string& directory) {
   if (found.empty()) return found;
   SEALRING_ASSIGN(std::string words, fall_back(directory, found));
   const Status written = in_child([&directory] { return examine_by_lmdb(directory + "/ring.lmdb"); });
-  if (!written.ok()) return fatal_error(written.error().message + "; and before: " + words + kAdvice);
+  if (!written.ok()) return fatal_error(written.error().message + "; and before: " + words);
   return words;
 }
 

@@ -43,6 +43,15 @@ Result<std::string> examine_ring(const std::string& directory);
 // `directory`/incident before anything else is. Otherwise nothing was changed, and the error says what is damaged.
 Result<std::string> make_ring_usable(const std::string& directory);
 
+// For the small files beside ring and journal: whole and durable, their name after sync_store_folder(). Whatever was
+// there is overwritten.
+Status write_store_file(const std::string& path, ByteView bytes);
+Status sync_store_folder(const std::string& directory);
+
+// Behind the words of what cannot be gone on from.
+constexpr const char* kRepairAdvice =
+    ". Keep all files as they are; `sealring repair` saves what can be saved into a new store";
+
 // The note of an incident that no entry of the log tells of yet.
 constexpr const char* kIncidentFile = "/incident";
 

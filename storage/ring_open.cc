@@ -8,7 +8,9 @@
 
 #include "storage/disk_error.h"
 #include "storage/entry.h"
+#include "storage/journal_anew.h"
 #include "storage/page_cache.h"
+#include "storage/quarantine.h"
 #include "storage/ring_check.h"
 #include "storage/ring_store.h"
 #include "storage/salvage.h"
@@ -126,7 +128,7 @@ Status RingStore::check_partial_bundle() {
   return {};
 }
 
-Status RingStore::recover(std::string incident) {
+Status RingStore::recover(std::string incident, bool silent) {
   db_->clear_dead_readers();
   SEALRING_ASSIGN(auto reader, db_->read());
   SEALRING_ASSIGN(segments_, reader.segments());
@@ -145,6 +147,7 @@ Status RingStore::recover(std::string incident) {
   }
   contents_.last = state_.last;
   contents_.incident = std::move(incident);
+  contents_.silent = silent;
   SEALRING_TRY(replay(std::move(records)));
   SEALRING_ASSIGN(auto writer, db_->write());
   usage_.used_bytes = writer.used_bytes();
@@ -152,6 +155,22 @@ Status RingStore::recover(std::string incident) {
   remember(contents_.last, pending_range_);
   return {};
 }
+
+namespace {
+
+Result<std::string> usable_ring(const Ring::Options& options) {
+  Result<std::string> usable = make_ring_usable(options.directory);
+  if (usable || usable.error().kind != ErrorKind::fatal) return usable;
+  std::string found = usable.error().message;
+  if (options.quarantine) {
+    Result<std::string> replaced = quarantine_ring(options.directory, found);
+    if (replaced || replaced.error().kind == ErrorKind::unknown) return replaced;
+    found += ". It cannot be gone on from by itself: " + replaced.error().message;
+  }
+  return fatal_error(found + kRepairAdvice);
+}
+
+}  // namespace
 
 Status Ring::create(const Options& options, const std::string& origin, const Frame& genesis) {
   const std::string& directory = options.directory;
@@ -203,7 +222,7 @@ Result<std::unique_ptr<Ring>> Ring::open(const Options& options) {
   std::string incident;
   auto opened = [&]() -> Result<std::unique_ptr<RingStore>> {
     SEALRING_TRY(forget_page_cache(path));
-    SEALRING_ASSIGN(incident, make_ring_usable(directory));
+    SEALRING_ASSIGN(incident, usable_ring(options));
     if (incident.empty()) incident = earlier_incident(directory);
     SEALRING_ASSIGN(auto db, RingDb::open(path, RingDb::Mode::write, 0));
     Result<RingState> state = [&]() -> Result<RingState> {
@@ -211,6 +230,8 @@ Result<std::unique_ptr<Ring>> Ring::open(const Options& options) {
       return reader.state();
     }();
     if (!state) return std::move(state).error();
+    SEALRING_ASSIGN(const std::string lost, make_journal_usable(directory, *state, incident));
+    if (!lost.empty()) incident = lost;
     SEALRING_ASSIGN(auto journal, Journal::open(journal_path(directory), state->origin));
     return std::make_unique<RingStore>(lock, std::move(db), std::move(journal), std::move(state).value());
   }();
@@ -218,7 +239,7 @@ Result<std::unique_ptr<Ring>> Ring::open(const Options& options) {
     ::close(lock);
     return std::move(opened).error().in(directory);
   }
-  Status status = (*opened)->recover(std::move(incident));
+  Status status = (*opened)->recover(std::move(incident), ::access((directory + kSilentFile).c_str(), F_OK) == 0);
   if (status.ok()) status = (*opened)->finish_open();
   if (!status.ok()) return std::move(status).error().in(directory);
   return std::unique_ptr<Ring>(std::move(opened).value());

@@ -24,7 +24,7 @@ class RingStore final : public Ring {
   }
   ~RingStore() override;
 
-  Status recover(std::string incident);
+  Status recover(std::string incident, bool silent);
   Status finish_open();  // what only the journal had goes into the ring, too
 
   const Contents& contents() const override { return contents_; }

@@ -13,7 +13,7 @@
 #include <map>
 
 #include "storage/disk_error.h"
-#include "storage/journal.h"
+#include "storage/journal_anew.h"
 #include "storage/ring_check.h"
 #include "storage/ring_pages.h"
 
@@ -308,44 +308,23 @@ class Salvage {
         usable = replay_journal(state(), scan->records,
                                 [this](JournalRecord& record, const CompactRange&, const auto&) { count(record); });
       if (usable.ok()) {
-        journal_whole_ = true;
+        // A replay closes one segment at most.
+        journal_whole_ = last_epoch_ <= state().segment + 1;
+        if (!journal_whole_) report_.troubles.push_back("the records of the last closed segments are lost");
         report_.size = std::max(report_.size, state().size());
         return write_text(copy, *bytes);
       }
       report_.troubles.push_back(usable.error().message);
     }
-    report_.frames = 0;
     report_.entries -= std::exchange(counted_, 0);
-    report_.size = state().size();
-    SEALRING_TRY(Journal::create(copy, state().origin, state().last, state().sequence));
-    SEALRING_ASSIGN(auto journal, Journal::open(copy, state().origin));
-    CompactRange range = state().range;
-    std::uint64_t next = state().sequence + 1, beyond = 0;
-    for (const JournalRecord& record : records) {
-      if (record.sequence < next) continue;
-      if (record.sequence > next || record.mark || !follows(record, range) ||
-          !journal->fits(record.frame.entries.size())) {
-        ++beyond;
-        continue;
-      }
-      SEALRING_TRY(journal->append(record.frame));
-      count(record);
-      ++next;
-    }
-    if (beyond > 0)
-      report_.troubles.push_back(std::to_string(beyond) + " records of the journal do not follow what could be saved");
+    SEALRING_ASSIGN(const FreshJournal fresh, write_fresh_journal(copy, state(), records));
+    report_.frames = fresh.frames;
+    report_.entries += fresh.entries;
+    report_.size = fresh.size;
+    if (fresh.beyond > 0)
+      report_.troubles.push_back(std::to_string(fresh.beyond) +
+                                 " records of the journal do not follow what could be saved");
     return {};
-  }
-
-  static bool follows(const JournalRecord& record, CompactRange& range) {
-    if (record.frame.header.first != range.size()) return false;
-    const auto entries = split_entries(record.frame.entries, record.frame.header.count);
-    if (!entries) return false;
-    CompactRange after = range;
-    for (ByteView entry : *entries) after.append(leaf_hash(entry));
-    if (after.root() != record.frame.header.root) return false;
-    range = after;
-    return true;
   }
 
   void count(const JournalRecord& record) {
@@ -353,6 +332,7 @@ class Salvage {
     counted_ += record.frame.header.count;
     report_.entries += record.frame.header.count;
     report_.size = record.frame.header.end();
+    last_epoch_ = record.frame.header.epoch;
   }
 
   Status write_ring(const Proven& proven) {
@@ -407,6 +387,7 @@ class Salvage {
   std::vector<LossRecord> losses_;
   bool segments_whole_ = false, journal_whole_ = false;
   std::uint64_t counted_ = 0;
+  std::uint64_t last_epoch_ = 0;  // of the journal's frames behind the ring's end
 };
 
 }  // namespace
@@ -417,6 +398,10 @@ Result<SalvageReport> salvage_store(const std::string& from, const std::string& 
   const bool busy = lock >= 0 && ::flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   if (lock >= 0) ::close(lock);
   if (busy) return Error{ErrorKind::busy, from + ": another process has this store open: stop sealringd first"};
+  return salvage_locked_store(from, into);
+}
+
+Result<SalvageReport> salvage_locked_store(const std::string& from, const std::string& into) {
   SEALRING_ASSIGN(const RingPages file, RingPages::open(from + "/ring.lmdb"));
   Found found;
   file.scan([&](ByteView key, const RingPages::Value& value) { take(found, file, key, value); });

@@ -35,6 +35,9 @@ struct SalvageReport {
 // left behind. busy: a daemon is at it. retry, full: the system.
 Result<SalvageReport> salvage_store(const std::string& from, const std::string& into);
 
+// The same by whoever holds the lock of `from`.
+Result<SalvageReport> salvage_locked_store(const std::string& from, const std::string& into);
+
 // In a store that may be read and not written.
 constexpr const char* kSalvagedFile = "/salvaged";
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """A store in which bits flipped: the daemon goes on where nothing is lost and the log says so, or it refuses with words
 and changes nothing, and `sealring repair` saves what can be proven into a new store."""
+import collections
 import hashlib
 import json
 import os
@@ -143,7 +144,8 @@ def scrubbed(world):
     status = scene.gateway.wait_status(lambda s: s["scrub"]["laps"] == 1, "a lap is complete")
     check_equal(status["scrub"]["damaged"], [0], "damaged bundles")
     text, _ = world.run("sealring", "status", "--config", scene.config)
-    check("DAMAGED: 1 bundles, the first is 0" in text and re.search(r"ALARM +damage, since .*: ring: bundle 0", text), text)
+    check("DAMAGED: 1 bundles, the first is 0" in text, text)
+    check(re.search(r"ALARM +damage, since .*: ring: bundle 0", text), text)
     check_equal([a["alarm"] for a in status["alarms"]], ["damage"], "alarms in the status")
     scraper = Scraper(scene.gateway)
     check_equal(scraper.values()["sealring_alarm_active{alarm=damage}"], 1, "in the metrics")
@@ -172,14 +174,44 @@ def scrubbed(world):
     scene.gateway.stop()
 
 
-def repaired_whole(world):
-    """Neither meta page can be read: refused. repair finds everything, and the log goes on, with nothing lost."""
+def spoiled(world):
+    """Neither meta page can be read, and frames are in the journal."""
     scene = Scene(world)
     scene.publish(700)
-    os.kill(scene.gateway.pid, signal.SIGKILL)
-    scene.gateway.wait_end(-signal.SIGKILL)
+    scene.gateway.kill()
     scene.spoil_both_metas()
-    scene.is_refused("meta page", "sealring repair")
+    return scene
+
+
+def goes_on_whole(scene, *alarm):
+    scene.gateway.recorder["segment_age"] = "1s"
+    scene.gateway.configure()
+    scene.gateway.start()
+    if alarm:
+        scene.gateway.wait_said("error", "alarm: damage: ", *alarm)
+    scene.publish(20, b"after %d")
+    wait_archived(GrowingLog(log_folder(scene.collector.archive)), scene.device.sent,
+                  alive=[scene.gateway, scene.collector])
+    scene.gateway.stop()
+    scene.collector.stop()
+    scene.world.verify(scene.store)
+    scene.world.verify(scene.collector.archive)
+
+
+def quarantined(world):
+    """All that was signed can be proven: it goes on from that by itself, keeps the damaged ring, and says so."""
+    scene = spoiled(world)
+    goes_on_whole(scene, "ring: meta page", "nothing is lost", "The damaged ring is kept as")
+    names = os.listdir(scene.store)
+    check("ring.lmdb-damaged" in names and "ring.saved" not in names and "incident" not in names, f"{names}")
+    scene.gateway.start()
+    check("alarm: damage" not in scene.gateway.said(), scene.gateway.said())
+    check_equal(scene.damage_entries(), [None], "alarms of damage")
+
+
+def repaired_whole(world):
+    """The same by hand: repair finds everything, and the log goes on, with nothing lost."""
+    scene = spoiled(world)
     text, _ = world.run("sealring", "check", "--config", scene.config, code=1)[:2]
     check("sealring repair" in text, text)
     saved = world.path("saved")
@@ -188,16 +220,7 @@ def repaired_whole(world):
     world.run("sealring", "repair", scene.store, "--into", saved, code=1)  # is there
     os.rename(scene.store, world.path("damaged"))
     os.rename(saved, scene.store)
-    scene.gateway.recorder["segment_age"] = "1s"
-    scene.gateway.configure()
-    scene.gateway.start()
-    scene.publish(20, b"after %d")
-    wait_archived(GrowingLog(log_folder(scene.collector.archive)), scene.device.sent,
-                  alive=[scene.gateway, scene.collector])
-    scene.gateway.stop()
-    scene.collector.stop()
-    world.verify(scene.store)
-    world.verify(scene.collector.archive)
+    goes_on_whole(scene)
 
 
 def repaired_partly(world):
@@ -223,12 +246,117 @@ def repaired_partly(world):
     check(not [n for n in os.listdir(scene.store) if n.startswith("epoch-")], "no epoch key is in it")
 
 
+def lose_journal(scene, how):
+    """A segment that is archived, a few messages that only the journal has, a kill, and the journal is lost. What must
+    be archived in the end: all but those."""
+    scene.publish(40)
+    scene.gateway.stop()
+    scene.gateway.start()
+    scene.gateway.wait_subscribed()
+    kept = collections.Counter(scene.device.sent)
+    for i in range(5):  # a frame each
+        scene.publish(1, b"gone %d " + b"%d" % i)
+        scene.gateway.wait_status(lambda s, i=i: s["recorder"]["messages"] > i, "it is recorded")
+    scene.gateway.kill()
+    path = os.path.join(scene.store, "journal")
+    if how == "missing":
+        os.remove(path)
+    else:
+        with open(path, "r+b") as f:
+            data = f.read()
+            first = data.find(b"gone 0")
+            check(first > 0, "it is in the journal")
+            f.seek(first)
+            f.write(b"GONE 0")
+    scene.device.sent.clear()
+    scene.device.sent.update(kept)
+
+
+def archived(log, sent):
+    """Whether all of those are archived, each once; besides there are only those that were lost here, and that the
+    broker may have had sent again."""
+    got = collections.Counter((m.topic, m.payload) for m in log.read().messages)
+    check(all(name[1].startswith(b"gone ") for name in got - sent), f"{got - sent}")
+    return not sent - got
+
+
+def goes_on_from_the_ring(world, how):
+    """And signs nothing before the collector has answered."""
+    scene = Scene(world, segment_age="10min")
+    log = GrowingLog(log_folder(scene.collector.archive))
+    scene.collector.stop()
+    lose_journal(scene, how)
+    out, _ = world.run("sealring", "check", "--config", scene.config, code=None)[:2]
+    check("the log goes on from the ring" in out, out)
+    scene.gateway.recorder["segment_age"] = "1s"
+    scene.gateway.configure()
+    scene.gateway.start()
+    scene.gateway.wait_said("error", "alarm: damage: ", "The ring is whole", "LOST", "until the collector has said")
+    scene.gateway.wait_subscribed()
+    scene.publish(20, b"after %d")
+    status = scene.gateway.wait_status(lambda s: s["recorder"]["messages"] >= 20 and s["keys"]["unsigned"] > 0,
+                                       "recording and sealing go on")
+    check_equal(status["keys"]["identity_held"], True, "the identity is silent")
+    check(os.path.exists(os.path.join(scene.store, "journal-lost")), "and would be after a restart")
+    scene.collector.start()
+    wait_until(lambda: archived(log, scene.device.sent), "all is archived", alive=[scene.gateway, scene.collector])
+    check_equal(scene.gateway.status()["keys"]["identity_held"], False, "the identity signs again")
+    scene.gateway.stop()
+    names = os.listdir(scene.store)
+    check("journal-lost" not in names and ("journal-damaged" in names) == (how == "torn"), f"{names}")
+    check_equal([details.get("alarm") for _, details in log.read().events_named("alarm")], ["damage"], "alarms")
+    scene.gateway.start()
+    check("alarm: damage" not in scene.gateway.said(), scene.gateway.said())
+    scene.gateway.stop()
+    scene.collector.stop()
+    world.verify(scene.store)
+    world.verify(scene.collector.archive)
+
+
+def journal_missing(world):
+    goes_on_from_the_ring(world, "missing")
+
+
+def journal_torn(world):
+    goes_on_from_the_ring(world, "torn")
+
+
+def journal_lost_alone(world):
+    """Without a collector the operator has to say so, and a restart is no answer."""
+    scene = Scene(world, segment_age="10min")
+    scene.collector.stop()
+    scene.gateway.stop()
+    scene.gateway.upstream = {}
+    scene.gateway.configure()
+    scene.gateway.start()
+    scene.gateway.wait_subscribed()
+    lose_journal(scene, "missing")
+    scene.gateway.recorder["segment_age"] = "1s"
+    scene.gateway.configure()
+    for _ in range(2):
+        scene.gateway.start()
+        scene.gateway.wait_said("error", "nothing is signed with the identity key: the journal was lost",
+                                "--assume-current")
+        scene.gateway.wait_status(lambda s: s["keys"]["unsigned"] > 0, "segments wait for the signature")
+        text, _ = world.run("sealring", "status", "--config", scene.config)
+        check("HELD: the journal was lost" in text, text)
+        scene.gateway.stop()
+    scene.gateway.command.append("--assume-current")
+    scene.gateway.start()
+    scene.gateway.wait_status(lambda s: s["keys"]["unsigned"] == 0 and not s["keys"]["identity_held"], "all is signed")
+    scene.gateway.stop()
+    scene.gateway.command.remove("--assume-current")
+    scene.gateway.start()
+    check_equal(scene.gateway.status()["keys"]["identity_held"], False, "once is enough")
+    scene.gateway.stop()
+
+
 def cut_short(world):
     scene = Scene(world)
     scene.publish(50)
     scene.gateway.stop()
     with open(scene.ring, "r+b") as f:
-        f.truncate(5 * PAGE)
+        f.truncate(2 * PAGE)
     scene.is_refused("it was cut short", "sealring repair")
 
 
@@ -250,6 +378,7 @@ def lock_file(world):
 
 
 if __name__ == "__main__":
-    main(("torn_meta", torn_meta), ("scrubbed", scrubbed), ("repaired_whole", repaired_whole),
-         ("repaired_partly", repaired_partly),
-         ("cut_short", cut_short), ("lock_file", lock_file))
+    main(("torn_meta", torn_meta), ("scrubbed", scrubbed), ("quarantined", quarantined),
+         ("repaired_whole", repaired_whole), ("repaired_partly", repaired_partly),
+         ("journal_missing", journal_missing), ("journal_torn", journal_torn),
+         ("journal_lost_alone", journal_lost_alone), ("cut_short", cut_short), ("lock_file", lock_file))

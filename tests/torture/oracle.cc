@@ -253,6 +253,9 @@ class Oracle {
     Recorder::Config config;
     if (trial_.seal) config.segment_entries = 1;
     config.drop_oldest = promise_.dropping;
+    if (const std::string& incident = started.ring->contents().incident;
+        !incident.empty() && !promise_.damaged && !trial_.harsh)
+      return wrong("takes for damage what is none: " + incident);
     {
       Recorder recorder(config, *started.ring, signers, epochs, clock, queue);
       SEALRING_TRY(recorder.open());

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "crypto/checkpoint.h"
 #include "crypto/sha256.h"
 #include "drivers/file.h"
@@ -453,6 +455,23 @@ void damage_scene(const std::string& root, int trace) {
   SEALRING_ASSERT(bench.incidents == 1);
 }
 
+// A start that finds no journal, and goes on from the ring, which has all.
+void lost_journal_scene(const std::string& root, int trace) {
+  Bench bench(root, trace, 13);
+  bench.config.segment_entries = 30;
+  bench.create();
+  bench.start();
+  for (int i = 0; i < 50; ++i) bench.message(200);
+  bench.stop();
+  std::filesystem::remove(bench.store + "/journal");
+  bench.record();
+  put_mark(Mark::damaged, {});
+  bench.start();
+  for (int i = 0; i < 5; ++i) bench.message(200);
+  bench.stop();
+  SEALRING_ASSERT(bench.incidents == 1);
+}
+
 // A start whose epoch key is lost.
 void break_scene(const std::string& root, int trace) {
   Bench bench(root, trace, 9);
@@ -505,6 +524,7 @@ const std::vector<Scene>& scenes() {
       {"rotation", "another identity key", 2, rotation_scene},
       {"kills", "kills in the middle of things, each with the start after it", 3, kills_scene},
       {"damage", "a start that finds a damaged meta page", 2, damage_scene},
+      {"lost_journal", "a start that finds no journal", 2, lost_journal_scene},
       {"break", "a start whose epoch key is lost", 2, break_scene},
       {"follower", "another log in the place of an old copy", 1, follower_scene},
   };

@@ -53,6 +53,7 @@ struct Damaged {
   Bytes ring_image, journal_image;
   std::size_t used = 0;  // bytes of the ring with a page in use
   std::map<std::string, int> outcomes;
+  bool quarantine = false;  // of the opens from then on
 
   Damaged() {
     REQUIRE(Ring::create({folder, 64u << 20}, kOrigin, log.next(1, 120).frame).ok());
@@ -79,7 +80,7 @@ struct Damaged {
     journal_image = slurp(journal);
   }
   std::unique_ptr<Ring> open() {
-    auto opened = Ring::open({folder});
+    auto opened = Ring::open({folder, 0, quarantine});
     if (!opened) FAIL(opened.error().message);
     return std::move(opened).value();
   }
@@ -100,7 +101,7 @@ struct Damaged {
   void judge(const std::string& what) {
     INFO(what);
     const Bytes before = slurp(ring, ring_image.size());
-    auto opened = Ring::open({folder});
+    auto opened = Ring::open({folder, 0, quarantine});
     if (!opened) {
       ++outcomes["refused"];
       CHECK_FALSE(opened.error().message.empty());
