@@ -44,7 +44,11 @@ void write_outcome(int fd, const Status& status) {
   ::alarm(seconds);
   // LMDB's assertions write to stderr; the parent has words of its own.
   if (const int sink = ::open("/dev/null", O_WRONLY | O_CLOEXEC); sink >= 0) ::dup2(sink, 2);
-  write_outcome(fd, work());
+  try {
+    write_outcome(fd, work());
+  } catch (...) {  // above all it must not get away into what the parent goes on with
+    ::_exit(1);
+  }
   ::_exit(0);
 }
 

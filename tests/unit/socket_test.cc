@@ -283,6 +283,7 @@ TEST_CASE("each allocation of a status fails once, and the next one is whole", "
                                       "vkey",
                                       "",
                                       "",
+                                      {},
                                       day,
                                       desk,
                                       watch,
