@@ -1,5 +1,6 @@
 // What becomes of a store in which bits were flipped or pages torn: everything acknowledged is there, or it is refused
 // with words. Never a dead process, never less than there was without a word.
+#include "storage/store_reader.h"
 #include "tests/unit/damage_fixture.h"
 
 using namespace sealring;
@@ -17,6 +18,8 @@ TEST_CASE("child: what kills it is an error, and so is what it answers") {
   CHECK(killed.error().kind == ErrorKind::fatal);
   CHECK_THAT(killed.error().message, Catch::Matchers::Contains("signal 7"));
   CHECK_THAT(in_child([]() -> Status { ::_exit(3); }).error().message, Catch::Matchers::Contains("without an answer"));
+  CHECK_THAT(in_child([]() -> Status { throw std::bad_alloc(); }).error().message,
+             Catch::Matchers::Contains("without an answer"));
 }
 
 TEST_CASE("child: one that hangs is ended, also where its parent has blocked what ends it") {
@@ -86,6 +89,28 @@ TEST_CASE("damage: a state record of another version is no damage") {
   REQUIRE_FALSE(opened.ok());
   CHECK(opened.error().kind == ErrorKind::reject);
   CHECK_THAT(opened.error().message, Catch::Matchers::Contains("format version"));
+  const bool untouched = slurp(d.ring, d.ring_image.size()) == before;
+  CHECK(untouched);
+}
+
+// A 32-bit machine writes page numbers and sizes of 4 bytes, and what follows is nearer by as much. A start that may
+// replace a damaged ring must not take either for one.
+TEST_CASE("damage: a ring of another word size or version of LMDB is no damage") {
+  const bool narrow = GENERATE(true, false), may_replace = GENERATE(true, false);
+  Damaged d;
+  for (std::size_t page = 0; page < 2; ++page) {
+    const std::size_t header = narrow ? 12 : 16;
+    if (narrow) put_at(d.ring, page * kPage, Bytes(kPage, '\0'));
+    put_at(d.ring, page * kPage, Bytes{static_cast<char>(page), 0, 0, 0});
+    put_at(d.ring, page * kPage + header - 6, Bytes{8, 0});
+    put_at(d.ring, page * kPage + header, "\xde\xc0\xef\xbe");
+    put_at(d.ring, page * kPage + header + 4, Bytes{static_cast<char>(narrow ? 1 : 2), 0, 0, 0});
+  }
+  const Bytes before = slurp(d.ring, d.ring_image.size());
+  for (const Error& error : {Ring::open({d.folder, 0, may_replace}).error(), StoreReader::open(d.folder).error()}) {
+    CHECK(error.kind == ErrorKind::reject);
+    CHECK_THAT(error.message, Catch::Matchers::Contains("not an LMDB file of this version and word size"));
+  }
   const bool untouched = slurp(d.ring, d.ring_image.size()) == before;
   CHECK(untouched);
 }
