@@ -165,6 +165,7 @@ class Forwarder {
   std::atomic<std::chrono::milliseconds> retry_min_, retry_max_;
   // Sizes that the other side told; 0 is always a good question.
   std::uint64_t witness_size_ = 0, mirror_size_ = 0;
+  std::uint64_t registered_ = 0;   // our segments up to there are pending at the mirror; 0 after any failure
   std::uint64_t mirror_next_ = 0;  // where the mirror wants the next upload to begin
   Bytes ticket_;
   Events events_;

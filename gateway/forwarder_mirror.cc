@@ -17,7 +17,12 @@ constexpr std::size_t kRequestBytes = 4u << 20;  // packages are added to a requ
 
 Status Forwarder::send_entries(const Turn& turn) {
   const Segment& segment = *turn.lowest;
-  SEALRING_ASSIGN(ReceivedReceipt receipt, forward(turn));
+  Result<ReceivedReceipt> got = forward(turn);
+  if (!got) {
+    registered_ = 0;  // it may have forgotten
+    return std::move(got).error();
+  }
+  ReceivedReceipt receipt = std::move(got).value();
   handed_over_ = segment.number;
   if (receipt.complete) {
     for (auto covered = turn.first; covered != turn.lowest; ++covered)
@@ -40,7 +45,12 @@ Status Forwarder::send_entries(const Turn& turn) {
 
 Result<ReceivedReceipt> Forwarder::forward(const Turn& turn) {
   const Segment& segment = *turn.lowest;
-  for (auto one = turn.lowest; one != turn.ahead; ++one) SEALRING_TRY(register_at_mirror(*one));
+  // A loss entry stands at the end of what was a full ring: all of it is registered once, not for each segment again.
+  for (auto one = turn.lowest; one != turn.ahead; ++one) {
+    if (one->end <= registered_) continue;
+    SEALRING_TRY(register_at_mirror(*one));
+    registered_ = one->end;
+  }
   SEALRING_ASSIGN(const auto mirrored, upload(segment));
   SEALRING_ASSIGN(const Note note, with_lines(segment, mirrored));
   auto verdict = config_.policy.evaluate(note);
