@@ -255,9 +255,10 @@ class Check {
       const auto journal = examine_journal(config_.store);
       if (!journal) return error("store", config_.store + ": " + journal.error().message);
       if (!journal->empty())
-        return warning("store", config_.store + ": " + *journal +
-                                    "; the log goes on from the ring, what only the journal had is lost, and nothing "
-                                    "is signed until the collector has said what it has of this log");
+        return error("store", *journal +
+                                  ": bring it back if you can; a start goes on from the ring, what only the journal "
+                                  "had is lost then, and nothing is signed until the collector has said what it has of "
+                                  "this log");
     }
     auto store = StoreReader::open(config_.store);
     if (!store) return error("store", store.error().message);
