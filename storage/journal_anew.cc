@@ -93,8 +93,7 @@ Result<std::string> make_journal_usable(const std::string& directory, const Ring
       return std::string();
   std::string kept;
   if (bytes) {
-    kept = path + "-damaged";
-    for (int i = 2; ::access(kept.c_str(), F_OK) == 0; ++i) kept = path + "-damaged-" + std::to_string(i);
+    kept = kept_name(path);
     SEALRING_TRY(write_store_file(kept, *bytes));
   }
   SEALRING_ASSIGN(const FreshJournal fresh, write_fresh_journal(fresh_path, state, records));

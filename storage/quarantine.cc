@@ -47,8 +47,7 @@ Result<std::string> quarantine_ring(const std::string& directory, const std::str
   const Result<std::string> examined = examine_ring(scratch.path);
   if (!examined || !examined->empty())
     return fatal_error("what was saved of it is not whole: " + (examined ? *examined : examined.error().message));
-  std::string kept = path + "-damaged";
-  for (int i = 2; ::access(kept.c_str(), F_OK) == 0; ++i) kept = path + "-damaged-" + std::to_string(i);
+  const std::string kept = kept_name(path);
   const std::string words = quarantine_words(found, saved, kept);
   SEALRING_TRY(write_store_file(directory + kIncidentFile, words));
   if (::link(path.c_str(), kept.c_str()) != 0) return disk_error(kept + ": link", errno);

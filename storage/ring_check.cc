@@ -196,8 +196,7 @@ Result<std::string> fall_back(const std::string& directory, const std::string& f
   SEALRING_ASSIGN(Bytes whole, file.read_page(static_cast<std::uint64_t>(good.page)));
   const std::size_t number = bad;
   std::memcpy(whole.data(), &number, sizeof number);  // a page begins with its number
-  std::string kept = path + "-meta-damaged";
-  for (int i = 2; ::access(kept.c_str(), F_OK) == 0; ++i) kept = path + "-meta-damaged-" + std::to_string(i);
+  const std::string kept = kept_name(path + "-meta");
   const std::string words = found + ". Meta page " + std::to_string(good.page) +
                             " leads to the commit before, and the journal has all that came since: nothing is lost. "
                             "The damaged meta page is kept as " +
@@ -213,6 +212,12 @@ Result<std::string> fall_back(const std::string& directory, const std::string& f
 
 Status write_store_file(const std::string& path, ByteView bytes) {
   return write_file(path, O_CREAT | O_TRUNC, bytes, 0);
+}
+
+std::string kept_name(const std::string& path) {
+  std::string kept = path + "-damaged";
+  for (int i = 2; ::access(kept.c_str(), F_OK) == 0; ++i) kept = path + "-damaged-" + std::to_string(i);
+  return kept;
 }
 
 Status sync_store_folder(const std::string& directory) {

@@ -47,6 +47,8 @@ Result<std::string> make_ring_usable(const std::string& directory);
 // there is overwritten.
 Status write_store_file(const std::string& path, ByteView bytes);
 Status sync_store_folder(const std::string& directory);
+// What is damaged is kept beside `path`: `path`-damaged, or with a number behind it where that is taken.
+std::string kept_name(const std::string& path);
 
 // Behind the words of what cannot be gone on from.
 constexpr const char* kRepairAdvice =

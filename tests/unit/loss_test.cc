@@ -35,20 +35,13 @@ struct LossLine : Line {
     g.wait_for([&] { return g.recorder->stats().messages == sent || g.recorder->stats().waiting_for_room; });
   }
   std::uint64_t losses() const { return g.recorder->stats().losses; }
-  template <class Condition>
-  void wait_long(Condition&& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) FAIL("the condition was not met in time");
-      std::this_thread::sleep_for(kSoon);
-    }
-  }
   void wait_drained() {
-    wait_long([this] {
+    const auto drained = [this] {
       const auto all = g.ring->segments();
       return std::all_of(all.begin(), all.end() - 1,
                          [](const Segment& s) { return s.state == SegmentState::acknowledged; });
-    });
+    };
+    g.wait_for(drained, std::chrono::minutes(5));
   }
   // Of what is in the store from `index` on.
   std::uint64_t messages_from(std::uint64_t index) const {

@@ -179,8 +179,8 @@ struct Gateway {
     if (thread.joinable()) stop();
   }
   template <class Condition>
-  void wait_for(Condition&& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
+  void wait_for(Condition&& condition, std::chrono::seconds limit = 20s) {
+    const auto deadline = std::chrono::steady_clock::now() + limit;
     while (!condition()) {
       if (std::chrono::steady_clock::now() > deadline) FAIL("the condition was not met in time");
       std::this_thread::yield();
