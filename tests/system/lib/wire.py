@@ -20,10 +20,14 @@ class Wire(Relay):
     `delivered`     PUBLISH without DUP
     `repeated`      PUBLISH with DUP
     `acknowledged`  PUBACK, or at QoS 2 PUBREC, by sealringd
+
+    `order`: the same messages in the order in which each came first. `named`: what to keep of a payload, for those who
+    send more than fits the memory.
     """
 
-    def __init__(self, port):
+    def __init__(self, port, named=lambda payload: payload):
         self.delivered, self.repeated, self.acknowledged = (collections.Counter() for _ in range(3))
+        self.order, self.named = {}, named
         self.trouble = None
         self._links, self._turn = {}, threading.Lock()
         super().__init__("127.0.0.1", port)
@@ -50,8 +54,9 @@ class Wire(Relay):
             if message is not None and not (len(body) > 2 and body[2] >= REFUSED):
                 self.acknowledged[message] += 1
         elif not up and kind == PUBLISH and flags & 6:
-            packet_id, message = publish(body, link.version)
-            link.open[packet_id] = message
+            packet_id, (topic, payload) = publish(body, link.version)
+            message = link.open[packet_id] = topic, self.named(payload)
+            self.order.setdefault(message, len(self.order))
             (self.repeated if flags & 8 else self.delivered)[message] += 1
 
 
