@@ -11,10 +11,10 @@ daemons   The broker lives. Every message that it acknowledged to a publisher is
 all       The broker is killed, too; what it forgets by that is its own affair and counted apart. Every message that
           sealringd acknowledged is in the archive, and no message is there more often than the broker delivered it
           anew; a repeat that cannot be recognised is flagged.
-drop      when_full is drop-oldest, and the collector stays away until the ring has dropped something, and often is killed
-          while it takes what is left. Every message that sealringd acknowledged is in the archive once, or, by its place
-          in the order in which the broker delivered, in a hole of it; and each hole is short of just as many messages as
-          the loss entry says that names it, and `verify` confirms.
+drop      when_full is drop-oldest, and the collector stays away until the ring has dropped something, and often is
+          killed while it takes what is left. Every message that sealringd acknowledged is in the archive once, or, by
+          its place in the order in which the broker delivered, in a hole of it; and each hole is short of just as many
+          messages as the loss entry says that names it, and `verify` confirms.
 
 The default is 18 kills over all modes. A seed repeats the moments and the victims, not what the scheduler makes of
 them. It proves something only if messages were under way at kills, the ring has wrapped, and unsent segments have piled
@@ -339,8 +339,8 @@ def check_holes(scene):
         low = max((place for at, place in new if at < first), default=-1)
         high = min((place for at, place in new if at >= end), default=len(order))
         here = [names[place] for place in missing[bisect.bisect(missing, low):bisect.bisect_left(missing, high)]]
-        check(len(here) == messages - came <= end - first, f"{len(here)} messages are missing in [{first}, {end}); entry "
-              f"{index} says {messages} of [{start}, {end}), of which {came} came")
+        check(len(here) == messages - came <= end - first, f"{len(here)} messages are missing in [{first}, {end}); "
+              f"entry {index} says {messages} of [{start}, {end}), of which {came} came")
         dropped.update(here)
     check(not holes, f"holes without a loss entry: {holes}")
     return dropped
