@@ -129,6 +129,9 @@ Result<Bytes> Forwarder::skip_body(const Segment& segment, const LossRecord& los
 Result<HttpResponse> Forwarder::send_part(const Segment& segment, std::uint64_t from) {
   const std::vector<LossRecord> losses = ring_.losses();
   const LossRecord* loss = find_loss(losses, from);
+  // The checkpoint that has the loss entry is registered by the next try.
+  if (loss != nullptr && loss->index >= registered_)
+    return retry_error("a part of the segment was dropped while it went up: " + loss_words(*loss));
   HttpClient::Request call;
   call.target = config_.path + (loss != nullptr ? kSkipEndpoint : kEntriesEndpoint);
   call.content_type = std::string(loss != nullptr ? kSkipType : kAddEntriesType);

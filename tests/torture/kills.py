@@ -327,7 +327,7 @@ def check_holes(scene):
     check_equal(sorted((hole.start, hole.end) for hole in log.holes if hole.loss_index not in log.losses), [],
                 "holes whose loss entry is not archived")
     holes = {hole.loss_index: hole for hole in log.holes}
-    new = [(m.index, order[m.topic, m.payload]) for m in log.messages if not m.duplicate_of]
+    kept = [(m.index, order[m.topic, m.payload]) for m in log.messages]
     for index, fields in log.losses.items():
         hole, (start, end, messages) = holes.pop(index, None), (fields[16], fields[17], fields[19])
         first = end if hole is None else hole.first
@@ -336,8 +336,8 @@ def check_holes(scene):
         if hole is None:
             check_equal(came, messages, f"messages of [{start}, {end}), all of which came before they were dropped")
             continue
-        low = max((place for at, place in new if at < first), default=-1)
-        high = min((place for at, place in new if at >= end), default=len(order))
+        low = max((place for at, place in kept if at < first), default=-1)
+        high = min((place for at, place in kept if at >= end), default=len(order))
         here = [names[place] for place in missing[bisect.bisect(missing, low):bisect.bisect_left(missing, high)]]
         check(len(here) == messages - came <= end - first, f"{len(here)} messages are missing in [{first}, {end}); "
               f"entry {index} says {messages} of [{start}, {end}), of which {came} came")

@@ -222,6 +222,27 @@ TEST_CASE("loss: what was archived while its receipt got lost stays in the archi
   CHECK_THAT(report_text(report), Catch::Contains("all of them are here"));
 }
 
+// The checkpoint that has the loss entry was not among those that were registered for that segment.
+TEST_CASE("loss: what is dropped of a segment that goes up just now is skipped by the next try, and is no fork") {
+  LossLine line;
+  std::atomic<bool> waited{false};
+  line.client.answer_by([&](const HttpClient::Request& request) -> Answer {
+    if (waited || request.target.find("mirror/add-checkpoint") == std::string::npos) return std::nullopt;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(3);
+    while (line.losses() == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    waited = true;
+    return std::nullopt;
+  });
+  line.start(false);
+  line.feed([&] { return waited.load(); });
+  line.wait_drained();
+  CHECK(line.desk.alarms().begun().at("fork") == 0);
+  const auto losses = line.losses();
+  CHECK(losses > 0);
+  line.stop();
+  check_all(line, static_cast<std::size_t>(losses));
+}
+
 TEST_CASE("loss: a start with a ring that is full makes room before it records anything") {
   LossLine line;
   line.g.config.drop_oldest = false;
