@@ -12,10 +12,15 @@
 #include "collector/service.h"
 #include "gateway/epoch_key.h"
 #include "gateway/recorder.h"
+#include "gateway/rotation.h"
 #include "gateway/uplink.h"
 #include "tests/torture/fake_threads.h"
+#include "tests/torture/sim_archive.h"
+#include "tests/torture/sim_store.h"
 
 namespace sealring::sim {
+
+constexpr const char* kOrigin = "example.com/sim/gw";
 
 // Says it, with the seed's moment, and ends the process with 1: whoever waits for the seed sees it.
 [[noreturn]] void fail(const std::string& words);
@@ -25,7 +30,14 @@ class SimClock final : public Clock {
   ClockReading now() const override;
 };
 
-// The identity key, and all that it has ever signed, over all lives: no size with two roots.
+// What a seed may have besides kills and a bad network.
+struct Plan {
+  bool drop = false;      // a small ring, and drop-oldest
+  bool rotation = false;  // of the identity key, at some start
+  enum class Damage { none, journal, bit } damage = Damage::none;
+};
+
+// An identity key, and all that those of the log have ever signed, over all lives: no size with two roots.
 class WatchedIdentity final : public Signer {
  public:
   explicit WatchedIdentity(SoftwareSigner& key) : key_(key) {}
@@ -53,13 +65,15 @@ class Broker {
   void released(std::uint64_t connection, std::uint64_t tag);
   bool connected() const { return queue_ != nullptr; }
   bool idle() const { return waiting_.empty() && under_way_.empty(); }
-  const std::map<std::string, std::size_t>& published() const { return published_; }
+  const std::map<std::string, std::size_t>& published() const { return published_; }  // by name: how often
+  const std::vector<std::string>& order() const { return order_; }                    // of the names
 
  private:
   bool has_something_to_do() const;
   void pump();
   static constexpr std::size_t kWindow = 64;
-  std::map<std::string, std::size_t> published_;  // payload -> how often
+  std::map<std::string, std::size_t> published_;
+  std::vector<std::string> order_;
   std::deque<std::string> waiting_;
   std::deque<Sent> under_way_;
   RecordQueue* queue_ = nullptr;
@@ -72,35 +86,49 @@ class World {
  public:
   // `image`: a folder with a new store, which is copied; `genesis`: the leaf hash of its entry 0. All is below
   // `folder`.
-  World(const std::string& image, std::string folder, SoftwareSigner& identity, const Hash& genesis);
+  World(const std::string& image, std::string folder, const Plan& plan, const Hash& genesis);
   void start_gateway();
   void stop_gateway();  // in order, as on SIGTERM
   void kill_gateway();  // its store is what its files are at this moment
   void start_collector();
   void kill_collector();
   void reconnect();  // the connection to the broker is cut, and made again
+  // While no gateway runs:
+  void prepare_rotation();     // the next start records it
+  void do_damage();            // of the plan's kind
+  std::size_t losses() const;  // that the running gateway's ring knows of
   bool gateway_runs() const { return gateway_ != nullptr; }
   bool collector_runs() const { return collector_ != nullptr; }
-  void drain();          // until all that was published is archived, or it fails
-  void check_archive();  // what is archived is what was published, each once, and verifies
+  void drain(std::string last);  // publishes this, too; until all that was published is archived, or it fails
+  void check_archive();          // what is archived is what was published, each once, and verifies
 
   Broker broker;
   bool online = true;
   std::size_t kills = 0;
+  std::string story() const;  // what came of the plan
 
  private:
   struct Gateway;
   struct Call;
   class Client;
   HttpResponse answer(const HttpRequest& request);
-  std::size_t archived_messages();
-  void read_segment(const std::string& path);
   Policy policy() const;
+  VerifierKey first_key() const { return {kOrigin, KeyType::ed25519, first_->public_key()}; }
+  VerifierKey second_key() const { return {kOrigin, KeyType::ed25519, second_->public_key()}; }
+  Recorder::Config recorder_config() const;
+  Status open_gateway(Gateway& g, const Recorder::Config& config);
+  void run_gateway(const std::shared_ptr<Gateway>& g, const Recorder::Config& config);
+  Result<IdentitySigners> signers(Gateway& g);
+  void look_at_alarms();
+  void heal();
+  void check_messages();
+  VerifyReport verified(const std::string& path) const;
 
   const std::string folder_;
-  SoftwareSigner& key_;
+  const Plan plan_;
+  const std::unique_ptr<SoftwareSigner> first_, second_;
   const Hash genesis_;
-  WatchedIdentity identity_;
+  WatchedIdentity identity_, next_identity_;
   SimClock clock_;
   std::string store_, archive_;
   unsigned stores_ = 0;
@@ -108,17 +136,14 @@ class World {
   Life gateway_life_ = 0, collector_life_ = 0;
   CollectorService* collector_ = nullptr;  // never freed: threads of it may have been abandoned
   std::set<std::shared_ptr<Call>> calls_;
-  // Of the archive, as far as it was read.
-  std::set<std::string> read_;
-  struct Archived {
-    std::size_t all = 0, flagged = 0;
-  };
-  std::map<std::string, Archived> archived_;  // by the beginning of the payload
-  std::size_t archived_count_ = 0;
+  ArchiveReading read_;
   bool released_ = false;  // the ring has given room back, seen at a stop
+  bool rotation_prepared_ = false, rotation_recorded_ = false, overlap_is_over_ = false;
+  bool journal_lost_ = false;  // and no start has said so yet
+  std::size_t journals_lost_ = 0, bits_flipped_ = 0, refused_ = 0, mended_ = 0;
+  std::map<std::string, std::size_t> may_lack_;  // what only those had
+  std::optional<FlippedBit> flipped_;            // one at a time
+  std::vector<Hash> flipped_files_;
 };
-
-constexpr const char* kOrigin = "example.com/sim/gw";
-void copy_sparse(const std::string& from, const std::string& to);  // all files of a folder; what is zero stays a hole
 
 }  // namespace sealring::sim

@@ -15,7 +15,8 @@
 namespace sealring::sim {
 namespace {
 
-constexpr std::size_t kMarked = 24;  // bytes of a payload that name it
+constexpr std::uint64_t kMostSteps = 2000;
+constexpr std::size_t kDropBytes = 4000;  // of a payload
 
 struct Options {
   std::uint64_t first = 0, count = 300;
@@ -35,15 +36,32 @@ std::string payload(std::uint64_t number, bool alike, std::size_t bytes) {
   return text;
 }
 
-void act(World& world, std::uint64_t& number, std::size_t bytes) {
+Plan new_plan() {
+  Plan plan;
+  plan.drop = chance(25);
+  const std::uint64_t kind = random_below(6);
+  if (!plan.drop && kind < 2) plan.damage = kind == 0 ? Plan::Damage::journal : Plan::Damage::bit;
+  // What a lost journal had of a rotation, files of the store say, too: such a store is refused.
+  plan.rotation = plan.damage != Plan::Damage::journal && chance(30);
+  return plan;
+}
+
+void between_starts(World& world, const Plan& plan) {
+  if (world.gateway_runs()) return;
+  if (plan.rotation && chance(40)) world.prepare_rotation();
+  if (plan.damage != Plan::Damage::none && chance(40)) world.do_damage();
+}
+
+void act(World& world, const Plan& plan, std::uint64_t& number, std::size_t bytes) {
   for (std::uint64_t i = random_below(chance(10) ? 120 : 12); i > 0; --i) {
-    const bool alike = chance(30);
+    const bool alike = !plan.drop && chance(30);
     world.broker.publish(payload(number++, alike, alike ? kMarked : bytes));
   }
   if (chance(8)) world.online = !world.online;
   if (chance(4)) step_wall_clock((static_cast<std::int64_t>(random_below(200000)) - 100000) * 1000000);
   if (world.gateway_runs() && chance(7)) world.kill_gateway();
   if (world.gateway_runs() && chance(3)) world.stop_gateway();
+  between_starts(world, plan);
   if (!world.gateway_runs() && chance(60)) world.start_gateway();
   if (world.collector_runs() && chance(6)) world.kill_collector();
   if (!world.collector_runs() && chance(40)) world.start_collector();
@@ -51,23 +69,48 @@ void act(World& world, std::uint64_t& number, std::size_t bytes) {
   sleep_ms(static_cast<std::int64_t>(random_below(chance(10) ? 60000 : chance(50) ? 40 : 700)));
 }
 
+// Nobody takes what is sealed, until the ring has dropped something of it; kills on the way, half of them right there.
+void fill(World& world, const Plan& plan, std::uint64_t& number) {
+  world.online = false;
+  if (!world.gateway_runs()) world.start_gateway();
+  for (std::uint64_t drops = 1 + random_below(3), step = 0; drops > 0; ++step) {
+    if (step > kMostSteps) fail("nothing is dropped");
+    const std::size_t before = world.losses();
+    for (std::uint64_t i = random_below(200); i > 0; --i) world.broker.publish(payload(number++, false, kDropBytes));
+    for (std::uint64_t ms = random_below(400); ms > 0 && world.losses() == before; --ms) sleep_ms(1);
+    const bool dropped = world.losses() != before;
+    drops -= dropped;
+    if (dropped) sleep_ms(static_cast<std::int64_t>(random_below(60)));
+    if (chance(dropped ? 50 : 3)) world.kill_gateway();
+    if (world.gateway_runs() && chance(2)) world.stop_gateway();
+    between_starts(world, plan);
+    if (!world.gateway_runs()) world.start_gateway();
+  }
+  world.online = true;
+}
+
 // In a process of its own, which it ends: what was killed in it stays where it was.
 [[noreturn]] void play(std::uint64_t seed, const Image& image, const std::string& folder, bool verbose) {
   set_diag_level(verbose ? DiagLevel::debug : DiagLevel::error);
   begin(seed);
-  const auto identity = SoftwareSigner::from_seed(Bytes(32, 'i'));
-  World world(image.folder, folder, **identity, image.genesis);
+  const Plan plan = new_plan();
+  World world(image.folder, folder, plan, image.genesis);
   world.start_collector();
   world.start_gateway();
   std::uint64_t number = 0;
-  const std::size_t bytes = chance(5) ? 300000 : kMarked + random_below(chance(20) ? 60000 : 400);
-  for (std::uint64_t step = 20 + random_below(60); step > 0; --step) act(world, number, bytes);
-  world.drain();
+  const std::size_t some = chance(5) ? 300000 : kMarked + random_below(chance(20) ? 60000 : 400);
+  const std::size_t bytes = plan.drop ? kDropBytes : some;
+  for (std::uint64_t rounds = plan.drop ? 1 + random_below(2) : 1; rounds > 0; --rounds) {
+    if (plan.drop) fill(world, plan, number);
+    for (std::uint64_t step = 20 + random_below(60); step > 0; --step) act(world, plan, number, bytes);
+  }
+  world.drain(payload(number++, false, bytes));
   world.stop_gateway();
   world.check_archive();
   if (verbose)
-    std::printf("seed %llu: %llu messages, %zu kills, %lld s\n", static_cast<unsigned long long>(seed),
-                static_cast<unsigned long long>(number), world.kills, static_cast<long long>(now_ns() / 1000000000));
+    std::printf("seed %llu: %llu messages, %zu kills, %lld s; %s\n", static_cast<unsigned long long>(seed),
+                static_cast<unsigned long long>(number), world.kills, static_cast<long long>(now_ns() / 1000000000),
+                world.story().c_str());
   std::fflush(nullptr);
   std::_Exit(0);
 }
