@@ -310,7 +310,10 @@ Status Journal::sync() {
   return {};
 }
 
+// Two commits may come without a record between them (what was pending, then a large frame). Switching twice would have
+// the next record overwrite the first one of the youngest half, and torn it would look like damage before those behind.
 void Journal::switch_half() {
+  if (offset_ == 0) return;
   half_ = 1 - half_;
   offset_ = 0;
 }

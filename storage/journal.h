@@ -71,7 +71,7 @@ class Journal {
   // owed, and that sync() writes it.
   Status mark(const FrameHeader& header);
   Status sync();  // what mark() wrote, or owes; no cost when there is nothing
-  void switch_half();
+  void switch_half();  // nothing is done where the current half has got no record since the last switch
   std::uint64_t bytes_written() const { return bytes_written_; }
 
  private:

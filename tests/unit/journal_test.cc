@@ -106,6 +106,31 @@ TEST_CASE("journal: torn at every byte of the last record, nothing before it is 
   REQUIRE(scan_journal(after, kOrigin)->records.size() == 5);
 }
 
+TEST_CASE("journal: a record torn after two commits without one between them") {
+  Fixture f;
+  {
+    auto journal = f.open();
+    for (int i = 0; i < 3; ++i) REQUIRE(journal->append(f.log.next(2, 300).frame).ok());
+    journal->switch_half();
+    journal->switch_half();
+  }
+  const Bytes before = slurp(f.path);
+  {
+    auto journal = f.open();  // which goes on in the half of the last record
+    REQUIRE(journal->append(f.log.next(2, 300).frame).ok());
+    journal->switch_half();
+    journal->switch_half();
+    REQUIRE(journal->append(f.log.next(3, 400).frame).ok());
+  }
+  Bytes torn = slurp(f.path);
+  std::size_t end = torn.size();
+  while (before[end - 1] == torn[end - 1]) --end;
+  torn[end - 1] = static_cast<char>(torn[end - 1] ^ 1);
+  const auto scan = scan_journal(torn, kOrigin);
+  REQUIRE(scan.ok());
+  CHECK(scan->records.size() == 5);
+}
+
 TEST_CASE("journal: a flipped bit in an acknowledged record is damage, not a torn tail") {
   Fixture f;
   {
