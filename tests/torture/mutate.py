@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Breaks one line of the program at a time and sees whether the tests notice.
 
-    mutate.py [--files PATTERN...] [--count N] [--seed S] [--at FILE:LINE] [--tests NAME...] [--jobs N] [--list]
+    mutate.py [--files PATTERN...] [--count N] [--seed S] [--at FILE:LINE] [--jobs N] [--list | --missed]
 
 Mutants of the verifier, the journal, the ring and the ack gate by default (COVERED below): a call dropped, a check
 skipped, a condition inverted, a comparison inverted or shifted by one, operands swapped, `and` for `or`, a constant off
 by one. N of all possible ones are drawn by the seed, which is printed; each is built in a copy of the tree under
-build/mutate and given to the unit tests that cover its file, in order, until one fails.
+build/mutate and given to the test cases that reach its line (reached.py), the quickest first, until one fails; where
+none does, to all of the first unit test that covers its file. --missed lists the lines that no case reaches.
 
 Killed: a test failed or ran out of time. Survived: all passed. A mutant that does not compile, or whose object file is
 the same, is not counted. Survivors are listed with their lines; those in accepted_mutants.tsv (file, line, mutated
@@ -23,13 +24,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import tempfile
+
+import reached
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 WORK = os.path.join(ROOT, "build", "mutate")
 TREE = os.path.join(WORK, "tree")
 BUILD = os.path.join(TREE, "build", "mutate")
+COUNTED = os.path.join(TREE, "build", "counted")
 ACCEPTED = os.path.join(HERE, "accepted_mutants.tsv")
 
 # Files and the unit tests that cover them, the quickest first.
@@ -45,6 +49,7 @@ COVERED = (
 GOAL = 0.95
 BUILD_SECONDS = 1800
 SLOWER = 6  # than without a mutant: then it hangs
+QUICK_SECONDS = 0.5
 
 
 # --- mutants ----------------------------------------------------------------------------------------------------------
@@ -84,6 +89,9 @@ TRY = re.compile(r"^(\s*)SEALRING_TRY\((.*)\);$")
 CHECK = re.compile(r"\bif \((.*)\) (return\b.*;|continue;|break;|\{)$")
 ARGUMENTS = re.compile(r"(?<=\w)\(([\w.]+(?:\(\))?), ([\w.]+(?:\(\))?)\)")
 DIFFERENCE = re.compile(r"([\w.]+(?:\(\))?) - ([\w.]+(?:\(\))?)")
+# No file that is opened ever becomes number 0, so whether that one counts as an error makes no difference.
+DESCRIPTOR = re.compile(r"\bfd_?(?:\(\))? (?:<|>=) 0\b")
+SHIFTED = {"< is <=", ">= is >", "0 is 1"}
 # Words for people and declarations: not what is to be tried here.
 LEFT_ALONE = re.compile(r"^\s*(#|//|using |namespace |static_assert|constexpr std::string_view|case |default:|\}|\{)")
 
@@ -130,8 +138,9 @@ def mutants_of(path):
         lines = file.read().split("\n")
     for number, line in enumerate(lines, 1):
         seen = {line}
+        of_descriptor = DESCRIPTOR.search(line)
         for mutated, what in mutations_of(line):
-            if mutated not in seen:
+            if mutated not in seen and not (of_descriptor and what in SHIFTED):
                 seen.add(mutated)
                 yield Mutant(path, number, line, mutated, what)
 
@@ -163,14 +172,14 @@ def run(command, seconds, **more):
 
 
 class Workshop:
-    def __init__(self, jobs, only):
+    def __init__(self, jobs):
         self.jobs = jobs
-        self.only = only  # these tests and no others; empty: those that cover the file
-        self.usual = {}  # seconds that a test takes without a mutant
         self.environment = {**os.environ, "CCACHE_BASEDIR": TREE, "CCACHE_NOHASHDIR": "1"}
+        self.cache = shutil.which("ccache") or ""
+        self.reached = None
 
-    def prepare(self, tests):
-        """A copy of the tree as it is now; what did not change keeps its time, so that it is not built again."""
+    def copy_tree(self):
+        """As it is now; what did not change keeps its time, so that it is not built again."""
         files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True,
                                text=True, check=True).stdout.split("\n")
         for path in filter(None, files):
@@ -185,29 +194,53 @@ class Workshop:
                         continue
             os.makedirs(os.path.dirname(target), exist_ok=True)
             shutil.copy(source, target)
-        launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
-        code, output = run(["cmake", "-G", "Ninja", "-S", TREE, "-B", BUILD, "-DCMAKE_BUILD_TYPE=Debug",
-                            "-DCMAKE_CXX_FLAGS_DEBUG=-O0", *launcher], 300, env=self.environment)
+
+    def configure(self, build, launcher, linked):
+        linker = "-fuse-ld=lld" if shutil.which("ld.lld") else ""
+        code, output = run(["cmake", "-G", "Ninja", "-S", TREE, "-B", build, "-DCMAKE_BUILD_TYPE=Debug",
+                            "-DCMAKE_CXX_FLAGS_DEBUG=-O0", f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}",
+                            f"-DCMAKE_EXE_LINKER_FLAGS={linker} {linked}"], 300, env=self.environment)
         if code != 0:
             sys.exit(output)
-        code, output = self.build(tests)
-        if code != 0:
-            sys.exit("the tree itself does not build:\n" + "\n".join(output.split("\n")[-30:]))
-        for test in tests:
-            began = time.monotonic()
-            code, output = self.test(test, 1200)
+
+    def prepare(self, tests, files):
+        self.copy_tree()
+        self.configure(BUILD, self.cache, "")
+        key, kept = reached.key_of(TREE, tests, files), os.path.join(WORK, "reached.json")
+        self.reached = reached.load(kept, key)
+        for build in (BUILD, COUNTED) if not self.reached else (BUILD,):
+            if build == COUNTED:
+                self.configure(COUNTED, reached.launcher(WORK, TREE, files, self.cache), "--coverage")
+            code, output = self.build(tests, build)
             if code != 0:
-                sys.exit(f"{test} fails without any mutant:\n" + "\n".join(output.split("\n")[-30:]))
-            self.usual[test] = time.monotonic() - began
+                sys.exit("the tree itself does not build:\n" + "\n".join(output.split("\n")[-30:]))
+        if not self.reached:
+            self.reached = reached.measure(COUNTED, TREE, tests, files, self.jobs)
+            reached.store(kept, key, self.reached)
 
-    def build(self, tests):
-        return run(["ninja", "-C", BUILD, f"-j{self.jobs}", *tests], BUILD_SECONDS, env=self.environment)
+    def build(self, tests, build=BUILD):
+        return run(["ninja", "-C", build, f"-j{self.jobs}", *tests], BUILD_SECONDS, env=self.environment)
 
-    def test(self, test, seconds):
-        return run([self.binary(test), "--abort"], seconds, cwd=WORK)
+    def plan(self, mutant):
+        """[(test, cases)]: those that are quick of all tests first."""
+        cases = self.reached.cases(mutant.path, mutant.number)
+        if not cases:
+            first = tests_of(mutant.path)[0]
+            cases = [case for case in self.reached.seconds if case[0] == first]
+        plan = []
+        for quick in (True, False):
+            for test in tests_of(mutant.path):
+                chosen = [case for of, case in cases
+                          if of == test and (self.reached.seconds[of, case] < QUICK_SECONDS) == quick]
+                if chosen:
+                    plan.append((test, chosen))
+        return plan
 
-    def binary(self, test):
-        return os.path.join(BUILD, "tests", test)
+    def test(self, test, cases):
+        seconds = 20 + SLOWER * sum(self.reached.seconds[test, case] for case in cases)
+        with tempfile.TemporaryDirectory(dir=reached.IN_MEMORY) as folder:
+            return run([os.path.join(BUILD, "tests", test), "--abort", *reached.selected(cases, folder)], seconds,
+                       cwd=WORK, env={**os.environ, "TMPDIR": folder})
 
     def try_out(self, mutant):
         """killed, survived, same, broken (does not compile), or slow (a test ran out of time)"""
@@ -217,18 +250,18 @@ class Workshop:
         lines = text.split("\n")
         assert lines[mutant.number - 1] == mutant.line
         lines[mutant.number - 1] = mutant.mutated
-        tests = self.only or tests_of(mutant.path)
+        plan = self.plan(mutant)
         before = self.fingerprint(mutant.path)
         try:
             with open(path, "w", encoding="utf-8") as file:
                 file.write("\n".join(lines))
-            code, _ = self.build(tests)
+            code, _ = self.build(sorted({test for test, _ in plan}))
             if code != 0:
                 return "broken"
             if self.fingerprint(mutant.path) == before:
                 return "same"
-            for test in tests:
-                code, _ = self.test(test, 30 + SLOWER * self.usual[test])
+            for test, cases in plan:
+                code, _ = self.test(test, cases)
                 if code is None:
                     return "slow"
                 if code != 0:
@@ -279,15 +312,26 @@ def report(outcomes, mutants):
     return 0 if caught >= GOAL * tried else 1
 
 
+def print_missed(known, files):
+    for path in files:
+        with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+            lines = file.read().split("\n")
+        missed = known.missed(path)
+        print(f"{path}: {len(missed)} of {len(known.reached[path])} lines of code are reached by no test case")
+        for number in missed:
+            print(f"  {number:4} {lines[number - 1].strip()}")
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", nargs="*", default=[pattern for pattern, _ in COVERED])
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--at", help="FILE:LINE, all mutants of that line")
-    parser.add_argument("--tests", nargs="*", default=[], help="these unit tests instead of those that cover the file")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--list", action="store_true", help="the mutants only, without building any")
+    parser.add_argument("--missed", action="store_true", help="the lines that no test case reaches, and no mutants")
     options = parser.parse_args()
     if options.at:
         path, number = options.at.rsplit(":", 1)
@@ -301,8 +345,11 @@ def main():
     if options.list:
         print("\n".join(map(str, mutants)))
         return 0
-    workshop = Workshop(options.jobs, options.tests)
-    workshop.prepare(options.tests or sorted({test for m in mutants for test in tests_of(m.path)}))
+    workshop = Workshop(options.jobs)
+    files = files_of([pattern for pattern, _ in COVERED])
+    workshop.prepare(sorted({test for path in files for test in tests_of(path)}), files)
+    if options.missed:
+        return print_missed(workshop.reached, files_of(options.files))
     outcomes = []
     for mutant in mutants:
         outcomes.append(workshop.try_out(mutant))

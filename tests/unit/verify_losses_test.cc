@@ -1,6 +1,8 @@
 // What a verifier says of entries that were dropped unsent: only a signed loss entry makes a hole pass.
 #include <catch2/catch.hpp>
 
+#include "crypto/sha256.h"
+#include "gateway/verify_log.h"
 #include "tests/unit/archive_fixture.h"
 
 using namespace sealring;
@@ -211,6 +213,56 @@ TEST_CASE_METHOD(LossTest, "verify: a hole without its loss entry is tampered wi
   SECTION("the segment is gone") {
     record();
     CHECK(verified().verdict == Verdict::truncated);
+  }
+}
+
+// A store's holes are told by its ring's records of losses, which nobody has signed.
+TEST_CASE("verify: what a ring says of a loss has to be what the loss entry says") {
+  TempDir dir;
+  const LogBuilder log{dir.path()};
+  HoleEvidence hole;
+  hole.from = hole.start = 256;
+  hole.end = 768;
+  hole.bundles = {sha256("one"), sha256("two")};
+  hole.loss_index = 900;
+  LogReport report;
+  report.is_store = true;
+  report.size = 1000;
+  Loss loss;
+  loss.start = 256;
+  loss.end = 768;
+  loss.hashes = fold_subtrees(256, 768, 8, hole.bundles);
+  report.losses = {LossSeen{900, {}, loss}};
+  const auto seen = [&] {
+    report.findings.clear();
+    check_losses({see_hole("here", hole)}, IdentityChain(), report);
+    return report.findings.empty() ? std::string() : report.findings[0].where + ": " + report.findings[0].what;
+  };
+  CHECK(seen().empty());
+  CHECK(report.losses[0].missing_from == 256);
+  SECTION("it begins earlier") {
+    report.losses[0].loss.start = 0;
+    CHECK(seen() == "here: lacks entries [256, 768), but loss entry 900 is of [0, 768)");
+  }
+  SECTION("it ends later") {
+    report.losses[0].loss.end = 1024;
+    CHECK(seen() == "here: lacks entries [256, 768), but loss entry 900 is of [256, 1024)");
+  }
+  SECTION("entries before it are missing") {
+    hole.from = 255;
+    CHECK(seen() == "here: lacks entries [255, 768), but loss entry 900 is of [256, 768)");
+  }
+  SECTION("its hashes are others") {
+    report.losses[0].loss.hashes[0] = sha256("three");
+    CHECK(seen() == "here: lacks entries [256, 768), and loss entry 900 has other hashes than the tree");
+  }
+  SECTION("the log ends before it") {
+    report.size = 900;
+    CHECK(seen() == "here: loss entry 900: is not in the log");
+  }
+  SECTION("it is another entry") {
+    report.losses[0].index = 901;
+    CHECK(seen() == "here: lacks entries [256, 768), and entry 900, which should say so, is no loss entry");
   }
 }
 
