@@ -70,7 +70,7 @@ class Journal {
   // Written, not yet durable: sync() before the ring's next commit (docs/log.md §4). Where the disk is full the mark is
   // owed, and that sync() writes it.
   Status mark(const FrameHeader& header);
-  Status sync();  // what mark() wrote, or owes; no cost when there is nothing
+  Status sync();       // what mark() wrote, or owes; no cost when there is nothing
   void switch_half();  // nothing is done where the current half has got no record since the last switch
   std::uint64_t bytes_written() const { return bytes_written_; }
 
