@@ -358,6 +358,8 @@ void World::look_at_alarms() {
   }
 }
 
+bool World::rotation_is_due() const { return must(pending_rotation(store_, kOrigin), "rotation").has_value(); }
+
 void World::prepare_rotation() {
   if (std::exchange(rotation_prepared_, true)) return;
   must(put_pending_rotation(store_, must(RotationStatement::make(kOrigin, *first_, *second_), "rotation")), "rotation");
@@ -451,7 +453,9 @@ void World::drain(std::string last) {
            std::to_string(broker.published().size()) +
            " are archived; forwarder: " + gateway_->forwarder->stats().last_trouble);
     // Damage in what was not forwarded yet, or in the bundle within which what the collector has ends.
-    const bool waits = gateway_->forwarder->stats().last_trouble.find("is damaged") != std::string::npos;
+    const std::string trouble = gateway_->forwarder->stats().last_trouble;
+    const bool waits = trouble.find("is damaged") != std::string::npos;
+    if (trouble.find("collector answered") != std::string::npos) fail("the collector refuses what goes up: " + trouble);
     if (flipped_ && (waits || now_ns() > patience)) {
       stop_gateway();
       if (!flipped_->is_there(store_)) fail("it waits, and not at damage");

@@ -94,9 +94,10 @@ class World {
   void kill_collector();
   void reconnect();  // the connection to the broker is cut, and made again
   // While no gateway runs:
-  void prepare_rotation();     // the next start records it
-  void do_damage();            // of the plan's kind
-  std::size_t losses() const;  // that the running gateway's ring knows of
+  bool rotation_is_due() const;  // the next start is to record it
+  void prepare_rotation();       // the next start records it
+  void do_damage();              // of the plan's kind
+  std::size_t losses() const;    // that the running gateway's ring knows of
   bool gateway_runs() const { return gateway_ != nullptr; }
   bool collector_runs() const { return collector_ != nullptr; }
   void drain(std::string last);  // publishes this, too; until all that was published is archived, or it fails

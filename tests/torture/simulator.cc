@@ -52,6 +52,15 @@ void between_starts(World& world, const Plan& plan) {
   if (plan.damage != Plan::Damage::none && chance(40)) world.do_damage();
 }
 
+// Often it is killed in the middle of what that start has to record.
+void start(World& world) {
+  const bool rotates = world.rotation_is_due();
+  world.start_gateway();
+  if (!rotates || chance(40)) return;
+  sleep_ms(static_cast<std::int64_t>(random_below(100)));
+  world.kill_gateway();
+}
+
 void act(World& world, const Plan& plan, std::uint64_t& number, std::size_t bytes) {
   for (std::uint64_t i = random_below(chance(10) ? 120 : 12); i > 0; --i) {
     const bool alike = !plan.drop && chance(30);
@@ -62,7 +71,7 @@ void act(World& world, const Plan& plan, std::uint64_t& number, std::size_t byte
   if (world.gateway_runs() && chance(7)) world.kill_gateway();
   if (world.gateway_runs() && chance(3)) world.stop_gateway();
   between_starts(world, plan);
-  if (!world.gateway_runs() && chance(60)) world.start_gateway();
+  if (!world.gateway_runs() && chance(60)) start(world);
   if (world.collector_runs() && chance(6)) world.kill_collector();
   if (!world.collector_runs() && chance(40)) world.start_collector();
   if (world.gateway_runs() && chance(10)) world.reconnect();
@@ -84,7 +93,7 @@ void fill(World& world, const Plan& plan, std::uint64_t& number) {
     if (chance(dropped ? 50 : 3)) world.kill_gateway();
     if (world.gateway_runs() && chance(2)) world.stop_gateway();
     between_starts(world, plan);
-    if (!world.gateway_runs()) world.start_gateway();
+    while (!world.gateway_runs()) start(world);
   }
   world.online = true;
 }
