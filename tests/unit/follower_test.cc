@@ -80,9 +80,10 @@ std::map<std::uint64_t, Bytes> records_from(const std::vector<Bytes>& abandoned,
   std::map<std::uint64_t, Bytes> out;
   for (std::uint64_t i = from; i < first + abandoned.size(); ++i) {
     const Bytes& bytes = abandoned[static_cast<std::size_t>(i - first)];
+    if (bytes.empty()) continue;  // dropped
     const auto entry = decode_entry(bytes);
     if (std::holds_alternative<Message>(entry->body) || std::holds_alternative<Part>(entry->body) ||
-        std::holds_alternative<Event>(entry->body))
+        std::holds_alternative<Event>(entry->body) || std::holds_alternative<Loss>(entry->body))
       out[i] = bytes;
   }
   return out;
@@ -205,6 +206,47 @@ TEST_CASE("follower: a full store is followed by a larger one, with all that is 
   CHECK((*ring)->usage().map_bytes > old.g.map_bytes);
   // Sealed on the way, since no collector takes a segment of any size.
   CHECK((*ring)->segments().size() > 8);
+}
+
+// A drop while the follower is made there is none: no recorder runs then.
+TEST_CASE("follower: of a store that has dropped something, all the rest is carried, and what says so") {
+  OldCopy old;
+  old.g.config.segment_entries = 100000;
+  old.g.config.segment_bytes = 8u << 20;
+  old.g.config.drop_oldest = true;
+  old.g.config.mirror = "mirror";
+  old.g.start();
+  old.g.connect(false);
+  const std::string payload(8000, 'p');
+  std::uint64_t sent = 0;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(3);
+  while (old.g.recorder->stats().losses < 3) {
+    if (old.g.queue->bytes() < (1u << 20)) old.g.message("t", payload, static_cast<std::uint16_t>(++sent % 60000 + 1));
+    if (std::chrono::steady_clock::now() > deadline) FAIL("nothing is dropped");
+    std::this_thread::yield();
+  }
+  old.g.wait_released(sent);
+  old.open();
+  const auto losses = old.ring->losses();
+  const std::vector<Bytes> abandoned = raw_of(old.g.store);
+  const Status made = old.follow();
+  if (!made.ok()) FAIL(made.error().message);
+  old.ring.reset();
+  const auto carried = carried_in(raw_of(old.g.store));
+  CHECK(carried == records_from(abandoned, 0));
+  std::uint64_t messages = 0, lost = 0;
+  for (const auto& [index, bytes] : carried) messages += std::holds_alternative<Message>(decode_entry(bytes)->body);
+  for (const LossRecord& loss : losses) {
+    lost += loss.messages;
+    REQUIRE(carried.count(loss.index) == 1);
+    const auto entry = decode_entry(carried.at(loss.index));
+    const auto* said = std::get_if<Loss>(&entry->body);
+    REQUIRE(said != nullptr);
+    CHECK((said->start == loss.start && said->end == loss.end));
+  }
+  CHECK(losses.size() >= 3);
+  CHECK(messages + lost == sent);
+  CHECK(worse_of(verified(old.g.store).verdict, Verdict::unproven) == Verdict::unproven);
 }
 
 TEST_CASE("follower: of a follower, whose carried entries are carried on") {
