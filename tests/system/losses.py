@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 """A ring that is full while the collector is away, with drop-oldest: recording goes on, what was dropped is in the log,
-and when the collector is back everything else is archived. With both daemons killed on the way."""
+and when the collector is back everything else is archived. With both daemons killed on the way, with the identity key
+rotated between drops, and with somebody who follows what is dropped."""
 import json
 import os
+import signal
+import subprocess
 
 from lib.compare import GrowingLog, log_folder
 from lib.load import Publisher
-from lib.world import Raw, check, check_equal, main, wait_until
+from lib.world import ORIGIN, PATIENCE, Raw, check, check_equal, main, program, wait_until
 
 PAYLOAD = bytes(range(256)) * 16  # 4 KiB
 NAMED = 10
@@ -37,6 +40,11 @@ class Scene:
             if n % 200 == 0 and enough(self.gateway.status()):
                 return
         check(False, f"{limit} messages, and not: {what}")
+
+    def restart(self):
+        self.gateway.stop()
+        self.gateway.configure().start()
+        self.gateway.wait_subscribed()
 
     def lost(self, count):
         return lambda status: len(status["losses"]) >= count
@@ -120,6 +128,129 @@ def overflow(world):
           flush=True)
 
 
+class SlowFollower:
+    """`sealring tail -f --json` from the oldest entry on, whose lines are taken one by one."""
+
+    def __init__(self, world, gateway):
+        config = os.path.join(gateway.folder, "sealring.toml")
+        self.child = world.closing(subprocess.Popen(
+            [program("sealring"), "tail", "-f", "--json", "-n", "100000000", "--config", config],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        self.child.close = self.end
+        self.next, self.skipped, self.kinds = None, [], {}
+
+    def end(self):
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait()
+
+    def take(self):
+        """One line, which must go on where the one before it ended."""
+        line = self.child.stdout.readline()
+        check(line, f"it ends behind entry {self.next}: {self.child.stderr.read() if not line else ''}")
+        record = json.loads(line)
+        gap = record.get("skipped")
+        at = gap["from"] if gap else record["index"]
+        check(self.next in (None, at), f"entry {at} comes, expected {self.next}")
+        if gap:
+            self.skipped.append(gap)
+        else:
+            self.kinds[record["kind"]] = self.kinds.get(record["kind"], 0) + 1
+        self.next = at + (gap["count"] if gap else 1)
+
+
+def followed(world):
+    """tail -f while the ring drops what it reads just now, and what it has not come to."""
+    scene = Scene(world)
+    scene.gateway.recorder.update({"segment_age": "10min", "segment_bytes": "8MiB"})
+    scene.gateway.configure()
+    scene.start()
+    gateway = scene.gateway
+    scene.publish_until(lambda s: s["upstream"]["acknowledged_size"] > 300, "a receipt")
+    gateway.wait_status(lambda s: s["recorder"]["messages"] == scene.publisher.published
+                        and s["segments"]["sealed"] == 0, "the collector has all that is sealed")
+    scene.collector.stop()
+
+    def almost_full(_):
+        recorded = lambda s: s["recorder"]["messages"] == scene.publisher.published  # noqa: E731
+        ring = gateway.wait_status(recorded, "all is recorded")["ring"]
+        return ring["free_bytes"] < ring["reserve_bytes"] + (4 << 20)
+
+    scene.publish_until(almost_full, "it is almost full")
+    check_equal(gateway.status()["losses"], [], "losses so far")
+    acknowledged = gateway.status()["upstream"]["acknowledged_size"]
+    tail = SlowFollower(world, gateway)
+    tail.take()
+    while tail.next < acknowledged:
+        tail.take()
+    # Of the outage the first segment stays; in the middle of the second it waits.
+    handovers = tail.kinds.get("handover", 0)
+    while tail.kinds.get("handover", 0) == handovers:
+        tail.take()
+    for _ in range(600):
+        tail.take()
+    check_equal(gateway.status()["losses"], [], "losses so far")
+
+    def taking(status):
+        tail.take()
+        return len(status["losses"]) >= 3
+
+    scene.publish_until(taking, "something is dropped")
+    losses = {loss["index"]: loss for loss in gateway.status()["losses"]}
+    scene.publisher.wait_acknowledged()
+    size = gateway.wait_status(lambda s: s["recorder"]["messages"] == scene.publisher.published, "all is there")["size"]
+    while tail.next < size:
+        tail.take()
+    check(len(tail.skipped) >= 3, tail.skipped)
+    for gap in tail.skipped:
+        loss = losses[gap["loss"]]
+        check(loss["start"] <= gap["from"] and gap["from"] + gap["count"] == loss["end"], (gap, loss))
+    check(tail.skipped[0]["from"] > losses[tail.skipped[0]["loss"]]["start"], "the first was being read")
+    check(any(gap["from"] == losses[gap["loss"]]["start"] for gap in tail.skipped), "others were not come to")
+    scene.publisher.publish("plant/last", b"one more")
+    while tail.next <= size:
+        tail.take()
+    tail.child.send_signal(signal.SIGINT)
+    check_equal(tail.child.wait(PATIENCE), 0, "exit code after Ctrl-C")
+    print(f"followed: {tail.skipped} of {tail.next}", flush=True)
+
+
+def rotated(world):
+    """Another identity key between drops, and while losses wait: with an overlap, and then without."""
+    scene = Scene(world).start()
+    gateway, collector = scene.gateway, scene.collector
+    scene.publish_until(lambda s: s["upstream"]["acknowledged_size"] > 300, "a receipt")
+    collector.stop()
+    scene.publish_until(scene.lost(2), "something is dropped")
+    out, _ = world.run("sealring", "key", "generate", os.path.join(gateway.folder, "second.key"), ORIGIN)
+    world.run("sealring", "key", "rotate", os.path.join(gateway.folder, "second.key"), "--config",
+              os.path.join(gateway.folder, "sealring.toml"))
+    gateway.top.update({"identity_key": "second.key", "previous_identity_key": "identity.key"})
+    scene.restart()
+    since = gateway.wait_status(lambda s: s["keys"]["identity_since"], "the rotation is recorded")["keys"]
+    check_equal(since["identity"], out.strip(), "the identity")
+    scene.publish_until(scene.lost(5), "more is dropped in the overlap")
+    for name in ("policy", "gateway-policy", "collector-policy"):
+        with open(world.path(name), encoding="ascii") as file:
+            text = file.read()
+        world.write(name, text.replace(f"log {world.vkey}\n", f"log {world.vkey}\nlog {out.strip()}\n"))
+    gateway.wait_status(lambda s: s["keys"]["unsigned"] == 0, "all is signed")
+    gateway.top.pop("previous_identity_key")
+    scene.restart()
+    scene.publish_until(scene.lost(7), "more is dropped after it")
+    losses = gateway.status()["losses"]
+    check(losses[0]["index"] < since["identity_since"] < losses[-1]["index"], losses)
+    collector.start()
+    scene.drained()
+    gateway.wait_status(lambda s: s["segments"]["sealed"] == 0, "everything is receipted")
+    wait_until(lambda: world.verify(collector.archive, code=None)["exit_code"] == NAMED, "losses are all that is named")
+    report = world.verify(collector.archive, code=NAMED)["logs"][0]
+    check_equal([one["index"] for one in report["rotations"]], [since["identity_since"]], "the rotation")
+    check_equal(sum(loss["messages"] for loss in report["losses"]), scene.lost_messages(), "lost, as verify says")
+    print(f"rotated: {len(losses)} losses, {scene.lost_messages()} of {sum(scene.publisher.sent.values())} messages",
+          flush=True)
+
+
 def refused(world):
     """drop-oldest only where somebody takes it."""
     scene = Scene(world, foreign_mirror=Raw("true"))
@@ -133,4 +264,4 @@ def refused(world):
 
 
 if __name__ == "__main__":
-    main(("overflow", overflow), ("refused", refused))
+    main(("overflow", overflow), ("followed", followed), ("rotated", rotated), ("refused", refused))
