@@ -62,7 +62,9 @@ void start(World& world) {
 }
 
 void act(World& world, const Plan& plan, std::uint64_t& number, std::size_t bytes) {
-  for (std::uint64_t i = random_below(chance(10) ? 120 : 12); i > 0; --i) {
+  // Where the ring is full, so much that it drops what goes up just now.
+  const std::uint64_t most = plan.drop && chance(50) ? 300 : chance(10) ? 120 : 12;
+  for (std::uint64_t i = random_below(most); i > 0; --i) {
     const bool alike = !plan.drop && chance(30);
     world.broker.publish(payload(number++, alike, alike ? kMarked : bytes));
   }
