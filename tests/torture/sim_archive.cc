@@ -65,26 +65,31 @@ std::size_t ArchiveReading::messages_between(std::uint64_t start, std::uint64_t 
 std::set<std::string> ArchiveReading::dropped(const std::vector<std::string>& published) const {
   std::map<std::string, std::size_t> place;
   for (const std::string& name : published) place.emplace(name, place.size());
+  std::map<std::uint64_t, std::uint64_t> in_order;  // start of the range -> index of the loss entry
+  for (const auto& [index, loss] : losses_) in_order.emplace(loss.start, index);
   std::set<std::string> out;
-  for (const auto& [index, loss] : losses_) {
+  std::size_t next = 0;  // in `published`
+  for (const auto& [start, index] : in_order) {
+    const Loss& loss = losses_.at(index);
     const auto hole = holes_.find(index);
     const std::uint64_t first = hole == holes_.end() ? loss.end : hole->second.from;
-    if (hole != holes_.end() && (hole->second.start != loss.start || hole->second.end != loss.end))
+    if (hole != holes_.end() && (hole->second.start != start || hole->second.end != loss.end))
       fail("the hole of loss entry " + std::to_string(index) + " is another one");
-    const std::size_t came = messages_between(loss.start, first);
-    std::size_t from = 0, to = published.size(), missing = 0;
-    if (first < loss.end) {
-      const auto behind = names_.lower_bound(loss.end);
-      for (auto one = names_.begin(); one != names_.lower_bound(first); ++one)
-        from = std::max(from, place.at(one->second) + 1);
-      for (auto one = behind; one != names_.end(); ++one) to = std::min(to, place.at(one->second));
-      for (std::size_t i = from; i < to; ++i)
-        if (!has(published[i])) missing += out.insert(published[i]).second;
+    const std::size_t came = messages_between(start, first);
+    const std::string words = "entry " + std::to_string(index) + " says " + std::to_string(loss.messages) +
+                              " messages of " + range_words(start, loss.end) + ", of which " + std::to_string(came) +
+                              " came";
+    if (came > loss.messages || loss.messages - came > loss.end - first) fail(words);
+    for (auto one = names_.begin(); one != names_.lower_bound(first); ++one)
+      next = std::max(next, place.at(one->second) + 1);
+    for (std::size_t more = static_cast<std::size_t>(loss.messages) - came; more > 0; --more, ++next) {
+      if (next >= published.size()) fail(words + "; so many were not published");
+      const auto again = messages_.find(published[next]);
+      if (again == messages_.end())
+        out.insert(published[next]);
+      else if (again->second.all != again->second.flagged)
+        fail(words + "; of the others " + sealring::quoted(published[next]) + " is archived elsewhere");
     }
-    if (missing + came != loss.messages || missing > loss.end - first)
-      fail(std::to_string(missing) + " messages are missing in " + range_words(first, loss.end) + "; entry " +
-           std::to_string(index) + " says " + std::to_string(loss.messages) + " of " +
-           range_words(loss.start, loss.end) + ", of which " + std::to_string(came) + " came");
   }
   for (const auto& [index, hole] : holes_)
     if (losses_.count(index) == 0) fail("a hole at " + std::to_string(hole.from) + " without a loss entry");

@@ -26,9 +26,9 @@ class ArchiveReading {
   bool has(const std::string& name) const { return messages_.count(name) != 0; }
   std::size_t damage_alarms() const { return damage_alarms_; }
   std::size_t losses() const { return losses_.size(); }
-  // What the holes must have had, where all names differ and came in the order of `published`: each hole is short of as
-  // many messages as its loss entry says, which are those between what is before and what is behind it. Fails where
-  // that is not so.
+  // What the holes must have had, where all names differ and came in the order of `published`: each had as many
+  // messages as its loss entry says, those that come next after what is before it, and which are archived nowhere, or
+  // with a flag. Gives the first kind; fails where it is not so.
   std::set<std::string> dropped(const std::vector<std::string>& published) const;
   // Whether `verify` has found the same losses; fails where not.
   void compare(const std::vector<LossSeen>& seen) const;
