@@ -202,7 +202,7 @@ std::size_t pairs(const Rotation&) { return 4; }
 std::size_t pairs(const Receipt&) { return 1; }
 std::size_t pairs(const SuccessionEntry&) { return 5; }
 std::size_t pairs(const Carried& c) { return 3 + (c.offset != 0); }
-std::size_t pairs(const Loss&) { return 6; }
+std::size_t pairs(const Loss& l) { return 6 + l.damaged; }
 std::size_t pairs(const Opaque&) { return 0; }
 
 void put(CborWriter& w, const Genesis& g) {
@@ -322,6 +322,7 @@ void put(CborWriter& w, const Loss& l) {
   w.integer(l.first_wall_ns);
   w.uint(kLossLast.number);
   w.integer(l.last_wall_ns);
+  if (l.damaged) put_uint(w, kLossReason, kReasonDamaged);
 }
 
 void put(CborWriter&, const Opaque&) {}

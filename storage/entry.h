@@ -172,12 +172,15 @@ struct Carried {
   ByteView bytes;
 };
 
-// Entries that were dropped unsent, because the ring was full (docs/log.md §6): whole bundles of 256.
+// Entries that were dropped unsent, because the ring was full, or because they were damaged (docs/log.md §6): whole
+// bundles of 256. Of what is damaged nothing but the hashes is known: then `messages` is the number of entries, and the
+// wall clock is that of the entries beside them, as far as those can be read.
 struct Loss {
   std::uint64_t start = 0, end = 0;  // [start, end)
   std::vector<Hash> hashes;          // of complete_subtrees(start, end)
   std::uint64_t messages = 0;        // of which an entry is in there; the parts of a large one count once
   std::int64_t first_wall_ns = 0, last_wall_ns = 0;  // wall clock of the first and of the last of the entries
+  bool damaged = false;
 };
 
 struct Opaque {  // a kind this version does not know, or one reserved: verifies as a leaf, is shown as such

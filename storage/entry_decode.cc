@@ -301,6 +301,7 @@ void get(EntryReader& r, Loss& l) {
   l.messages = r.need_uint(kLossMessages);
   l.first_wall_ns = r.need_integer(kLossFirst);
   l.last_wall_ns = r.need_integer(kLossLast);
+  l.damaged = r.opt_uint(kLossReason, kReasonDamaged) == kReasonDamaged;
 }
 
 EntryCommon get_common(EntryReader& r) {

@@ -39,7 +39,8 @@ constexpr Key kCarriedIndex{16, "index"}, kCarriedLength{17, "length"}, kCarried
     kCarriedBytes{19, "bytes"};
 // loss
 constexpr Key kLossStart{16, "start"}, kLossEnd{17, "end"}, kLossHashes{18, "hashes"}, kLossMessages{19, "messages"},
-    kLossFirst{20, "first wall clock"}, kLossLast{21, "last wall clock"};
+    kLossFirst{20, "first wall clock"}, kLossLast{21, "last wall clock"}, kLossReason{22, "reason"};
+constexpr std::uint64_t kReasonDamaged = 1;
 // receipt
 constexpr Key kNote{16, "note"};
 

@@ -90,18 +90,35 @@ Status compare(int cached, int direct, const std::string& path, std::uint64_t at
                        std::to_string(at) + " on");
 }
 
-}  // namespace
+bool is_tmpfs(int fd) {
+  struct statfs system {};
+  return ::fstatfs(fd, &system) == 0 && system.f_type == TMPFS_MAGIC;
+}
 
-Status forget_page_cache(const std::string& path) {
-  const File file(path, O_RDWR);
+Status open_synced(const File& file, const std::string& path) {
   if (file.fd() < 0 && errno == ENOENT) return Error{ErrorKind::missing, path + ": is not there"};
   if (file.fd() < 0) return disk_error(path + ": open", errno);
   int rc = 0;
   while ((rc = ::fdatasync(file.fd())) != 0 && errno == EINTR) continue;
-  if (rc != 0) return disk_error(path + ": fdatasync", errno);
+  return rc == 0 ? Status() : Status(disk_error(path + ": fdatasync", errno));
+}
+
+}  // namespace
+
+Status reread_from_disk(const std::string& path, std::uint64_t at, std::size_t size) {
+  const File file(path, O_RDWR);
+  SEALRING_TRY(open_synced(file, path));
+  if (is_tmpfs(file.fd())) return {};
+  const File direct(path, O_RDWR | O_DIRECT);
+  if (direct.fd() < 0) return errno == EINVAL ? Status() : Status(disk_error(path + ": open", errno));
+  return compare(file.fd(), direct.fd(), path, at, size);
+}
+
+Status forget_page_cache(const std::string& path) {
+  const File file(path, O_RDWR);
+  SEALRING_TRY(open_synced(file, path));
   ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_DONTNEED);
-  struct statfs system {};
-  if (::fstatfs(file.fd(), &system) == 0 && system.f_type == TMPFS_MAGIC) return {};  // the cache is all there is
+  if (is_tmpfs(file.fd())) return {};  // the cache is all there is
   struct stat st {};
   if (::fstat(file.fd(), &st) != 0) return disk_error(path + ": stat", errno);
   // Whole pages: what a cut file has besides is for whoever judges its length.

@@ -19,4 +19,7 @@ namespace sealring {
 // missing: no such file. unknown: an I/O error. retry: see disk_error.h.
 Status forget_page_cache(const std::string& path);
 
+// The same of [at, at + size), whole pages, of a file that is mapped here. Nobody may write to the file meanwhile.
+Status reread_from_disk(const std::string& path, std::uint64_t at, std::size_t size);
+
 }  // namespace sealring

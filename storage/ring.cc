@@ -1,10 +1,18 @@
 #include "storage/ring.h"
 
+#include "storage/page_cache.h"
 #include "storage/ring_check.h"
 #include "storage/ring_store.h"
 
 namespace sealring {
 namespace {
+
+Result<Hash> stored_node(const RingDb::Reader& reader, std::uint64_t bundle, int level, std::uint64_t index) {
+  auto hash = reader.node(level, index);
+  if (hash || hash.error().kind != ErrorKind::missing) return hash;
+  return fatal_error("ring: bundle " + std::to_string(bundle) + ": a hash above it is gone, of level " +
+                     std::to_string(level));
+}
 
 // Entries [first, first + count) out of bundle-encoded bytes that begin at `begin` and hold `have` entries.
 Result<Bytes> slice(ByteView bytes, std::uint64_t begin, std::size_t have, std::uint64_t first, std::size_t count) {
@@ -47,13 +55,14 @@ Result<Bytes> RingStore::entries(std::uint64_t first, std::size_t count) const {
     const std::uint64_t stop = std::min({end, ring_size, begin + kBundleEntries});
     SEALRING_ASSIGN(auto reader, db_->read());
     SEALRING_ASSIGN(const RingState state, reader.state());
-    const Result<Bytes> kept = reader.bundle(bundle);
-    if (!kept && kept.error().kind == ErrorKind::missing) {
-      const std::vector<LossRecord> lost = losses();
+    // Of what is damaged, a page may have had to stay.
+    if (at < state.first_index)
+      return Error{ErrorKind::missing, "store: entry " + std::to_string(at) + " was released"};
+    if (state.losses) {
+      SEALRING_ASSIGN(const auto lost, reader.losses());
       if (const LossRecord* loss = find_loss(lost, at)) return Error{ErrorKind::missing, "store: " + loss_words(*loss)};
     }
-    if (!kept) return kept.error();
-    const Bytes& bytes = *kept;
+    SEALRING_ASSIGN(const Bytes bytes, reader.bundle(bundle));
     const std::size_t have = std::min<std::uint64_t>(kBundleEntries, state.size() - begin);
     SEALRING_ASSIGN(const Bytes part, slice(bytes, begin, have, at, static_cast<std::size_t>(stop - at)));
     out += part;
@@ -153,50 +162,95 @@ const LossRecord* find_loss(const std::vector<LossRecord>& losses, std::uint64_t
 }
 
 std::string loss_words(const LossRecord& loss) {
-  return "entries [" + std::to_string(loss.start) + ", " + std::to_string(loss.end) +
-         ") were dropped unsent when the ring was full; the loss entry is " + std::to_string(loss.index);
+  return "entries [" + std::to_string(loss.start) + ", " + std::to_string(loss.end) + ") were dropped unsent " +
+         (loss.damaged ? "since they were damaged" : "when the ring was full") + "; the loss entry is " +
+         std::to_string(loss.index);
 }
 
-Result<std::uint64_t> RingStore::check_bundle(std::uint64_t bundle) const {
+namespace {
+
+// That `hash`, of the bundle, and the stored ones above it lead to the tree state. A hash that should be here and is
+// not is damage, too.
+Status leads_to_root(const RingDb::Reader& reader, const RingState& state, std::uint64_t bundle, Hash hash) {
   const std::string words = "ring: bundle " + std::to_string(bundle);
-  SEALRING_ASSIGN(auto reader, db_->read());
-  SEALRING_ASSIGN(const RingState state, reader.state());
-  const Result<Bytes> read = reader.bundle(bundle);
-  if (!read && read.error().kind == ErrorKind::missing && bundle * kBundleEntries >= state.first_index &&
-      bundle * kBundleEntries < state.size()) {
-    SEALRING_ASSIGN(const auto losses, reader.losses());
-    if (find_loss(losses, bundle * kBundleEntries) == nullptr)
-      return fatal_error(words + " is damaged: its entries are gone, and no loss entry is of them");
-  }
-  SEALRING_ASSIGN(const Bytes bytes, read);
-  if (bundle == state.size() / kBundleEntries) {
-    SEALRING_TRY(check_last_bundle(state, bytes));
-    return std::uint64_t{bytes.size()};
-  }
-  const auto entries = split_entries(bytes, kBundleEntries);
-  if (!entries) return fatal_error(words + " is damaged: " + entries.error().message);
-  CompactRange range;
-  for (const Hash& leaf : leaf_hashes(*entries)) range.append(leaf);
-  const Hash of_bundle = range.root();
-  // A hash that should be here and is not is damage, too.
-  const auto node = [&](int level, std::uint64_t index) -> Result<Hash> {
-    auto hash = reader.node(level, index);
-    if (hash || hash.error().kind != ErrorKind::missing) return hash;
-    return fatal_error(words + ": a hash above it is gone, of level " + std::to_string(level));
-  };
-  SEALRING_ASSIGN(const Hash stored, node(kStoredNodeLevel, bundle));
-  if (of_bundle != stored) return fatal_error(words + " is damaged: its entries do not have the hash that was stored");
-  Hash hash = stored;
   std::uint64_t index = bundle;
   int level = kStoredNodeLevel;
   for (; (index | 1) + 1 <= state.size() >> level; index >>= 1, ++level) {
-    SEALRING_ASSIGN(const Hash beside, node(level, index ^ 1));
+    SEALRING_ASSIGN(const Hash beside, stored_node(reader, bundle, level, index ^ 1));
     hash = index & 1 ? node_hash(beside, hash) : node_hash(hash, beside);
   }
   // One hash for each bit of the size, the highest first.
   const auto at = static_cast<std::size_t>(__builtin_popcountll(state.size() >> level)) - 1;
   if (hash != state.range.hashes()[at]) return fatal_error(words + ": the hashes above it do not lead to the root");
-  return std::uint64_t{bytes.size()};
+  return {};
+}
+
+Status not_recorded(const RingDb::Reader& reader, const RingState& state, std::uint64_t bundle) {
+  if (!state.losses) return {};
+  SEALRING_ASSIGN(const auto losses, reader.losses());
+  const LossRecord* loss = find_loss(losses, bundle * kBundleEntries);
+  return loss == nullptr ? Status() : Status(Error{ErrorKind::missing, "store: " + loss_words(*loss)});
+}
+
+// missing: not here, or in the journal yet. fatal: what is damaged. Of a whole bundle in the ring.
+Result<std::uint64_t> check_entries(const RingDb::Reader& reader, const RingState& state, std::uint64_t bundle) {
+  const std::string words = "ring: bundle " + std::to_string(bundle);
+  const Result<Bytes> read = reader.bundle(bundle);
+  if (!read && read.error().kind == ErrorKind::missing && bundle * kBundleEntries >= state.first_index)
+    return fatal_error(words + " is damaged: its entries are gone, and no loss entry is of them");
+  SEALRING_ASSIGN(const Bytes bytes, read);
+  const auto entries = split_entries(bytes, kBundleEntries);
+  if (!entries) return fatal_error(words + " is damaged: " + entries.error().message);
+  CompactRange range;
+  for (const Hash& leaf : leaf_hashes(*entries)) range.append(leaf);
+  SEALRING_ASSIGN(const Hash stored, stored_node(reader, bundle, kStoredNodeLevel, bundle));
+  if (range.root() == stored) return std::uint64_t{bytes.size()};
+  return fatal_error(words + " is damaged: its entries do not have the hash that was stored");
+}
+
+}  // namespace
+
+Result<std::uint64_t> RingStore::check_bundle(std::uint64_t bundle) const {
+  SEALRING_ASSIGN(auto reader, db_->read());
+  SEALRING_ASSIGN(const RingState state, reader.state());
+  if (bundle >= state.size() / kBundleEntries) {
+    SEALRING_ASSIGN(const Bytes bytes, reader.bundle(bundle));
+    SEALRING_TRY(check_last_bundle(state, bytes));
+    return std::uint64_t{bytes.size()};
+  }
+  SEALRING_TRY(not_recorded(reader, state, bundle));
+  SEALRING_ASSIGN(const std::uint64_t bytes, check_entries(reader, state, bundle));
+  SEALRING_ASSIGN(const Hash stored, stored_node(reader, bundle, kStoredNodeLevel, bundle));
+  SEALRING_TRY(leads_to_root(reader, state, bundle, stored));
+  return bytes;
+}
+
+Result<std::optional<DamagedBundle>> RingStore::damaged_bundle(std::uint64_t bundle) const {
+  std::optional<DamagedBundle> out;
+  SEALRING_ASSIGN(auto reader, db_->read());
+  SEALRING_ASSIGN(const RingState state, reader.state());
+  const std::uint64_t start = bundle * kBundleEntries;
+  if (start < state.first_index || bundle >= state.size() / kBundleEntries) return out;
+  if (const Status s = not_recorded(reader, state, bundle); !s.ok())
+    return s.error().kind == ErrorKind::missing ? Result<std::optional<DamagedBundle>>(out) : s.error();
+  const auto checked = check_entries(reader, state, bundle);
+  if (checked) return out;
+  if (checked.error().kind != ErrorKind::fatal) return checked.error();
+  SEALRING_ASSIGN(const Hash stored, stored_node(reader, bundle, kStoredNodeLevel, bundle));
+  SEALRING_TRY(leads_to_root(reader, state, bundle, stored));
+  out = DamagedBundle{checked.error().message, reader.raw_bundle(bundle)};
+  return out;
+}
+
+Status RingStore::reread_bundle(std::uint64_t bundle) {
+  std::vector<std::uint64_t> pages;
+  {
+    SEALRING_ASSIGN(auto reader, db_->read());
+    pages = reader.pages_of_bundle(bundle);
+  }
+  for (const std::uint64_t page : pages)
+    SEALRING_TRY(reread_from_disk(db_->path(), page * db_->page_bytes(), db_->page_bytes()));
+  return {};
 }
 
 std::uint64_t receipted_size(const std::vector<Segment>& segments) {

@@ -41,16 +41,18 @@ struct Segment {
 };
 
 // Entries of a closed segment that were dropped unsent (docs/log.md §6). Its record stays until all before its end has
-// gone.
+// gone. `messages` and the times are those of the loss entry.
 struct LossRecord {
   std::uint64_t start = 0, end = 0;                  // [start, end): whole bundles
   std::uint64_t index = 0;                           // of the loss entry
   std::uint64_t messages = 0;                        // of which an entry was in there
   std::int64_t first_wall_ns = 0, last_wall_ns = 0;  // of the entries
+  bool damaged = false;                              // that is why; otherwise the ring was full
 };
 // That `index` is in it, of `losses` in ascending order; nullptr: it is in none.
 const LossRecord* find_loss(const std::vector<LossRecord>& losses, std::uint64_t index);
-// "entries [A, B) were dropped unsent when the ring was full; the loss entry is N"
+// "entries [A, B) were dropped unsent when the ring was full; the loss entry is N", or "... since they were damaged;
+// ..."
 std::string loss_words(const LossRecord& loss);
 
 // How far receipts reach without a gap: what was released had its own.
@@ -64,6 +66,12 @@ struct TreeNode {
   Hash hash{};
 };
 constexpr int kStoredNodeLevel = 8;  // 256 leaves: one bundle
+
+// One whose entries nobody can prove any more, though its hash can be proven.
+struct DamagedBundle {
+  std::string words;  // what is damaged
+  Bytes bytes;        // what is stored in the place of it, as far as it can be read
+};
 
 class Ring {
  public:
@@ -88,7 +96,8 @@ class Ring {
     std::uint64_t reserve_bytes = 0;              // kept free
     std::uint64_t first_index = 0;                // lowest entry still here
     std::uint64_t size = 0;
-    std::uint64_t map_full = 0;  // how often LMDB had no page although the budget said so, since open: should be 0
+    std::uint64_t map_full = 0;     // how often LMDB had no page although the budget said so, since open: should be 0
+    std::uint64_t stuck_pages = 0;  // of released or dropped bundles, damaged so that they had to stay, since open
     std::uint64_t commits = 0, moves = 0;             // since open
     std::uint64_t journal_bytes = 0, ring_bytes = 0;  // written since open, by our own count
   };
@@ -142,6 +151,12 @@ class Ring {
   // them, up to the tree state. Reads one bundle and keeps nothing; gives its bytes. missing: not here, or in the
   // journal yet; fatal: what is damaged.
   virtual Result<std::uint64_t> check_bundle(std::uint64_t bundle) const = 0;
+  // Of a whole bundle: that it is damaged, and that the hashes are not, which is what a loss entry of it can prove.
+  // None: it is as it was signed, or not here. fatal: a hash is damaged, so nobody can tell what was signed.
+  virtual Result<std::optional<DamagedBundle>> damaged_bundle(std::uint64_t bundle) const = 0;
+  // Has the pages of a bundle read from the disk, past the page cache; where that shows other bytes than the disk has,
+  // they are what is read from then on. The writer's thread only: nothing may be written meanwhile.
+  virtual Status reread_bundle(std::uint64_t bundle) = 0;
 };
 
 }  // namespace sealring

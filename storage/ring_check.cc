@@ -25,8 +25,7 @@ struct Looked {
   std::vector<LossRecord> losses;
 };
 
-// What the pages under it have of that. Bundles come last and in order, so only the chunks of the first, which is the
-// next to be released, and of the last are kept.
+// What the pages under it have of that. Bundles come last and in order, so only the chunks of the last one are kept.
 class Look {
  public:
   explicit Look(const RingPages& file) : file_(file) {}
@@ -38,8 +37,6 @@ class Look {
     if (named->kind == RingKey::Kind::segment) bad_ = take_segment(named->index, value);
     if (named->kind == RingKey::Kind::loss) bad_ = take_loss(named->index, value);
     if (named->kind != RingKey::Kind::chunk) return;
-    if (!first_bundle_) first_bundle_ = named->index;
-    if (named->index == first_bundle_) first_chunks_.push_back({value, Bytes(value.bytes_here)});
     if (named->index != bundle_) chunks_.clear();
     bundle_ = named->index;
     chunks_.push_back({value, Bytes(value.bytes_here)});
@@ -50,8 +47,6 @@ class Look {
     SEALRING_TRY(check_segments(looked_.state, looked_.segments));
     SEALRING_TRY(check_losses(looked_.state, looked_.segments, looked_.losses));
     Bytes bundle;
-    SEALRING_TRY(join(first_chunks_, bundle));
-    bundle.clear();
     if (bundle_ == looked_.state.size() / kBundleEntries) SEALRING_TRY(join(chunks_, bundle));
     SEALRING_TRY(check_last_bundle(looked_.state, bundle));
     return std::move(looked_);
@@ -88,9 +83,8 @@ class Look {
   Looked looked_;
   Bytes state_;
   Status bad_;
-  std::optional<std::uint64_t> first_bundle_;
   std::uint64_t bundle_ = 0;
-  Chunks first_chunks_, chunks_;
+  Chunks chunks_;
 };
 
 Result<Looked> look(const RingPages& file, const RingMeta& meta) {
@@ -117,7 +111,10 @@ Status try_to_write(RingDb& db, const RingState& state, const std::vector<Segmen
   SEALRING_ASSIGN(auto writer, db.write());
   if (!segments.empty()) SEALRING_TRY(writer.put_segment(segments.back()));
   const std::uint64_t oldest = state.first_index / kBundleEntries, last = state.size() / kBundleEntries;
-  if (oldest < last) SEALRING_TRY(writer.erase_bundle(oldest));
+  if (oldest < last) {
+    SEALRING_ASSIGN(const std::size_t stay, writer.erase_bundle(oldest));
+    static_cast<void>(stay);
+  }
   const Bytes chunk(kChunkBytes, '\0');
   for (std::size_t i = 0; i < kJournalHalfBytes / kChunkBytes; ++i) {
     const Status put = writer.put_chunk(last + 1 + i / kBundleEntries, i % kBundleEntries, chunk);

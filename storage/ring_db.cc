@@ -85,29 +85,61 @@ Result<std::vector<Record>> records(MDB_txn* txn, MDB_dbi dbi, const Bytes& firs
   return out;
 }
 
-// LMDB frees as many pages as the first page of a value says: a wrong number there would free pages that are in use.
-bool says_its_pages(const MDB_val& value, std::size_t page_bytes) {
-  constexpr std::size_t kHeader = sizeof(std::size_t) + 8;
-  const char* const data = static_cast<const char*>(value.mv_data);
-  if (reinterpret_cast<std::uintptr_t>(data) % page_bytes != kHeader) return true;  // within a page of several records
-  std::uint32_t pages = 0;
-  std::memcpy(&pages, data - 4, sizeof pages);
-  return pages == (kHeader - 1 + value.mv_size) / page_bytes + 1;
+// Where the file is mapped: the page of the state record says which one it is. 0: there is none yet.
+std::uintptr_t map_of(MDB_txn* txn, MDB_dbi dbi, std::size_t page_bytes) {
+  MDB_val key = to_val(ByteView("\0", 1)), value{};
+  if (mdb_get(txn, dbi, &key, &value) != 0) return 0;
+  const auto at = reinterpret_cast<std::uintptr_t>(value.mv_data);
+  std::size_t number = 0;
+  std::memcpy(&number, static_cast<const char*>(value.mv_data) - at % page_bytes, sizeof number);
+  return at - at % page_bytes - number * page_bytes;
 }
 
-// Deletes records from `first` on as long as the key begins with `prefix` and is below `end`.
-Status erase_range(MDB_txn* txn, MDB_dbi dbi, ByteView first, ByteView prefix, ByteView end, std::size_t page_bytes) {
+struct Map {
+  std::uintptr_t begin;  // 0: not known
+  std::uint64_t bytes;
+  std::size_t page_bytes;
+};
+
+// LMDB frees as many pages as the first page of a value says, from the one on that it says it is: a wrong number there
+// would free pages that are in use.
+bool says_its_pages(const MDB_val& value, const Map& map) {
+  constexpr std::size_t kHeader = sizeof(std::size_t) + 8;
+  const char* const data = static_cast<const char*>(value.mv_data);
+  const auto at = reinterpret_cast<std::uintptr_t>(data);
+  if (at % map.page_bytes != kHeader) return true;  // within a page of several records
+  std::uint32_t pages = 0;
+  std::memcpy(&pages, data - 4, sizeof pages);
+  std::size_t number = 0;
+  std::memcpy(&number, data - kHeader, sizeof number);
+  const bool mapped =
+      map.begin != 0 && at >= map.begin && at - map.begin < map.bytes;  // else it is of this transaction
+  return pages == (kHeader - 1 + value.mv_size) / map.page_bytes + 1 &&
+         (!mapped || number == (at - map.begin) / map.page_bytes);
+}
+
+// Deletes records from `first` on as long as the key begins with `prefix` and is below `end`. Gives how many have to
+// stay, because their page is damaged.
+Result<std::size_t> erase_range(MDB_txn* txn, MDB_dbi dbi, ByteView first, ByteView prefix, ByteView end,
+                                const Map& map) {
   int rc = 0;
-  bool whole = true;
+  std::size_t stay = 0;
   SEALRING_TRY(for_each(txn, dbi, first, prefix, [&](Cursor& cursor, ByteView key, ByteView value) {
     if (!end.empty() && key >= end) return false;
-    whole = says_its_pages(to_val(value), page_bytes);
-    rc = whole ? cursor.del() : 0;
-    return whole && rc == 0;
+    if (says_its_pages(to_val(value), map))
+      rc = cursor.del();
+    else
+      ++stay;
+    return rc == 0;
   }));
-  if (!whole) return fatal_error("ring: a page that is to be released is damaged");
   if (rc) return lmdb_error(rc, "delete");
-  return {};
+  return stay;
+}
+
+// Of records that a later start would take for true if they stayed.
+Status erase_all(MDB_txn* txn, MDB_dbi dbi, ByteView first, ByteView prefix, ByteView end, const Map& map) {
+  SEALRING_ASSIGN(const std::size_t stay, erase_range(txn, dbi, first, prefix, end, map));
+  return stay == 0 ? Status() : Status(fatal_error("ring: a page that is to be released is damaged"));
 }
 
 }  // namespace
@@ -155,6 +187,8 @@ Result<std::unique_ptr<RingDb>> RingDb::open(const std::string& path, Mode mode,
   if (mdb_env_info(env, &info) || mdb_env_stat(env, &stat)) return fatal_error(path + ": cannot be examined");
   db->map_bytes_ = info.me_mapsize;
   db->page_bytes_ = stat.ms_psize;
+  SEALRING_ASSIGN(const Reader reader, db->read());
+  db->map_ = map_of(reader.txn_, dbi, db->page_bytes_);
   return db;
 }
 
@@ -242,6 +276,30 @@ Result<Bytes> RingDb::Reader::bundle(std::uint64_t number) const {
   return out;
 }
 
+Bytes RingDb::Reader::raw_bundle(std::uint64_t number) const {
+  const Bytes first = chunk_key(number, 0);
+  Bytes out;
+  const Status ignored =
+      for_each(txn_, db_->dbi_, first, ByteView(first).substr(0, 9), [&](Cursor&, ByteView, ByteView value) {
+        out += value;
+        return true;
+      });
+  static_cast<void>(ignored);
+  return out;
+}
+
+std::vector<std::uint64_t> RingDb::Reader::pages_of_bundle(std::uint64_t number) const {
+  const Bytes first = chunk_key(number, 0);
+  std::vector<std::uint64_t> out;
+  const Status ignored =
+      for_each(txn_, db_->dbi_, first, ByteView(first).substr(0, 9), [&](Cursor&, ByteView, ByteView value) {
+        out.push_back((reinterpret_cast<std::uintptr_t>(value.data()) - db_->map_) / db_->page_bytes_);
+        return true;
+      });
+  static_cast<void>(ignored);
+  return out;
+}
+
 Result<Hash> RingDb::Reader::node(int level, std::uint64_t index) const {
   const Bytes name = node_key(level, index);
   MDB_val key = to_val(name), value{};
@@ -293,24 +351,26 @@ Status RingDb::Writer::put_segment(const Segment& segment) {
 
 Status RingDb::Writer::erase_segment(std::uint64_t number) {
   const Bytes key = segment_key(number);
-  return erase_range(txn_, db_->dbi_, key, key, {}, db_->page_bytes_);
+  return erase_all(txn_, db_->dbi_, key, key, {}, {db_->map_, db_->map_bytes_, db_->page_bytes_});
 }
 
 Status RingDb::Writer::put_loss(const LossRecord& loss) { return put(loss_key(loss.start), encode_loss(loss)); }
 
 Status RingDb::Writer::erase_loss(std::uint64_t start) {
   const Bytes key = loss_key(start);
-  return erase_range(txn_, db_->dbi_, key, key, {}, db_->page_bytes_);
+  return erase_all(txn_, db_->dbi_, key, key, {}, {db_->map_, db_->map_bytes_, db_->page_bytes_});
 }
 
-Status RingDb::Writer::erase_bundle(std::uint64_t number) {
+Result<std::size_t> RingDb::Writer::erase_bundle(std::uint64_t number) {
   const Bytes first = chunk_key(number, 0);
-  return erase_range(txn_, db_->dbi_, first, ByteView(first).substr(0, 9), {}, db_->page_bytes_);
+  return erase_range(txn_, db_->dbi_, first, ByteView(first).substr(0, 9), {},
+                     {db_->map_, db_->map_bytes_, db_->page_bytes_});
 }
 
 Status RingDb::Writer::erase_nodes(int level, std::uint64_t end) {
   const Bytes first = node_key(level, 0), last = node_key(level, end);
-  return erase_range(txn_, db_->dbi_, first, ByteView(first).substr(0, 2), last, db_->page_bytes_);
+  return erase_all(txn_, db_->dbi_, first, ByteView(first).substr(0, 2), last,
+                   {db_->map_, db_->map_bytes_, db_->page_bytes_});
 }
 
 std::uint64_t RingDb::Writer::used_bytes() const {

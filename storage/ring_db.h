@@ -65,7 +65,9 @@ class RingDb {
     Result<RingState> state() const;
     // Its chunks joined: bundle-encoded entries, the last bundle may be short. missing: released.
     Result<Bytes> bundle(std::uint64_t number) const;
-    Result<Hash> node(int level, std::uint64_t index) const;  // missing: not stored
+    Bytes raw_bundle(std::uint64_t number) const;                            // what there is of its chunks, joined
+    std::vector<std::uint64_t> pages_of_bundle(std::uint64_t number) const;  // where those lie in the file
+    Result<Hash> node(int level, std::uint64_t index) const;                 // missing: not stored
     Result<std::vector<Segment>> segments() const;
     Result<std::vector<LossRecord>> losses() const;  // by start
 
@@ -88,7 +90,9 @@ class RingDb {
     Status put_node(const TreeNode& node);
     Status put_segment(const Segment& segment);
     Status erase_segment(std::uint64_t number);
-    Status erase_bundle(std::uint64_t number);
+    // How many of its chunks have to stay, because their page does not say how many pages it is: LMDB would free as
+    // many as it says. They are in nobody's way, and nobody reads them any more.
+    Result<std::size_t> erase_bundle(std::uint64_t number);
     Status put_loss(const LossRecord& loss);
     Status erase_loss(std::uint64_t start);
     // All nodes of `level` with an index below `end`.
@@ -108,6 +112,8 @@ class RingDb {
   Result<Writer> write();
 
   std::uint64_t map_bytes() const { return map_bytes_; }
+  const std::string& path() const { return path_; }
+  std::size_t page_bytes() const { return page_bytes_; }
   void clear_dead_readers();
   // Another process that reads an older view of the ring, by which the pages released since then are kept; 0: none.
   long lagging_reader() const;
@@ -120,6 +126,7 @@ class RingDb {
   unsigned dbi_ = 0;
   std::uint64_t map_bytes_ = 0;
   std::size_t page_bytes_ = 4096;
+  std::uintptr_t map_ = 0;  // where the file is mapped, which LMDB does not tell; 0: a new file, not known
 };
 
 }  // namespace sealring

@@ -72,6 +72,7 @@ Bytes encode_loss(const LossRecord& loss) {
   put_u64(out, loss.messages);
   put_u64(out, static_cast<std::uint64_t>(loss.first_wall_ns));
   put_u64(out, static_cast<std::uint64_t>(loss.last_wall_ns));
+  if (loss.damaged) put_u8(out, 1);
   return with_checksum(std::move(out));
 }
 
@@ -133,7 +134,9 @@ Result<LossRecord> decode_loss(ByteView bytes, std::uint64_t start) {
   loss.messages = reader.u64();
   loss.first_wall_ns = static_cast<std::int64_t>(reader.u64());
   loss.last_wall_ns = static_cast<std::int64_t>(reader.u64());
-  if (!reader.at_end() || loss.start != start || loss.start >= loss.end || (start | loss.end) % kBundleEntries != 0)
+  loss.damaged = !reader.at_end() && reader.u8() == 1;
+  const bool in_full = reader.at_end() && bytes == encode_loss(loss);
+  if (!in_full || loss.start != start || loss.start >= loss.end || (start | loss.end) % kBundleEntries != 0)
     return fatal_error("ring: the record of the loss at " + std::to_string(start) + " is damaged");
   return loss;
 }

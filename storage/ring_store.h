@@ -51,6 +51,8 @@ class RingStore final : public Ring {
   }
   Usage usage() const override;
   Result<std::uint64_t> check_bundle(std::uint64_t bundle) const override;
+  Result<std::optional<DamagedBundle>> damaged_bundle(std::uint64_t bundle) const override;
+  Status reread_bundle(std::uint64_t bundle) override;
 
  private:
   using FramePtr = std::shared_ptr<const Frame>;
@@ -74,6 +76,7 @@ class RingStore final : public Ring {
   struct Records {
     std::vector<Segment> segments;  // closed and not released
     std::vector<LossRecord> losses;
+    std::uint64_t stuck = 0;  // pages that could not be given back
   };
   Status erase_lost(RingDb::Writer& writer, const LossRecord& loss, RingState& next, Records& records) const;
   Status release(RingDb::Writer& writer, RingState& next, Records& records) const;
@@ -90,6 +93,7 @@ class RingStore final : public Ring {
   const std::unique_ptr<RingDb> db_;
   const std::unique_ptr<Journal> journal_;
   std::uint64_t reserve_bytes_ = 0;
+  std::uint64_t lent_bytes_ = 0;  // of it, until the open segment is closed
   std::uint64_t map_full_ = 0;
 
   // Writer only.

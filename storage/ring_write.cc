@@ -8,6 +8,9 @@ constexpr std::uint64_t kPageBytes = 4096;
 // append finds room without a release of its own.
 constexpr std::uint64_t kHeadroomBytes = kJournalHalfBytes + kMaxFrameBytes;
 
+// Of the reserve, for the entries that end a segment.
+constexpr std::uint64_t kLentBytes = 16u << 10;
+
 // Pages that entries may take at most: their chunks, a short last chunk per bundle, and the B-tree around them.
 std::uint64_t worst_case_bytes(std::uint64_t bytes, std::uint64_t count) {
   const std::uint64_t bundles = count / kBundleEntries + 2;
@@ -71,6 +74,8 @@ Status RingStore::drop(const LossRecord& loss, const Frame& frame, const Compact
   change.nodes = &nodes;
   change.loss = &loss;
   SEALRING_TRY(commit_with_release(change));
+  // A damaged bundle makes little room, and the receipt that would make more needs this to be sealed.
+  if (loss.damaged) lent_bytes_ = kLentBytes;
   return journal_->mark(header);
 }
 
@@ -78,7 +83,7 @@ Status RingStore::append(const Frame& frame, const CompactRange& range, const st
   const FrameHeader& header = frame.header;
   SEALRING_ASSERT(header.first == size_ && header.count > 0 && range.size() == header.end());
   SEALRING_ASSERT(range.root() == header.root && frame.entries.size() <= kMaxFrameBytes);
-  SEALRING_TRY(make_room(frame.entries.size(), header.count));
+  if (frame.entries.size() > lent_bytes_) SEALRING_TRY(make_room(frame.entries.size(), header.count));
   if (kFrameHeaderBytes + frame.entries.size() >= kJournalFrameBytes) {
     Change change;
     change.direct = &frame;
@@ -103,6 +108,7 @@ Status RingStore::append(const Frame& frame, const CompactRange& range, const st
     pending_.push_back(std::move(copy));
     ++usage_.commits;
   }
+  lent_bytes_ -= std::min<std::uint64_t>(lent_bytes_, frame.entries.size());
   remember(header, range);
   return {};
 }
@@ -124,7 +130,7 @@ Status RingStore::commit_or_release(const Change& change) {
     ++map_full_;
     SEALRING_ASSIGN(auto writer, db_->write());
     RingState next = state_;
-    Records records{segments_, losses_};
+    Records records{segments_, losses_, 0};
     SEALRING_TRY(release(writer, next, records));
     SEALRING_TRY(writer.put_state(next));
     SEALRING_TRY(writer.commit());
@@ -139,12 +145,15 @@ void RingStore::publish(Records&& records) {
   std::lock_guard<std::mutex> lock(mutex_);
   segments_ = std::move(records.segments);
   losses_ = std::move(records.losses);
+  usage_.stuck_pages += records.stuck;
 }
 
 // The nodes over the bundles stay: proofs of everything around them need them until the minimum index passes.
 Status RingStore::erase_lost(RingDb::Writer& writer, const LossRecord& loss, RingState& next, Records& records) const {
-  for (std::uint64_t at = loss.start; at < loss.end; at += kBundleEntries)
-    SEALRING_TRY(writer.erase_bundle(at / kBundleEntries));
+  for (std::uint64_t at = loss.start; at < loss.end; at += kBundleEntries) {
+    SEALRING_ASSIGN(const std::size_t stay, writer.erase_bundle(at / kBundleEntries));
+    records.stuck += stay;
+  }
   SEALRING_TRY(writer.put_loss(loss));
   const auto after = [](const LossRecord& a, const LossRecord& b) { return a.start < b.start; };
   records.losses.insert(std::upper_bound(records.losses.begin(), records.losses.end(), loss, after), loss);
@@ -158,7 +167,8 @@ Status RingStore::release(RingDb::Writer& writer, RingState& next, Records& reco
   const std::uint64_t before = next.first_index;
   const std::uint64_t limit = db_->map_bytes() - reserve_bytes_ - 2 * kHeadroomBytes;
   while (next.first_index < end && writer.used_bytes() > limit) {
-    SEALRING_TRY(writer.erase_bundle(next.first_index / kBundleEntries));
+    SEALRING_ASSIGN(const std::size_t stay, writer.erase_bundle(next.first_index / kBundleEntries));
+    records.stuck += stay;
     next.first_index += kBundleEntries;
   }
   while (!segments.empty() && segments.front().end <= next.first_index) {
@@ -202,7 +212,7 @@ Status RingStore::commit(const Change& change) {
     next.sequence = journal_->last_sequence() + 1;
   }
   SEALRING_TRY(tail.flush(writer));
-  Records records{segments_, losses_};
+  Records records{segments_, losses_, 0};
   if (change.closed != nullptr) {
     SEALRING_TRY(writer.put_segment(*change.closed));
     records.segments.push_back(*change.closed);
@@ -251,6 +261,7 @@ Status RingStore::close_segment(std::int64_t wall_ns) {
   segment.closed_wall_ns = wall_ns;
   Change change;
   change.closed = &segment;
+  lent_bytes_ = 0;
   return commit_with_release(change);
 }
 

@@ -73,12 +73,15 @@ std::uint64_t Scrub::step() {
   const Ring::Usage usage = ring_.usage();
   const std::uint64_t first = usage.first_index / kBundleEntries;
   const std::uint64_t end = (usage.size + kBundleEntries - 1) / kBundleEntries;
+  const std::vector<LossRecord> losses = ring_.losses();
   std::uint64_t bundle = 0;
   bool damaged = false, damaged_still = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     damaged = !damaged_.empty();
     damaged_.erase(damaged_.begin(), damaged_.lower_bound(first));  // released
+    for (auto it = damaged_.begin(); it != damaged_.end();)         // nor is what was given up here any more
+      it = find_loss(losses, *it * kBundleEntries) != nullptr ? damaged_.erase(it) : std::next(it);
     damaged_still = !damaged_.empty();
     bundle = next_ = std::max(next_, first);
     if (bundle >= end) {

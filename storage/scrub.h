@@ -25,8 +25,8 @@ class Scrub {
     std::string words;
     std::uint64_t start() const { return bundle * kBundleEntries; }
   };
-  // `on_damage`: once for each bundle; `on_whole`: when none of those that were damaged is here and damaged any more.
-  // On the scrub's thread. All must outlive it.
+  // `on_damage`: once for each bundle; `on_whole`: when none of those that were damaged is here and damaged any more,
+  // or its loss is recorded. On the scrub's thread. All must outlive it.
   Scrub(const Ring& ring, const std::string& directory, std::uint64_t bytes_per_second,
         std::function<void(const Damage&)> on_damage, std::function<void()> on_whole = {});
   ~Scrub();  // stops

@@ -71,12 +71,11 @@ Result<Bytes> StoreReader::entries(std::uint64_t first, std::size_t count) const
   };
   while (at < std::min(end, state_.size())) {
     const std::uint64_t begin = at / kBundleEntries * kBundleEntries;
-    const Result<Bytes> bytes = reader_.bundle(begin / kBundleEntries);
-    const LossRecord* loss = find_loss(losses_, at);
-    if (!bytes && bytes.error().kind == ErrorKind::missing && loss != nullptr)
+    if (at < first_index()) return Error{ErrorKind::missing, "store: entry " + std::to_string(at) + " was released"};
+    if (const LossRecord* loss = find_loss(losses_, at))
       return Error{ErrorKind::missing, "store: " + loss_words(*loss)};
-    if (!bytes) return bytes.error();
-    SEALRING_TRY(take(*bytes, begin, std::min<std::uint64_t>(kBundleEntries, state_.size() - begin)));
+    SEALRING_ASSIGN(const Bytes bytes, reader_.bundle(begin / kBundleEntries));
+    SEALRING_TRY(take(bytes, begin, std::min<std::uint64_t>(kBundleEntries, state_.size() - begin)));
   }
   for (const JournalRecord& record : frames_) {
     const FrameHeader& header = record.frame.header;

@@ -67,6 +67,10 @@ class MarkingRing final : public Ring {
   std::vector<Segment> segments() const override { return ring_->segments(); }
   Usage usage() const override { return ring_->usage(); }
   Result<std::uint64_t> check_bundle(std::uint64_t bundle) const override { return ring_->check_bundle(bundle); }
+  Result<std::optional<DamagedBundle>> damaged_bundle(std::uint64_t bundle) const override {
+    return ring_->damaged_bundle(bundle);
+  }
+  Status reread_bundle(std::uint64_t bundle) override { return ring_->reread_bundle(bundle); }
   std::function<void()> before_close;                   // a segment
   std::function<void(std::size_t bytes)> after_append;  // of so many bytes of entries
 

@@ -56,7 +56,7 @@ static bool operator==(const Carried& a, const Carried& b) {
 }
 static bool operator==(const Loss& a, const Loss& b) {
   return a.start == b.start && a.end == b.end && a.hashes == b.hashes && a.messages == b.messages &&
-         a.first_wall_ns == b.first_wall_ns && a.last_wall_ns == b.last_wall_ns;
+         a.first_wall_ns == b.first_wall_ns && a.last_wall_ns == b.last_wall_ns && a.damaged == b.damaged;
 }
 static bool operator==(const Opaque& a, const Opaque& b) { return a.kind == b.kind; }
 
@@ -261,7 +261,7 @@ TEST_CASE("every kind survives a round trip") {
     check_round_trip({c, SuccessionEntry{"o", edge + (edge == 0), hash, hash, signature}});
     const std::uint64_t start = edge / 2 / 256 * 256, end = start + 768;
     const std::vector<Hash> hashes(complete_subtrees(start, end).size(), hash);
-    check_round_trip({c, Loss{start, end, hashes, edge, wall, -(wall / 2)}});
+    check_round_trip({c, Loss{start, end, hashes, edge, wall, -(wall / 2), edge % 2 == 1}});
     if ((edge & 0xffff) < 65535) check_round_trip({c, Carried{edge, 65535, edge & 0xffff, "x"}});
     Message m = some_message();
     m.packet_id = static_cast<std::uint16_t>(edge);

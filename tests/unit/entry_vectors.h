@@ -51,9 +51,9 @@ struct ExactCopy {
 
 // All the vectors that are one entry, in the order of the log; all after the receipt are beside it.
 inline const std::vector<std::string>& entry_vector_names() {
-  static const std::vector<std::string> names = {"genesis", "start",    "connected",  "message", "handover", "receipt",
-                                                 "break",   "rotation", "succession", "carried", "piece",    "follower",
-                                                 "full",    "part",     "loss",       "unknown"};
+  static const std::vector<std::string> names = {
+      "genesis", "start", "connected", "message", "handover", "receipt", "break",        "rotation", "succession",
+      "carried", "piece", "follower",  "full",    "part",     "loss",    "loss-damaged", "unknown"};
   return names;
 }
 

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "storage/ring_db.h"
+#include "storage/ring_pages.h"
 #include "storage/store_reader.h"
 #include "tests/unit/store_fixture.h"
 
@@ -173,6 +174,56 @@ TEST_CASE("ring: a drop makes room, and a receipt releases over the hole; the re
   s.check_all();
   s.reopen();
   s.check_all();
+}
+
+// LMDB frees as many pages as the first one of a value says, from the one on that it says it is.
+TEST_CASE("ring: a page that does not say what it is stays where it is when its bundle goes") {
+  const unsigned within = GENERATE(0u, 12u);  // its number; how many pages
+  Store s;
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 4; ++j) s.append(512, 1000);
+    s.segment(512, 1000);
+  }
+  s.ring.reset();
+  const std::string path = s.dir / "store/ring.lmdb";
+  {
+    auto pages = RingPages::open(path);
+    REQUIRE(pages.ok());
+    std::vector<std::uint64_t> heads;  // of the second and of the tenth bundle
+    const auto look = [&](ByteView key, const RingPages::Value& value) {
+      const auto named = parse_ring_key(key);
+      if (named->kind == RingKey::Kind::chunk && (named->index == 1 || named->index == 11) && named->chunk == 3)
+        heads.push_back(value.page);
+    };
+    REQUIRE(pages->audit(*pages->newest(), look).ok());
+    REQUIRE(heads.size() == 2);
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    for (const std::uint64_t page : heads) {
+      file.seekp(static_cast<std::streamoff>(page * 4096 + within));
+      file.put(7);
+    }
+  }
+  s.reopen();
+  s.check_all();
+  s.must_drop(2816, 3072);  // bundle 11, unsent
+  CHECK(s.ring->usage().stuck_pages == 1);
+  CHECK_FALSE(s.has(2900));
+  CHECK(s.ring->check_bundle(11).error().kind == ErrorKind::missing);
+  REQUIRE(s.ring->acknowledge(0, "receipt").ok());
+  while (s.ring->usage().first_index < 512) s.append(256, 1000);
+  CHECK(s.ring->usage().stuck_pages == 2);
+  CHECK(s.ring->usage().map_full == 0);
+  for (int lap = 0; lap < 2; ++lap) {
+    s.check_all();
+    CHECK_FALSE(s.has(300));
+    CHECK(s.ring->entries(256, 256).error().kind == ErrorKind::missing);
+    s.reopen();
+  }
+  s.ring.reset();
+  const auto reader = StoreReader::open(s.dir / "store");
+  REQUIRE(reader.ok());
+  CHECK((*reader)->entries(256, 256).error().kind == ErrorKind::missing);
+  CHECK((*reader)->entries(2816, 256).error().kind == ErrorKind::missing);
 }
 
 // The commit is LMDB's; what is ours is the mark behind it, and that nothing of a drop is anywhere before it.

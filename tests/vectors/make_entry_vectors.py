@@ -154,7 +154,8 @@ NAMES = {
     6: {16: "old key", 17: "new key", 18: "signature by old", 19: "signature by new"},
     7: {16: "origin", 17: "size", 18: "root", 19: "old key", 20: "signature by old"},
     8: {16: "note"},
-    9: {16: "start", 17: "end", 18: "hashes", 19: "messages", 20: "first wall clock", 21: "last wall clock"},
+    9: {16: "start", 17: "end", 18: "hashes", 19: "messages", 20: "first wall clock", 21: "last wall clock",
+        22: "reason"},
     10: {16: "index", 17: "length", 18: "offset", 19: "bytes"},
 }
 
@@ -217,6 +218,8 @@ def write_loss(write_entry):
     write_entry("loss", {**common(9, 1700), 16: 768, 17: 1536,
                          18: [root_of(leaves[768:1024]), root_of(leaves[1024:1536])],
                          19: 760, 20: WALL - 3600 * 10**9, 21: WALL - 1800 * 10**9})
+    write_entry("loss-damaged", {**common(9, 1710), 16: 256, 17: 512, 18: [root_of(leaves[256:512])],
+                                 19: 256, 20: WALL - 1700 * 10**9, 21: WALL - 1690 * 10**9, 22: 1})
 
 
 def range_of(hashes):
