@@ -2,7 +2,9 @@
 // as after any other error. A core dump or an abort says neither, and keys may be in the core.
 //
 // Both end at once, by write(2) and _exit(2); no destructor is run. That is as good as a kill: what was acknowledged is
-// durable before it is acknowledged. Each is called once, by main, before there is a thread.
+// durable before it is acknowledged. Each is called by main, before there is a thread; the code may be changed later.
+//
+// So ends `sealring`, too, when a store shrinks under it: its commands read the ring by a map.
 #pragma once
 
 namespace sealring {

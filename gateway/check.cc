@@ -146,6 +146,7 @@ class Check {
       warning("recorder",
               "when_full is drop-oldest: when the store is full of what has no receipt, the oldest of that is "
               "dropped for good, and the log says so");
+    if (const std::string words = config_.drop_warning(); !words.empty()) warning("recorder", words);
   }
 
   void check_tls(const std::string& subject, const std::string& ca, const std::string& cert, const std::string& key) {

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "drivers/last_words.h"
 #include "gateway/cli.h"
 
 namespace sealring {
@@ -49,6 +50,7 @@ int run(int argc, char** argv) {
 }  // namespace sealring
 
 int main(int argc, char** argv) {
+  sealring::end_on_map_fault(sealring::kFailed);
   try {
     return sealring::run(argc, argv);
   } catch (const std::exception& error) {

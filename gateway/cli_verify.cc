@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "drivers/file.h"
+#include "drivers/last_words.h"
 #include "drivers/toml_reader.h"
 #include "gateway/cli.h"
 #include "gateway/progress.h"
@@ -85,6 +86,7 @@ std::optional<int> verify_file(const VerifyArguments& arguments, const VerifyOpt
 }
 
 int run_verify(const VerifyArguments& arguments) {
+  end_on_map_fault(static_cast<int>(Verdict::unreadable));
   VerifyOptions options;
   options.path = arguments.path;
   options.min_size = arguments.min_size;

@@ -312,6 +312,15 @@ Status check_filter(std::string_view filter) {
   return {};
 }
 
+std::string GatewayConfig::drop_warning() const {
+  // Two bundles: one that a segment may share with the one before it, and one that it has for itself. The last stays.
+  constexpr std::uint64_t kLeast = 2 * kBundleEntries;
+  if (!recorder.drop_oldest || recorder.segment_entries >= kLeast) return "";
+  return "when_full is drop-oldest, but segment_entries is " + std::to_string(recorder.segment_entries) + ": below " +
+         std::to_string(kLeast) +
+         " a segment may have nothing that can be dropped, and a full store then stops acknowledging, as with block";
+}
+
 Status GatewayConfig::check_ring(std::uint64_t map_bytes) const {
   if (recorder.segment_bytes <= map_bytes / 4) return {};
   return reject_error("segment_bytes " + std::to_string(recorder.segment_bytes) +

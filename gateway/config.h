@@ -79,6 +79,8 @@ struct GatewayConfig {
   // What can only be judged beside the store, whose size was fixed when it was made: a segment must be small enough
   // that several fit, or the ring would be full before the first one is sealed.
   Status check_ring(std::uint64_t map_bytes) const;
+  // What an operator should know who has set drop-oldest and segments that are too short for it. Empty: nothing.
+  std::string drop_warning() const;
 };
 
 // "sealring-" and the first 12 hex digits of SHA-256(origin): unlike the origin short enough for any broker.

@@ -310,6 +310,7 @@ Result<bool> has_followed(const GatewayConfig& config, const DaemonEnvironment& 
 int wait_for_signal(const GatewayConfig& config, const DaemonEnvironment& environment, ServiceManager& manager,
                     const Ring& ring, Recorder& recorder, RecordQueue& queue, Forwarder* forwarder, Watch& watch,
                     const std::function<StatusSnapshot(unsigned)>& snapshot, const std::atomic<bool>& again) {
+  if (const std::string words = config.drop_warning(); !words.empty()) diag(DiagLevel::warning, words);
   diag(DiagLevel::notice, "ready: recording " + config.origin + " from " + joined(broker_names(config)) + " at size " +
                               std::to_string(ring.size()));
   Reload reload(environment.config_path, environment.credentials, config, ring.usage().map_bytes, recorder, forwarder,

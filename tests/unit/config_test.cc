@@ -197,6 +197,11 @@ TEST_CASE("drop-oldest goes only with somebody who takes what is dropped", "[con
   REQUIRE(dropping);
   CHECK(dropping->recorder.drop_oldest);
   CHECK_FALSE(dropping->upstream->foreign_mirror);
+  CHECK(dropping->drop_warning().empty());
+  const auto few =
+      parse(kHead + "[recorder]\nwhen_full = \"drop-oldest\"\nsegment_entries = 511\n" + kBroker + upstream);
+  REQUIRE(few);
+  CHECK(few->drop_warning().find("segment_entries is 511") != std::string::npos);
   CHECK_FALSE(parse(with("block", upstream))->recorder.drop_oldest);
   CHECK_FALSE(parse(kHead + kBroker)->recorder.drop_oldest);
   CHECK(refused(with("drop-newest", upstream), "when_full"));
