@@ -92,7 +92,10 @@ void Mirror::say_lost(const SegmentHole& hole) const {
   const Result<Entry> entry = decode_entry(hole.loss_entry);  // decode_hole() or decode_skip() has seen that it is one
   const auto* loss = entry ? std::get_if<Loss>(&entry->body) : nullptr;
   const std::string words = "entries [" + std::to_string(hole.from) + ", " + std::to_string(hole.end) +
-                            ") were dropped unsent; entry " + std::to_string(hole.loss_index) + " says so, of " +
+                            (loss != nullptr && loss->damaged ? ") were lost by damage at the gateway, unsent; entry "
+                                                              : ") were dropped unsent; entry ") +
+                            std::to_string(hole.loss_index) + " says so, of " +
+                            (loss != nullptr && loss->damaged ? "at most " : "") +
                             (loss != nullptr ? std::to_string(loss->messages) : "?") + " messages in [" +
                             std::to_string(hole.start) + ", " + std::to_string(hole.end) + ")";
   diag(DiagLevel::error, "alarm: " + log_.front().name + ": LOSS: " + words);

@@ -47,7 +47,7 @@ void Alarms::note(const std::string& kind, const std::string& subject, const std
     if (there != active_.end()) {
       ++there->second.alarm.times;
       there->second.renewed = now;
-      there->second.cleared = cleared;
+      there->second.cleared = cleared && there->second.cleared;  // what lasts does so, whatever else happened
       return;
     }
     ++begun_[kind];

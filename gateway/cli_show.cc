@@ -30,9 +30,11 @@ Result<Shown> find_record(const LogAccess& access, std::uint64_t index) {
   const bool skipped = record && record->skipped > 0;
   if (!record || record->index != index || skipped) {
     if (skipped && record->loss && record->index == index)
-      return Error{ErrorKind::missing, "entry " + std::to_string(index) +
-                                           " was dropped unsent when the ring was full: no one has it; loss entry " +
-                                           std::to_string(*record->loss) + " says so"};
+      return Error{
+          ErrorKind::missing,
+          "entry " + std::to_string(index) +
+              " was dropped unsent, when the ring was full or since it was damaged: no one has it; loss entry " +
+              std::to_string(*record->loss) + " says so"};
     const std::uint64_t oldest = skipped ? record->index + record->skipped : reader->first_index();
     return Error{ErrorKind::missing, index < oldest
                                          ? "entry " + std::to_string(index) + " was released: the oldest here is " +

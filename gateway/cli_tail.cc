@@ -59,8 +59,8 @@ bool say_skipped(const Record& gap, bool json, std::string& out) {
   out.clear();
   if (gap.loss)
     std::fprintf(stderr,
-                 "sealring: no entries %llu to %llu: they were dropped unsent when the ring was full, as entry %llu "
-                 "says\n",
+                 "sealring: no entries %llu to %llu: they were dropped unsent, for the ring was full or they were "
+                 "damaged, as entry %llu says\n",
                  static_cast<unsigned long long>(gap.index),
                  static_cast<unsigned long long>(gap.index + gap.skipped - 1),
                  static_cast<unsigned long long>(*gap.loss));

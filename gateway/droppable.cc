@@ -33,7 +33,8 @@ bool counts(const Entry& entry, bool first) {
 Result<std::optional<Droppable>> look_at(const Ring& ring, std::uint64_t start, bool first) {
   std::optional<Droppable> out;
   Result<Bytes> bytes = ring.entries(start, kBundleEntries);
-  if (!bytes && (bytes.error().kind == ErrorKind::missing || bytes.error().kind == ErrorKind::reject)) return out;
+  const auto is = [&bytes](ErrorKind kind) { return !bytes && bytes.error().kind == kind; };
+  if (is(ErrorKind::missing) || is(ErrorKind::reject) || is(ErrorKind::fatal)) return out;
   if (!bytes) return std::move(bytes).error();
   const auto split = split_entries(*bytes, kBundleEntries);
   if (!split) return out;
@@ -109,6 +110,82 @@ Result<OldestDroppable> oldest_droppable(const Ring& ring, const std::string& mi
     if (out.found) return out;
     exhausted.insert(segment.number);
   }
+  return out;
+}
+
+namespace {
+
+// None: it is as it was signed; or it cannot be read again, or its hash is damaged, too, and `trouble` says so.
+Result<std::optional<DamagedBundle>> surely_damaged(Ring& ring, std::uint64_t bundle, std::string& trouble) {
+  Result<std::optional<DamagedBundle>> damaged = ring.damaged_bundle(bundle);
+  if (damaged && *damaged) {
+    if (const Status again = ring.reread_bundle(bundle); !again.ok()) {
+      trouble = (*damaged)->words + "; reading it again: " + again.error().message;
+      return std::optional<DamagedBundle>();
+    }
+    damaged = ring.damaged_bundle(bundle);
+  }
+  if (damaged || damaged.error().kind != ErrorKind::fatal) return damaged;
+  trouble = damaged.error().message;
+  return std::optional<DamagedBundle>();
+}
+
+std::string why_it_stays(const Ring& ring, const Segment& segment, std::uint64_t start,
+                         const std::function<bool(std::uint64_t, std::uint64_t)>& built_on) {
+  const std::uint64_t end = start + kBundleEntries;
+  const auto holds = [&](std::uint64_t index) { return start <= index && index < end; };
+  if (start == 0) return "it has entry 0, which says what log it is";
+  if (start < segment.start || end >= segment.end)
+    return "it has the end of a segment, whose key hands over there to the next";
+  for (const LossRecord& loss : ring.losses())
+    if (holds(loss.index)) return "it has loss entry " + std::to_string(loss.index);
+  if (built_on && built_on(start, end)) return "it has a rotation of the identity key";
+  return "";
+}
+
+// Of the entry at `index`, or none.
+std::optional<std::int64_t> wall_at(const Ring& ring, std::uint64_t index) {
+  const Result<Bytes> bytes = ring.entries(index, 1);
+  if (!bytes) return std::nullopt;
+  const Result<Entry> entry = decode_entry(ByteView(*bytes).substr(2));
+  return entry ? std::optional(entry->common.wall_ns) : std::nullopt;
+}
+
+}  // namespace
+
+Result<DamagedRun> damaged_run(Ring& ring, std::uint64_t bundle,
+                               const std::function<bool(std::uint64_t, std::uint64_t)>& built_on) {
+  DamagedRun out;
+  const std::vector<Segment> segments = ring.segments();
+  const std::uint64_t start = bundle * kBundleEntries;
+  const auto segment = std::find_if(segments.begin(), segments.end(), [start](const Segment& s) {
+    return s.state == SegmentState::sealed && start < s.end && s.start < start + kBundleEntries;
+  });
+  if (segment == segments.end()) return out;
+  Droppable what;
+  what.start = what.end = start;
+  for (; what.end < segment->end; what.end += kBundleEntries) {
+    std::string trouble;
+    SEALRING_ASSIGN(auto damaged, surely_damaged(ring, what.end / kBundleEntries, trouble));
+    std::string stays = !damaged && trouble.empty() ? "" : why_it_stays(ring, *segment, what.end, built_on);
+    if (!damaged && !trouble.empty()) stays = "what it should be is not known for certain";
+    if (what.end == start) {
+      out.found = damaged ? damaged->words : trouble;
+      out.stays = stays;
+    }
+    if (!damaged || !stays.empty()) break;
+    out.bytes.push_back(std::move(damaged->bytes));
+  }
+  if (what.end == start) return out;
+  for (const Subtree& subtree : complete_subtrees(what.start, what.end)) {
+    SEALRING_ASSIGN(const Hash hash, ring.node(subtree.level, subtree.start));
+    what.hashes.push_back(hash);
+  }
+  what.messages = what.end - what.start;
+  const auto before = wall_at(ring, what.start - 1), after = wall_at(ring, what.end);
+  what.first_wall_ns = before ? *before : after.value_or(segment->closed_wall_ns);
+  what.last_wall_ns = after ? *after : before.value_or(segment->closed_wall_ns);
+  out.what = std::move(what);
   return out;
 }
 

@@ -11,6 +11,7 @@
 // Reads the ring only; the recorder's thread.
 #pragma once
 
+#include <functional>
 #include <set>
 
 #include "storage/ring.h"
@@ -38,5 +39,21 @@ struct OldestDroppable {
 };
 Result<OldestDroppable> oldest_droppable(const Ring& ring, const std::string& mirror,
                                          std::set<std::uint64_t>& exhausted);
+
+// What of a closed segment that is not acknowledged is damaged, and can be left out all the same: the whole bundles
+// from `bundle` on whose entries are not what was signed, as far as they follow one another. Each is read again from
+// the disk, past the page cache, before it counts: what only the memory has wrong is no damage.
+//
+// Nobody can look for what others build on in there. So by what is known beside it: entry 0, the end of a segment, a
+// loss entry that is still needed, and what `built_on` says of [start, end) stay, and everything behind them waits.
+struct DamagedRun {
+  std::optional<Droppable> what;  // messages: the number of entries, the most that there can be
+  std::vector<Bytes> bytes;       // of each bundle, what is stored
+  std::string found;              // what is damaged; empty: nothing that anybody waits for
+  std::string stays;              // why nothing of it can be left out; empty: it can
+};
+// The recorder's thread only: nothing may be written meanwhile.
+Result<DamagedRun> damaged_run(Ring& ring, std::uint64_t bundle,
+                               const std::function<bool(std::uint64_t start, std::uint64_t end)>& built_on);
 
 }  // namespace sealring

@@ -26,6 +26,7 @@ Forwarder::Forwarder(Config config, const Ring& ring, HttpClient& client, Record
       ring_(ring),
       client_(client),
       queue_(queue),
+      needs_skip_(config_.needs_skip),
       retry_min_(config_.retry_min),
       retry_max_(config_.retry_max),
       offers_succession_(config_.succession && !config_.succession_taken) {}
@@ -103,7 +104,7 @@ void Forwarder::loop() {
       monitor_.wait(kIdleWait, false);
       continue;
     }
-    report(did ? Status() : Status(did.error()));
+    report_or_no_memory(did ? Status() : Status(did.error()));
     if (did) {
       backoff = retry_min_;
     } else {
@@ -136,6 +137,15 @@ Result<bool> Forwarder::step_or_no_memory() {
     return step();
   } catch (const std::bad_alloc&) {
     return retry_error("no memory");
+  }
+}
+
+// What it cannot say it does not say; it goes on.
+void Forwarder::report_or_no_memory(const Status& outcome) {
+  try {
+    report(outcome);
+  } catch (const std::bad_alloc&) {
+    diag(DiagLevel::warning, "forwarding waits: there is no memory to say why");
   }
 }
 
@@ -306,7 +316,12 @@ Result<HttpResponse> Forwarder::add_checkpoint(const std::string& endpoint, cons
     request.old_size = std::min(known_size, sent.size);
     request.checkpoint = sent.note;
     if (request.old_size > 0) {
-      SEALRING_ASSIGN(request.proof, proof(0, request.old_size, sent.size));
+      Result<Proof> made = proof(0, request.old_size, sent.size);
+      const std::uint64_t last = (sent.size - 1) / kBundleEntries;
+      if (!made && made.error().kind == ErrorKind::fatal && !check_intact(last).ok() && events_.on_damaged)
+        events_.on_damaged(last);
+      if (!made) return std::move(made).error();
+      request.proof = std::move(made).value();
     }
     HttpClient::Request call;
     call.target = config_.path + endpoint;

@@ -15,7 +15,8 @@
 // key has signed is an alarm: a copy of this gateway has made it, or whoever has that key (docs/trust.md).
 // Of a segment that entries were dropped of (docs/log.md §6) all checkpoints up to the one that has the loss entry are
 // registered first. Then the mirror is told by `skip` what will not come, and goes on behind it. What was dropped, and
-// where its loss entry stands, is in the ring, so a start goes on where a kill came.
+// where its loss entry stands, is in the ring, so a start goes on where a kill came. A bundle that is damaged is never
+// sent: the recorder is told of it, and where it can, records that it is lost.
 //
 // Failures: backoff doubling from retry_min to retry_max with jitter; a link that comes up ends the wait. Every change
 // of the reason is one diag line, a repetition none. Own thread; reads the ring only.
@@ -65,7 +66,8 @@ class Forwarder {
     std::function<void()> on_fits;
     std::function<void(const Head&)> on_contradiction;
     std::function<Status(const Note&)> on_taken;
-    Alarms* alarms = nullptr;  // who is told of what needs a person; null: nobody
+    std::function<void(std::uint64_t bundle)> on_damaged;  // one that is to go up; at each try
+    Alarms* alarms = nullptr;                              // who is told of what needs a person; null: nobody
   };
   Forwarder(Config config, const Ring& ring, HttpClient& client, RecordQueue& queue);
   ~Forwarder();  // stops
@@ -145,7 +147,8 @@ class Forwarder {
   Status register_at_mirror(const Segment& segment);
   Result<std::vector<NoteSignature>> upload(const Segment& segment);
   Status check_intact(std::uint64_t bundle) const;
-  Result<Bytes> upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket) const;
+  Error tell_damaged(std::uint64_t bundle, const Error& found);
+  Result<Bytes> upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket);
   Result<HttpResponse> send_part(const Segment& segment, std::uint64_t from);
   Result<Bytes> skip_body(const Segment& segment, const LossRecord& loss) const;
   Status ask_for_skip();
@@ -153,6 +156,7 @@ class Forwarder {
   bool is_witnessed(const Segment& segment);
   Result<Proof> proof(std::uint64_t start, std::uint64_t end, std::uint64_t size) const;
   void report(const Status& outcome);
+  void report_or_no_memory(const Status& outcome);
 
   const Config config_;
   const Ring& ring_;
@@ -161,6 +165,7 @@ class Forwarder {
   LinkMonitor monitor_;
   std::thread thread_;
   std::atomic<bool> stopping_{false}, lacks_skip_{false};
+  bool needs_skip_;
   Pulse pulse_;
   std::atomic<std::chrono::milliseconds> retry_min_, retry_max_;
   // Sizes that the other side told; 0 is always a good question.

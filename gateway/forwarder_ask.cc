@@ -31,7 +31,7 @@ Status Forwarder::ask() {
     }
     if (role == "mirror") compare_with_receipts(head->checkpoint.size, receipted);
   }
-  if (config_.needs_skip) SEALRING_TRY(ask_for_skip());
+  if (needs_skip_) SEALRING_TRY(ask_for_skip());
   asked_ = true;
   {
     std::lock_guard<std::mutex> lock(stats_mutex_);
@@ -61,9 +61,10 @@ Status Forwarder::ask_for_skip() {
   const bool lacks = response.status == 404 || response.status == 405;
   if (!lacks && response.status != 400) return unexpected(kSkipEndpoint, response);
   if (lacks != lacks_skip_.exchange(lacks) && lacks)
-    diag(DiagLevel::error,
-         "alarm: when_full is drop-oldest, but the collector's mirror has no skip: nothing is dropped, and a full ring "
-         "stops acknowledging");
+    diag(DiagLevel::error, std::string("alarm: ") +
+                               (config_.needs_skip ? "when_full is drop-oldest" : "a bundle is damaged") +
+                               ", but the collector's mirror has no skip: nothing is dropped, and a full ring stops "
+                               "acknowledging");
   return {};
 }
 

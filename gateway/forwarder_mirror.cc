@@ -79,21 +79,33 @@ Status Forwarder::register_at_mirror(const Segment& segment) {
   return {};
 }
 
-// What bits have flipped in is not sent as if it were what was signed; the collector would not take it either.
+// What bits have flipped in is not sent as if it were what was signed; the collector would not take it either. fatal:
+// it is damaged.
 Status Forwarder::check_intact(std::uint64_t bundle) const {
   const auto checked = ring_.check_bundle(bundle);
   if (checked || checked.error().kind == ErrorKind::missing) return {};  // in the journal, say: that has checksums
-  return retry_error("what is stored here is damaged, and cannot be forwarded: " + checked.error().message);
+  return checked.error();
 }
 
-Result<Bytes> Forwarder::upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket) const {
+// It is the recorder that can record its loss; until then this waits.
+Error Forwarder::tell_damaged(std::uint64_t bundle, const Error& found) {
+  needs_skip_ = true;
+  if (const Status asked = ask_for_skip(); !asked.ok()) return asked.error();
+  if (events_.on_damaged) events_.on_damaged(bundle);
+  return retry_error("what is stored here is damaged, and cannot be forwarded: " + found.message);
+}
+
+Result<Bytes> Forwarder::upload_body(const Segment& segment, std::uint64_t from, const Bytes& ticket) {
   Bytes body = encode_add_entries({config_.identity.front().key.name, from, segment.end, ticket});
   const std::vector<LossRecord> losses = ring_.losses();
   const std::uint64_t count = package_count(from, segment.end);
   for (std::uint64_t i = 0; i < std::min<std::uint64_t>(count, kMaxPackagesPerRequest); ++i) {
     const PackageRange range = package_range(from, segment.end, i);
     if (find_loss(losses, range.start) != nullptr) break;  // up to there
-    SEALRING_TRY(check_intact(range.aligned / kBundleEntries));
+    if (const Status intact = check_intact(range.aligned / kBundleEntries); !intact.ok()) {
+      if (i > 0) break;  // what is before it goes up
+      return tell_damaged(range.aligned / kBundleEntries, intact.error());
+    }
     SEALRING_ASSIGN(const Bytes entries, ring_.entries(range.start, static_cast<std::size_t>(range.end - range.start)));
     SEALRING_ASSIGN(const Proof hashes, proof(range.aligned, range.end, segment.end));
     append_package(body, entries, hashes);

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <system_error>
 
 #include "drivers/diag.h"
@@ -11,6 +12,11 @@
 #include "storage/ring_check.h"
 
 namespace sealring {
+namespace {
+
+constexpr std::uint64_t kMaxKeptBytes = 16u << 20;  // of damaged bundles
+
+}  // namespace
 
 void tell_incident(Recorder& recorder, Alarms& alarms, const Ring& ring, const std::string& store) {
   const std::string words = ring.contents().incident;
@@ -23,6 +29,23 @@ void tell_incident(Recorder& recorder, Alarms& alarms, const Ring& ring, const s
       return retry_error(from + ": " + std::generic_category().message(errno));
     return sync_directory(store);
   });
+}
+
+Status keep_bundle(const std::string& store, std::uint64_t bundle, ByteView bytes) {
+  SEALRING_ASSIGN(const auto names, list_directory(store));
+  std::uint64_t kept = bytes.size();
+  const std::string own = "bundle-" + std::to_string(bundle) + "-damaged";
+  for (const std::string& name : names) {
+    std::error_code gone;
+    if (name == own || name.rfind("bundle-", 0) != 0) continue;
+    const std::uintmax_t size = std::filesystem::file_size(store + "/" + name, gone);
+    kept += gone ? 0 : size;
+  }
+  if (kept > kMaxKeptBytes)
+    return reject_error(own + " would make more than " + std::to_string(kMaxKeptBytes >> 20) +
+                        " MiB of damaged bundles in " + store);
+  SEALRING_TRY(write_store_file(store + "/" + own, bytes));
+  return sync_store_folder(store);
 }
 
 void let_sign(const std::string& store) {

@@ -23,4 +23,8 @@ void tell_remembered(Alarms& alarms, const Scrub::Stats& scrub);
 // Nothing that the scrub found is here and damaged any more: recorded, and the alarm ends. Any thread.
 void tell_whole(Recorder& recorder, Alarms& alarms);
 
+// Keeps what is stored in the place of a bundle whose loss is recorded, as the file bundle-<number>-damaged. reject: as
+// much as may be kept is there already; it is never removed, for nothing else has it.
+Status keep_bundle(const std::string& store, std::uint64_t bundle, ByteView bytes);
+
 }  // namespace sealring

@@ -49,7 +49,9 @@ void put_ring(Of& out, const StatusSnapshot& s) {
   out.single(Of::gauge, "sealring_waiting_for_disk",
              "1 while nothing is acknowledged because the store cannot be written.", !s.recorder.disk_trouble.empty());
   out.single(Of::counter, "sealring_written_bytes", "Bytes written into journal and ring.", written_bytes(s.usage));
-  out.single(Of::counter, "sealring_lost_messages", "Messages dropped unsent to make room.", s.recorder.lost_messages);
+  out.single(Of::counter, "sealring_lost_messages",
+             "Messages dropped unsent, to make room or by damage; by damage, the most there can have been.",
+             s.recorder.lost_messages);
   out.single(Of::counter, "sealring_losses", "Ranges dropped unsent, each under a loss entry.", s.recorder.losses);
 }
 

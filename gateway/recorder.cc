@@ -111,18 +111,19 @@ Result<Hash> Recorder::subtree_hash_at(std::uint64_t size) const {
 // --- the order of durability ---
 
 Status Recorder::commit() {
-  SEALRING_TRY(commit_frame());
+  may_leave_out_ = true;
+  const Status status = commit_frame();
+  may_leave_out_ = false;
+  SEALRING_TRY(status);
+  SEALRING_TRY(leave_out_damaged());
   return make_room();
 }
 
 Status Recorder::commit_frame() { return commit_as(*epoch_key_, epoch_); }
 
-// `loss`: the draft begins with its entry, and its bundles go in the same transaction.
-Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch, const LossRecord* loss) {
-  if (draft_.count == 0) {
-    release_acknowledgements();
-    return {};
-  }
+// Takes the draft's entries.
+Result<Frame> Recorder::make_frame(SoftwareSigner& key, std::uint64_t epoch, CompactRange& range,
+                                   std::vector<TreeNode>& nodes) {
   Frame frame;
   frame.entries.swap(draft_.entries);
   frame.header.first = range_.size();
@@ -130,8 +131,7 @@ Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch, const LossR
   frame.header.epoch = epoch;
 
   // 1. Extend the tree. A crash here loses what nobody was told of.
-  CompactRange range = range_;
-  std::vector<TreeNode> nodes;
+  range = range_;
   ByteView rest = frame.entries;
   for (std::uint32_t i = 0; i < draft_.count; ++i) {
     const std::size_t length = get_u16(rest.data());
@@ -147,11 +147,37 @@ Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch, const LossR
   const auto began = steady_clock::now();
   SEALRING_ASSIGN(frame.header.signature, key.sign(Checkpoint{origin_, range.size(), frame.header.root}.text()));
   epoch_latency_.add(steady_clock::now() - began);
+  return frame;
+}
 
-  // 3. Make it durable. A crash in here leaves the whole frame or nothing; either way no acknowledgement went out, the
-  //    broker sends the messages again, and redelivery.h finds out which.
-  SEALRING_TRY(loss == nullptr ? append_when_room(frame, range, nodes)
-                               : when_room([&] { return ring_.drop(*loss, frame, range, nodes); }));
+// `loss`: the draft has its entry, and its bundles go in the same transaction.
+Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch, const LossRecord* loss) {
+  if (draft_.count == 0) {
+    release_acknowledgements();
+    return {};
+  }
+  Frame frame;
+  CompactRange range;
+  std::optional<LossRecord> found;
+  for (;;) {
+    std::vector<TreeNode> nodes;
+    SEALRING_ASSIGN(frame, make_frame(key, epoch, range, nodes));
+
+    // 3. Make it durable. A crash in here leaves the whole frame or nothing; either way no acknowledgement went out,
+    //    the broker sends the messages again, and redelivery.h finds out which.
+    const Status durable = loss == nullptr ? append_when_room(frame, range, nodes)
+                                           : when_room([&] { return ring_.drop(*loss, frame, range, nodes); });
+    if (durable.ok()) break;
+    if (loss != nullptr || !can_take_a_loss(durable, frame)) return durable;
+    // Of a full ring that waits for a receipt, which waits for this. Nobody has seen the frame.
+    frame.entries.swap(draft_.entries);
+    SEALRING_ASSIGN(found, add_damage());
+    if (found) loss = &*found;
+  }
+  if (loss != nullptr && loss->damaged) {
+    say_left_out(*loss);
+    seal_loss_ = found.has_value();
+  }
   range_ = std::move(range);
   segment_bytes_ += frame.entries.size();
   for (const auto& [source, packet_id, index, flagged] : draft_.tail)
@@ -322,6 +348,7 @@ Status Recorder::tick() {
     SEALRING_TRY(commit());
   }
   if (steady_clock::now() >= last_record_ + config_.heartbeat) SEALRING_TRY(add_event(EventCode::heartbeat, {}));
+  SEALRING_TRY(tell_stuck_pages());
   SEALRING_TRY(commit());
   if (seal_is_due()) SEALRING_TRY(seal());
   if (erase_owed_ && steady_clock::now() >= erase_again_) erase_former_keys();

@@ -74,8 +74,15 @@ class Recorder {
   struct Drops {
     std::function<bool()> may;
     std::function<bool(std::uint64_t start, std::uint64_t end)> give_up;
+    // Of a damaged bundle, whose entries cannot be looked at: that a rotation was recorded in [start, end).
+    std::function<bool(std::uint64_t start, std::uint64_t end)> built_on;
+    // Keeps the bytes of a damaged bundle, for whoever wants to know why.
+    std::function<Status(std::uint64_t bundle, ByteView bytes)> keep;
   };
   void set_drops(Drops drops) { drops_ = std::move(drops); }
+  // A bundle that is to go up cannot be read as it was signed. Where that is so, and the log can do without it, run()
+  // records its loss (docs/log.md §6). Any thread.
+  void found_damaged(std::uint64_t bundle);
   // Where acknowledgements go. Before run().
   using Release = std::function<void(std::uint32_t source, std::uint64_t connection, std::uint64_t tag)>;
   void set_release(Release release) { release_ = std::move(release); }
@@ -129,7 +136,7 @@ class Recorder {
   struct Stats {
     std::uint64_t messages = 0, events = 0, frames = 0, suppressed = 0, flagged = 0, rejected = 0;
     std::uint64_t receipts = 0;
-    std::uint64_t losses = 0, lost_messages = 0;  // dropped unsent to make room (docs/log.md §6)
+    std::uint64_t losses = 0, lost_messages = 0;  // dropped unsent, to make room or by damage (docs/log.md §6)
     bool waiting_for_room = false;
     bool open_has_records = false;  // the open segment: anything besides receipts, which alone are no reason to seal it
     std::uint64_t open_first_ns = 0;  // boottime of the first of them; 0: it is of an earlier run
@@ -216,6 +223,14 @@ class Recorder {
   Status make_room();
   Status drop_until_room();
   Status drop(const Droppable& what);
+  bool has_reports() const;
+  void say_stays(std::uint64_t bundle, const std::string& found, const std::string& why);
+  Result<std::optional<LossRecord>> add_damage();
+  void say_left_out(const LossRecord& record);
+  Status leave_out_damaged();
+  Status tell_stuck_pages();
+  Result<Frame> make_frame(SoftwareSigner& key, std::uint64_t epoch, CompactRange& range, std::vector<TreeNode>& nodes);
+  bool can_take_a_loss(const Status& refused, const Frame& frame) const;
   void release_acknowledgements();
   Status when_room(const std::function<Status()>& change);
   void begin_waiting(const Error& why, const char* then);
@@ -274,6 +289,11 @@ class Recorder {
   std::uint64_t early_size_ = 0;    // of the last early checkpoint
   std::chrono::steady_clock::time_point early_asked_{};
   std::optional<std::string> identity_trouble_;  // not in the log yet; empty: it is over
+  std::uint64_t stuck_told_ = 0;                 // pages of Ring::Usage::stuck_pages
+  std::set<std::uint64_t> stays_;                // damaged bundles of which it was said
+  std::string left_out_;                         // what is to be said of a loss by damage once it is durable
+  bool seal_loss_ = false;                       // one was recorded within a frame: the segment is to be sealed
+  bool may_leave_out_ = false;                   // a loss entry may be the last one of the frame
   std::set<std::uint64_t> exhausted_;            // segments that nothing more can be dropped of
   bool running_ = false;                         // only then is anything waited for
   bool closed_ = false;
@@ -286,8 +306,9 @@ class Recorder {
   LatencyHistogram commit_latency_, epoch_latency_;
   mutable std::mutex stats_mutex_;
   Stats stats_;
-  std::vector<Change> changes_;  // stats_mutex_
-  NoteSigner notes_;             // its thread pokes the queue
+  std::vector<Change> changes_;       // stats_mutex_
+  std::set<std::uint64_t> reported_;  // stats_mutex_; damaged bundles
+  NoteSigner notes_;                  // its thread pokes the queue
 };
 
 }  // namespace sealring

@@ -93,18 +93,28 @@ Status Recorder::rebuild_tail() {
   for (std::uint64_t end = size; end > first;) {
     if (find_loss(losses, end - 1) != nullptr) break;  // below the open segment; of the rest nothing is known any more
     const std::uint64_t begin = std::max(first, (end - 1) / kBundleEntries * kBundleEntries);
-    SEALRING_ASSIGN(const Bytes bytes, ring_.entries(begin, static_cast<std::size_t>(end - begin)));
-    SEALRING_ASSIGN(const auto entries, split_entries(bytes, static_cast<std::size_t>(end - begin)));
-    for (std::uint64_t index = end; index-- > begin;) {
-      const ByteView raw = entries[static_cast<std::size_t>(index - begin)];
+    // Of a bundle that is damaged, and of what is before it, nothing is known any more either. The end has been
+    // checked.
+    const Result<Bytes> bytes = ring_.entries(begin, static_cast<std::size_t>(end - begin));
+    const bool lost = !bytes && (bytes.error().kind == ErrorKind::fatal || bytes.error().kind == ErrorKind::missing);
+    if (!bytes && (end == size || !lost)) return bytes.error();
+    const auto entries = split_entries(bytes ? ByteView(*bytes) : ByteView(), static_cast<std::size_t>(end - begin));
+    if (!entries && end == size) return entries.error();
+    bool damaged = !entries;
+    for (std::uint64_t index = end; !damaged && index-- > begin;) {
+      const ByteView raw = (*entries)[static_cast<std::size_t>(index - begin)];
       if (index >= segment_start) segment_bytes_ += 2 + raw.size();
       if (enough) continue;
-      SEALRING_ASSIGN(const Entry entry, decode_entry(raw));
-      if (index + 1 == size) boot_ = entry.common.boot + 1;
-      scan.take(index, entry);
-      carried = carried || std::holds_alternative<Carried>(entry.body);
+      const Result<Entry> entry = decode_entry(raw);
+      if (!entry && index + 1 == size) return entry.error();
+      damaged = !entry;
+      if (damaged) break;
+      if (index + 1 == size) boot_ = entry->common.boot + 1;
+      scan.take(index, *entry);
+      carried = carried || std::holds_alternative<Carried>(entry->body);
       enough = scan.complete();
     }
+    if (damaged) break;
     end = begin;
     looked_from = enough ? looked_from : begin;
     enough = enough || size - begin >= config_.max_tail_scan;

@@ -79,7 +79,7 @@ Status Recorder::append_when_room(const Frame& frame, const CompactRange& range,
     closed_ = closed_ || batch.closed;
     SEALRING_TRY(take_receipts(std::move(batch.receipts)));
     SEALRING_TRY(take_signatures());  // or there would be no receipt for what waits for one
-    if (nothing_more) return status;
+    if (nothing_more || can_take_a_loss(status, frame)) return status;
   }
 }
 

@@ -84,14 +84,16 @@ std::string carried_words(const Carried& carried, int levels = kMaxCarried) {
 
 std::string loss_entry_words(const Loss& loss) {
   return "LOSS: entries [" + std::to_string(loss.start) + ", " + std::to_string(loss.end) +
-         ") were dropped unsent, with " + std::to_string(loss.messages) + " messages, from " +
-         utc_time(loss.first_wall_ns) + " to " + utc_time(loss.last_wall_ns);
+         ") were dropped unsent, with " + (loss.damaged ? "at most " : "") + std::to_string(loss.messages) +
+         " messages, from " + utc_time(loss.first_wall_ns) + " to " + utc_time(loss.last_wall_ns) +
+         (loss.damaged ? ", since they were damaged" : "");
 }
 
 void put_loss(OrderedJson& json, const Loss& loss) {
   json["start"] = loss.start;
   json["end"] = loss.end;
   json["messages"] = loss.messages;
+  if (loss.damaged) json["damaged"] = true;
   json["first_time"] = utc_time(loss.first_wall_ns);
   json["last_time"] = utc_time(loss.last_wall_ns);
   json["hashes"] = OrderedJson::array();

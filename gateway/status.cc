@@ -209,7 +209,8 @@ void loss_rows(std::string& out, const Json& json) {
   if (!losses.is_array() || losses.empty()) return;
   std::uint64_t messages = 0;
   for (const Json& loss : losses) messages += loss.value("messages", std::uint64_t{0});
-  row(out, "LOST", std::to_string(messages) + " messages, dropped unsent when the store was full:");
+  row(out, "LOST",
+      std::to_string(messages) + " messages at most, dropped unsent when the store was full, or lost by damage:");
   for (const Json& loss : losses)
     row(out, "",
         "entries " + plain(loss.value("start", Json())) + " to " +
@@ -300,7 +301,8 @@ Result<std::string> offline_status_json(const std::string& store_directory) {
                               {"index", loss.index},
                               {"messages", loss.messages},
                               {"first_ns", loss.first_wall_ns},
-                              {"last_ns", loss.last_wall_ns}});
+                              {"last_ns", loss.last_wall_ns},
+                              {"damaged", loss.damaged}});
   const std::string& origin = store->state().origin;
   SEALRING_ASSIGN(const StoreIdentity identity, store_identity(store_directory, origin, entries_of(*store)));
   if (identity.key)

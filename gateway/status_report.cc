@@ -52,6 +52,7 @@ std::string losses_json(const std::vector<LossRecord>& losses) {
     JsonText json;
     json.put("start", loss.start).put("end", loss.end).put("index", loss.index).put("messages", loss.messages);
     json.put("first_ns", loss.first_wall_ns).put("last_ns", loss.last_wall_ns);
+    json.put("damaged", loss.damaged);
     list += (list.empty() ? "" : ",") + json.text();
   }
   return "[" + list + "]";

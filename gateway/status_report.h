@@ -70,8 +70,9 @@ StatusSnapshot take_snapshot(const StatusParts& parts);
 //   health: {status: "ok", "degraded" or "unhealthy", reasons: [words]}   see health.h
 //   segments: {open_from, sealed, acknowledged}   first index of the open one; how many of the others
 //   ring: {map_bytes, used_bytes, free_bytes, reserve_bytes, first_index}
-//   losses: [{start, end, index, messages, first_ns, last_ns}]   what was dropped unsent and is not passed by the
-//           minimum index yet: entries [start, end), by loss entry `index`
+//   losses: [{start, end, index, messages, first_ns, last_ns, damaged}]   what was dropped unsent and is not passed by
+//           the minimum index yet: entries [start, end), by loss entry `index`; damaged: that is why, and not a full
+//           ring, and `messages` is the most that there can have been
 //   recorder: {messages, events, rejected, frames, suppressed_redeliveries, flagged_duplicates, waiting_for_room,
 //              disk_trouble, key_trouble,
 //              losses, lost_messages, queue_bytes, journal_bytes, moved_bytes}

@@ -23,6 +23,14 @@ bool on_contradiction(Recorder& recorder, Alarms& alarms, const std::string& sto
   return kept.ok();
 }
 
+// What cannot be read is taken for one.
+bool has_rotation(const std::string& store, const std::string& origin, std::uint64_t start, std::uint64_t end) {
+  const auto rotations = recorded_rotations(store, origin);
+  if (!rotations) return true;
+  return std::any_of(rotations->begin(), rotations->end(),
+                     [&](const RecordedRotation& one) { return start <= one.index && one.index < end; });
+}
+
 }  // namespace
 
 Result<std::vector<LogKey>> keys_of_log(const GatewayConfig& config, const GatewayIdentity& identity,
@@ -91,12 +99,17 @@ void connect_uplink(Forwarder* to, Recorder& recorder, Alarms& alarms, const Rin
   recorder.set_early({[&forwarder] { return forwarder.wants_early(); },
                       [&forwarder](std::uint64_t size, Bytes note) { forwarder.early(size, std::move(note)); }});
   recorder.set_drops({[&forwarder] { return !forwarder.lacks_skip(); },
-                      [&forwarder](std::uint64_t start, std::uint64_t end) { return forwarder.give_up(start, end); }});
+                      [&forwarder](std::uint64_t start, std::uint64_t end) { return forwarder.give_up(start, end); },
+                      [store, &ring](std::uint64_t start, std::uint64_t end) {
+                        return has_rotation(store, ring.origin(), start, end);
+                      },
+                      [store](std::uint64_t bundle, ByteView bytes) { return keep_bundle(store, bundle, bytes); }});
   Forwarder::Events events;
   events.on_fits = [&recorder, store] {
     recorder.hold_signatures(false);
     let_sign(store);
   };
+  events.on_damaged = [&recorder](std::uint64_t bundle) { recorder.found_damaged(bundle); };
   events.alarms = &alarms;
   events.on_contradiction = [&recorder, &alarms, &ring, store, on_proof](const Head& head) {
     if (on_contradiction(recorder, alarms, store, head, ring.size())) on_proof(head);

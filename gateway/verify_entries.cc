@@ -302,7 +302,8 @@ void EntryChecker::on(const Loss& loss, const EntryPlace& place, const Hash& lea
   report_.losses.push_back({place.index, leaf, loss});
   report_.find(Verdict::named, place.text(),
                "records a loss: entries [" + std::to_string(loss.start) + ", " + std::to_string(loss.end) +
-                   ") were dropped unsent, with " + std::to_string(loss.messages) + " messages");
+                   ") were dropped unsent, with " + (loss.damaged ? "at most " : "") + std::to_string(loss.messages) +
+                   " messages" + (loss.damaged ? ", since they were damaged" : ""));
 }
 
 void EntryChecker::skip_hole() {

@@ -104,7 +104,8 @@ std::string succession_text(const SuccessionSeen& seen) {
 
 std::string lost_text(const LossSeen& seen) {
   const Loss& loss = seen.loss;
-  return "entries " + figure(loss.start) + " to " + figure(loss.end - 1) + ", dropped unsent with " +
+  return "entries " + figure(loss.start) + " to " + figure(loss.end - 1) +
+         (loss.damaged ? ", lost by damage with at most " : ", dropped unsent with ") +
          plural(loss.messages, "message", "messages") + ", by loss entry " + figure(seen.index) +
          (!seen.missing_from                 ? "; all of them are here"
           : *seen.missing_from == loss.start ? ""
@@ -176,6 +177,7 @@ ReportJson losses_json(const LogReport& log) {
                     {"start", seen.loss.start},
                     {"end", seen.loss.end},
                     {"messages", seen.loss.messages},
+                    {"damaged", seen.loss.damaged},
                     {"first_wall_ns", seen.loss.first_wall_ns},
                     {"last_wall_ns", seen.loss.last_wall_ns},
                     {"missing", seen.missing_from ? seen.loss.end - *seen.missing_from : 0}});

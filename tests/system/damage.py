@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import struct
+import threading
 
 from lib.compare import GrowingLog, log_folder, wait_archived
 from lib.load import Publisher
@@ -16,7 +17,7 @@ from lib.world import check, check_equal, main, wait_until
 
 PAGE = 4096
 META_MAGIC, META_LAST_PAGE, META_TRANSACTION = 16, 136, 144  # offsets in a meta page, on a 64-bit machine
-DAMAGED, NOT_ALL, UNPROVEN = 3, 10, 11
+DAMAGED, NOT_ALL, UNPROVEN, UNREADABLE = 3, 10, 11, 30
 WRONG = (20, 21, 22, 30)
 
 
@@ -77,12 +78,12 @@ class Scene:
         return heard
 
     def damage_entries(self):
-        """[state] of the alarms of damage in the log."""
+        """[state] of the alarms of damage in the log, but for those at which forwarding waits."""
         lines, _ = self.world.run("sealring", "tail", "-n", "1000", "--json", "--config", self.config)
         out = []
         for line in lines.splitlines():
             details = json.loads(line).get("details") or {}
-            if details.get("alarm") == "damage":
+            if details.get("alarm") == "damage" and details.get("state") != "waits":
                 out.append(details.get("state"))
         return out
 
@@ -153,6 +154,7 @@ def scrubbed(world):
     scene.publish(5, b"after %d")  # and recording goes on
     scene.collector.start()
     scene.gateway.wait_said("warning", "forwarding waits: ", "bundle 0 is damaged")
+    scene.gateway.wait_said("error", "alarm: damage: ring: bundle 0", "cannot be left out: it has entry 0")
     check("FORK?" not in scene.collector.said(), "no proof was made of what is damaged")
     check(not os.path.isdir(os.path.join(log_folder(scene.collector.archive), "segments")) or
           not os.listdir(os.path.join(log_folder(scene.collector.archive), "segments")), "nothing of it is archived")
@@ -172,6 +174,92 @@ def scrubbed(world):
     wait_until(lambda: alarms_heard(heard)[-1][:2] == ("damage", "ends"), "its end is heard", alive=[scene.gateway])
     check("bundle 0" in alarms_heard(heard)[0][2]["words"], f"{alarms_heard(heard)}")
     scene.gateway.stop()
+
+
+def sealed_without_receipt(world):
+    """One segment of some bundles that no collector has, and its gateway that runs; the collector is stopped."""
+    scene = Scene(world, segment_age="10min")
+    scene.collector.stop()
+    scene.publish(1500)
+    scene.gateway.stop()
+    scene.gateway.recorder["segment_age"] = "1s"
+    scene.gateway.configure()
+    scene.gateway.start()
+    scene.gateway.wait_subscribed()
+    scene.gateway.wait_status(lambda s: s["segments"]["sealed"] >= 1, "it is sealed")
+    return scene
+
+
+def spoil_reading(scene, number):
+    with open(scene.ring, "rb") as f:
+        data = f.read()
+    for found in re.finditer(rb"reading %d\b" % number, data):  # also of stale pages
+        scene.write(found.start(), b"READING")
+
+
+def all_else_arrives(world, scene, number):
+    """The loss of the bundle with that reading is in the log, told on both sides; the archive has everything else."""
+    scene.gateway.wait_said("error", "alarm: loss: ring: bundle", "are lost, and no receipt covers them")
+    status = scene.gateway.wait_status(lambda s: len(s["losses"]) == 1, "the loss is in the status")
+    loss = status["losses"][0]
+    check_equal((loss["end"] - loss["start"], loss["damaged"], loss["messages"]), (256, True, 256), "a single bundle")
+    bundle = loss["start"] // 256
+    scene.publish(20, b"after %d")
+    log = GrowingLog(log_folder(scene.collector.archive))
+
+    def all_there():
+        got = collections.Counter((m.topic, m.payload) for m in log.read().messages)
+        check(not got - scene.device.sent, f"more than was sent: {got - scene.device.sent}")
+        return len(scene.device.sent - got) <= 256
+
+    wait_until(all_there, "all else is archived", 180, alive=[scene.gateway, scene.collector])
+    wait_until(lambda: log.read().losses, "its loss entry is archived", alive=[scene.gateway, scene.collector])
+    got = collections.Counter((m.topic, m.payload) for m in log.messages)
+    lost = sorted(int(payload.split()[1]) for _, payload in scene.device.sent - got)
+    check(number in lost and len(lost) > 200 and lost == list(range(lost[0], lost[-1] + 1)), f"{lost}")
+    check_equal([(hole.start, hole.end) for hole in log.holes], [(loss["start"], loss["end"])], "holes of the archive")
+    scene.collector.wait_said("error", "LOSS: entries [", "were lost by damage at the gateway")
+    _, err = world.run("sealring", "show", str(loss["start"]), "--config", scene.config, code=1)
+    check("was dropped unsent" in err and str(loss["index"]) in err, err)
+    out, _ = world.run("sealring", "show", str(loss["index"]), "--config", scene.config)
+    check("since they were damaged" in out, out)
+    text, _ = world.run("sealring", "status", "--config", scene.config)
+    check("LOST" in text and "by damage" in text, text)
+    check(os.path.getsize(os.path.join(scene.store, f"bundle-{bundle}-damaged")) > 256, "its bytes are kept")
+    scene.gateway.stop()
+    scene.collector.stop()
+    for where in (scene.store, scene.collector.archive):
+        report = world.verify(where, code=None)
+        check(report["exit_code"] in (NOT_ALL, UNPROVEN), f"{report}")
+        losses = report["logs"][0]["losses"]
+        check_equal([(one["start"], one["damaged"]) for one in losses], [(loss["start"], True)], where)
+    _, err = world.run("sealring", "show", str(loss["start"]), "--from", scene.collector.archive, code=1)
+    check("was dropped unsent" in err, err)
+    scene.gateway.start()
+    check("alarm: loss" not in scene.gateway.said(), scene.gateway.said())
+    scene.gateway.stop()
+
+
+def lost_behind_the_back(world):
+    """While the gateway is down, somebody changes an entry that no receipt covers; the collector comes back."""
+    scene = sealed_without_receipt(world)
+    scene.gateway.stop()
+    spoil_reading(scene, 700)
+    scene.gateway.top["scrub_rate"] = "64MiB"
+    scene.gateway.configure()
+    scene.gateway.start()
+    scene.gateway.wait_said("error", "alarm: damage: ring: bundle", "cannot be proven here any more")
+    check_equal(scene.gateway.status()["losses"], [], "nothing is given up before it is to go")
+    scene.collector.start()
+    all_else_arrives(world, scene, 700)
+
+
+def lost_under_way(world):
+    """The same while the gateway runs."""
+    scene = sealed_without_receipt(world)
+    spoil_reading(scene, 900)
+    scene.collector.start()
+    all_else_arrives(world, scene, 900)
 
 
 def spoiled(world):
@@ -360,6 +448,30 @@ def cut_short(world):
     scene.is_refused("it was cut short", "sealring repair")
 
 
+def shrinks_under_verify(world):
+    """A store that is cut short while it is read: words and a code, and no signal."""
+    scene = Scene(world)
+    scene.publish(700)
+    scene.gateway.stop()
+    journal = os.path.join(scene.store, "journal")
+    with open(journal, "rb") as f:
+        data = f.read()
+    os.remove(journal)
+    os.mkfifo(journal)  # verify has mapped the ring when it waits for this
+    done = []
+    verify = threading.Thread(
+        target=lambda: done.extend(world.run("sealring", "verify", scene.store, "--anchor", world.path("anchor"),
+                                             code=None)))
+    verify.start()
+    with open(journal, "wb") as f:
+        os.truncate(scene.ring, 2 * PAGE)
+        f.write(data)
+    verify.join(60)
+    check(done, "verify has ended")
+    check_equal(done[2], UNREADABLE, f"exit code: {done}")
+    check("cannot read " + scene.ring + " by its memory map" in done[1], done[1])
+
+
 def lock_file(world):
     """LMDB's lock file may be missing or garbage."""
     scene = Scene(world)
@@ -380,6 +492,8 @@ def lock_file(world):
 
 if __name__ == "__main__":
     main(("torn_meta", torn_meta), ("scrubbed", scrubbed), ("quarantined", quarantined),
+         ("lost_behind_the_back", lost_behind_the_back), ("lost_under_way", lost_under_way),
          ("repaired_whole", repaired_whole), ("repaired_partly", repaired_partly),
          ("journal_missing", journal_missing), ("journal_torn", journal_torn),
-         ("journal_lost_alone", journal_lost_alone), ("cut_short", cut_short), ("lock_file", lock_file))
+         ("journal_lost_alone", journal_lost_alone), ("cut_short", cut_short),
+         ("shrinks_under_verify", shrinks_under_verify), ("lock_file", lock_file))

@@ -85,7 +85,7 @@ def overflow(world):
     first = gateway.status()["losses"][0]
     config = os.path.join(gateway.folder, "sealring.toml")
     _, err = world.run("sealring", "show", str(first["start"]), "--config", config, code=1)
-    check("was dropped unsent when the ring was full" in err and str(first["index"]) in err, err)
+    check("was dropped unsent, when the ring was full" in err and str(first["index"]) in err, err)
     _, err = world.run("sealring", "prove", str(first["start"] + 1), "--config", config, code=1)
     check("were dropped unsent" in err, err)
     out, _ = world.run("sealring", "show", str(first["index"]), "--config", config, "--json")

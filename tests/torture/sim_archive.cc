@@ -83,8 +83,12 @@ std::set<std::string> ArchiveReading::dropped(const std::vector<std::string>& pu
     for (auto one = names_.begin(); one != names_.lower_bound(first); ++one)
       next = std::max(next, place.at(one->second) + 1);
     for (std::size_t more = static_cast<std::size_t>(loss.messages) - came; more > 0; --more, ++next) {
+      const auto again = next < published.size() ? messages_.find(published[next]) : messages_.end();
+      // Of what is damaged nobody has counted the messages: it has as many as are missing.
+      if (loss.damaged &&
+          (next >= published.size() || (again != messages_.end() && again->second.all != again->second.flagged)))
+        break;
       if (next >= published.size()) fail(words + "; so many were not published");
-      const auto again = messages_.find(published[next]);
       if (again == messages_.end())
         out.insert(published[next]);
       else if (again->second.all != again->second.flagged)
@@ -94,6 +98,10 @@ std::set<std::string> ArchiveReading::dropped(const std::vector<std::string>& pu
   for (const auto& [index, hole] : holes_)
     if (losses_.count(index) == 0) fail("a hole at " + std::to_string(hole.from) + " without a loss entry");
   return out;
+}
+
+bool ArchiveReading::only_damage() const {
+  return std::all_of(losses_.begin(), losses_.end(), [](const auto& one) { return one.second.damaged; });
 }
 
 void ArchiveReading::compare(const std::vector<LossSeen>& seen) const {

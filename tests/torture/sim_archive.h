@@ -25,6 +25,7 @@ class ArchiveReading {
   const std::map<std::string, Archived>& messages() const { return messages_; }
   bool has(const std::string& name) const { return messages_.count(name) != 0; }
   std::size_t damage_alarms() const { return damage_alarms_; }
+  bool only_damage() const;  // no loss is of another reason
   std::size_t losses() const { return losses_.size(); }
   // What the holes must have had, where all names differ and came in the order of `published`: each had as many
   // messages as its loss entry says, those that come next after what is before it, and which are archived nowhere, or

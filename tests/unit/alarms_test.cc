@@ -112,6 +112,18 @@ TEST_CASE("alarms: all are over together, but for those that are found again") {
   CHECK(desk.told == Told{"lag begins", "fork a begins", "fork a ends after 100"});
 }
 
+TEST_CASE("alarms: what happens meanwhile does not end what lasts") {
+  Desk desk;
+  desk.alarms.raise("lag", "", "");
+  desk.alarms.happened("lag", "", "");
+  desk.pass(1000);
+  CHECK(desk.told == Told{"lag begins"});
+  desk.alarms.clear("lag", "");
+  desk.alarms.happened("lag", "", "");
+  desk.pass(60);
+  CHECK(desk.told.size() == 2);
+}
+
 TEST_CASE("alarms: what happens ends by itself; logs are told apart; few are kept") {
   Desk desk;
   desk.alarms.happened("fork", "a", "");
