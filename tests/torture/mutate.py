@@ -48,8 +48,8 @@ COVERED = (
 )
 GOAL = 0.95
 BUILD_SECONDS = 1800
-SLOWER = 6  # than without a mutant: then it hangs
-QUICK_SECONDS = 0.5
+SLOWER = 5  # than without a mutant: then it hangs
+QUICK_SECONDS = 1
 
 
 # --- mutants ----------------------------------------------------------------------------------------------------------
@@ -206,35 +206,28 @@ class Workshop:
     def prepare(self, tests, files):
         self.copy_tree()
         self.configure(BUILD, self.cache, "")
-        key, kept = reached.key_of(TREE, tests, files), os.path.join(WORK, "reached.json")
-        self.reached = reached.load(kept, key)
-        for build in (BUILD, COUNTED) if not self.reached else (BUILD,):
-            if build == COUNTED:
-                self.configure(COUNTED, reached.launcher(WORK, TREE, files, self.cache), "--coverage")
+        self.configure(COUNTED, reached.launcher(WORK, TREE, files, self.cache), "--coverage")
+        for build in (BUILD, COUNTED):
             code, output = self.build(tests, build)
             if code != 0:
                 sys.exit("the tree itself does not build:\n" + "\n".join(output.split("\n")[-30:]))
-        if not self.reached:
-            self.reached = reached.measure(COUNTED, TREE, tests, files, self.jobs)
-            reached.store(kept, key, self.reached)
+        key, kept = reached.key_of(TREE, tests, files), os.path.join(WORK, "reached.json")
+        self.reached = reached.measure(COUNTED, TREE, tests, files, self.jobs, reached.load(kept, key))
+        reached.store(kept, key, self.reached)
 
     def build(self, tests, build=BUILD):
         return run(["ninja", "-C", build, f"-j{self.jobs}", *tests], BUILD_SECONDS, env=self.environment)
 
     def plan(self, mutant):
-        """[(test, cases)]: those that are quick of all tests first."""
+        """[(test, cases)]: those that are quick of all tests first, then one by one."""
         cases = self.reached.cases(mutant.path, mutant.number)
         if not cases:
             first = tests_of(mutant.path)[0]
-            cases = [case for case in self.reached.seconds if case[0] == first]
-        plan = []
-        for quick in (True, False):
-            for test in tests_of(mutant.path):
-                chosen = [case for of, case in cases
-                          if of == test and (self.reached.seconds[of, case] < QUICK_SECONDS) == quick]
-                if chosen:
-                    plan.append((test, chosen))
-        return plan
+            cases = sorted((case for case in self.reached.seconds if case[0] == first), key=self.reached.seconds.get)
+        quick = [case for case in cases if self.reached.seconds[case] < QUICK_SECONDS]
+        plan = [(test, [case for of, case in quick if of == test]) for test in tests_of(mutant.path)]
+        plan += [(test, [case]) for test, case in cases[len(quick):]]
+        return [(test, some) for test, some in plan if some]
 
     def test(self, test, cases):
         seconds = 20 + SLOWER * sum(self.reached.seconds[test, case] for case in cases)

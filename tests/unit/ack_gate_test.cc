@@ -461,6 +461,28 @@ TEST_CASE("gate: gives up when nothing happens") {
   }
 }
 
+TEST_CASE("gate: what a broker does before CONNACK is told with advice, later without") {
+  BareGate bare;
+  Peer paho = bare.connect();
+  SECTION("garbage before") {
+    REQUIRE(bare.upstream->send("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    CHECK_THAT(bare.closed(), Catch::StartsWith("no answer to CONNECT: "));
+  }
+  SECTION("the end before") {
+    bare.upstream->close();
+    CHECK_THAT(bare.closed(), Catch::StartsWith("no answer to CONNECT: "));
+  }
+  SECTION("later") {
+    REQUIRE(bare.upstream->send(connack_packet(false, 0)));
+    CHECK(paho.read() == connack_packet(false, 0));
+    SECTION("garbage") { REQUIRE(bare.upstream->send("HTTP/1.1 400 Bad Request\r\n\r\n")); }
+    SECTION("the end") { bare.upstream->close(); }
+    const std::string reason = bare.closed();
+    CHECK_FALSE(reason.empty());
+    CHECK_THAT(reason, !Catch::Contains("no answer to CONNECT"));
+  }
+}
+
 TEST_CASE("gate: gives up on a client that takes nothing any more") {
   BareGate bare(kPatience, milliseconds(300));
   Peer paho = bare.connect();
