@@ -258,7 +258,7 @@ void LogPass::check_claims_within(const Known& known, const std::vector<const Cl
   for (std::uint64_t index = known.start; index < known.end; ++index) {
     if (hole != segment->holes.end() && hole->from == index) {
       for (; claim != claims.end() && (*claim)->size < hole->end; ++claim)
-        find(Verdict::unproven, (*claim)->where,
+        find((*claim)->of_key ? Verdict::named : Verdict::unproven, (*claim)->where,
              "cannot be compared: entries at size " + number((*claim)->size) + " were dropped unsent");
       push_hole(tree, *hole);
       index = hole++->end - 1;

@@ -192,6 +192,7 @@ struct Claim {
   bool must_reach = false;  // the log has to have that many entries
   bool refused = false;     // by the collector, as not extending this log
   bool fresh = false;       // by the witness, so lately that the entries may be on their way
+  bool of_key = false;      // the first by another key: kept to show when that came, whatever became of the entries
 };
 
 // The note of a sealed segment: a checkpoint of this log with the line of the identity key of its size, perhaps those

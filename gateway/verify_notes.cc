@@ -156,7 +156,7 @@ std::vector<Claim> check_notes(const EvidenceSource& source, const Trust& trust,
     const bool fresh = ref.role == NoteRef::Role::witness && check_witness(*note, ref.where, trust, report);
     if (ref.role == NoteRef::Role::pending) ++report.pending;
     claims.push_back({note->checkpoint.size, note->checkpoint.root, role_name(ref.role) + (" " + ref.where),
-                      ref.role == NoteRef::Role::receipt, refused, fresh});
+                      ref.role == NoteRef::Role::receipt, refused, fresh, ref.role == NoteRef::Role::key});
   }
   return claims;
 }
@@ -175,7 +175,7 @@ std::vector<Claim> check_logged_notes(const std::vector<EntryChecker::LoggedNote
     }
     if (!trust.policy_keys.empty() && !evaluate(note->note, where, trust, report)) continue;
     ++report.logged_receipts;
-    claims.push_back({note->checkpoint.size, note->checkpoint.root, where, true, false, false});
+    claims.push_back({note->checkpoint.size, note->checkpoint.root, where, true, false, false, false});
   }
   return claims;
 }

@@ -216,6 +216,28 @@ TEST_CASE_METHOD(LossTest, "verify: a hole without its loss entry is tampered wi
   }
 }
 
+TEST_CASE_METHOD(LossTest, "verify: a checkpoint of a size within a hole cannot be compared") {
+  CompactRange range;
+  for (std::uint64_t i = 0; i < 600; ++i) range.append(leaves[i]);
+  Note at_600 = *sign_checkpoint({log.origin, 600, range.root()}, *log.identity);
+  record();
+  SECTION("the first one by another key is named") {
+    write_all(log.folder + "/keys/" + receipt_file_name(600), at_600.encode());
+    const VerifyReport report = with(hole());
+    INFO(report_text(report));
+    CHECK(report.verdict == Verdict::named);
+    CHECK(says(report, Verdict::named, "cannot be compared: entries at size 600 were dropped unsent"));
+  }
+  SECTION("any other is not proven") {
+    at_600.signatures.push_back(*cosign(at_600.text, log.now_s, "witness.example", *log.witness));
+    write_all(log.folder + "/witness", at_600.encode());
+    const VerifyReport report = with(hole());
+    INFO(report_text(report));
+    CHECK(report.verdict == Verdict::unproven);
+    CHECK(says(report, Verdict::unproven, "cannot be compared: entries at size 600 were dropped unsent"));
+  }
+}
+
 // A store's holes are told by its ring's records of losses, which nobody has signed.
 TEST_CASE("verify: what a ring says of a loss has to be what the loss entry says") {
   TempDir dir;
