@@ -8,7 +8,9 @@ namespace {
 
 // The largest frame, and the small ones around a seal that may come after it.
 constexpr std::uint64_t kRoomBytes = kMaxFrameBytes + (64u << 10);
-constexpr std::uint64_t kRoomEntries = kRoomBytes / 64;  // as many as may be in so much, for the budget in pages
+// Of the ring, what is free behind a drop. Each is followed by a seal, and of each segment a bundle or two never go: if
+// no more went than the next frame needs, segments would shrink with each lap of the ring until nothing could go.
+constexpr std::uint64_t kFreedPart = 16;
 
 }  // namespace
 
@@ -27,7 +29,8 @@ Status Recorder::make_room() {
 Status Recorder::drop_until_room() {
   bool dropped = false;
   for (bool may_seal = true;;) {
-    const Status room = ring_.make_room(kRoomBytes, kRoomEntries);
+    const std::uint64_t wanted = kRoomBytes + (dropped ? ring_.usage().map_bytes / kFreedPart : 0);
+    const Status room = ring_.make_room(wanted, wanted / 64);
     // Where the disk refuses, the next frame waits for it.
     if (room.ok() || room.error().kind == ErrorKind::retry) break;
     if (room.error().kind != ErrorKind::full) return room;
@@ -48,6 +51,7 @@ Status Recorder::drop_until_room() {
       dropped = true;
       continue;
     }
+    if (dropped && ring_.make_room(kRoomBytes, kRoomBytes / 64).ok()) break;
     // The open segment is never dropped of, but once it is sealed it may have something.
     const std::uint64_t start = ring_.contents().segment_start;
     const bool worth_it = range_.size() / kBundleEntries > (start + kBundleEntries - 1) / kBundleEntries;
