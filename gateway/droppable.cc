@@ -115,11 +115,14 @@ Result<OldestDroppable> oldest_droppable(const Ring& ring, const std::string& mi
 
 namespace {
 
+// Of what is stored in damaged bundles; more of them is left out by another loss entry.
+constexpr std::size_t kMostHeld = 16u << 20;
+
 // None: it is as it was signed; or it cannot be read again, or its hash is damaged, too, and `trouble` says so.
 Result<std::optional<DamagedBundle>> surely_damaged(Ring& ring, std::uint64_t bundle, std::string& trouble) {
   Result<std::optional<DamagedBundle>> damaged = ring.damaged_bundle(bundle);
   if (damaged && *damaged) {
-    if (const Status again = ring.reread_bundle(bundle); !again.ok()) {
+    if (const Status again = ring.reread(); !again.ok()) {
       trouble = (*damaged)->words + "; reading it again: " + again.error().message;
       return std::optional<DamagedBundle>();
     }
@@ -153,18 +156,21 @@ std::optional<std::int64_t> wall_at(const Ring& ring, std::uint64_t index) {
 
 }  // namespace
 
-Result<DamagedRun> damaged_run(Ring& ring, std::uint64_t bundle,
+Result<DamagedRun> damaged_run(Ring& ring, const std::string& mirror, std::uint64_t bundle,
                                const std::function<bool(std::uint64_t, std::uint64_t)>& built_on) {
   DamagedRun out;
   const std::vector<Segment> segments = ring.segments();
   const std::uint64_t start = bundle * kBundleEntries;
-  const auto segment = std::find_if(segments.begin(), segments.end(), [start](const Segment& s) {
-    return s.state == SegmentState::sealed && start < s.end && s.start < start + kBundleEntries;
+  // What has the mirror's line is archived.
+  const auto segment = std::find_if(segments.begin(), segments.end(), [&](const Segment& s) {
+    return s.state == SegmentState::sealed && start < s.end && s.start < start + kBundleEntries &&
+           !cosigners_of(s, ring.origin(), mirror).mirror;
   });
   if (segment == segments.end()) return out;
   Droppable what;
   what.start = what.end = start;
-  for (; what.end < segment->end; what.end += kBundleEntries) {
+  std::size_t held = 0;
+  for (; what.end < segment->end && held < kMostHeld; what.end += kBundleEntries) {
     std::string trouble;
     SEALRING_ASSIGN(auto damaged, surely_damaged(ring, what.end / kBundleEntries, trouble));
     std::string stays = !damaged && trouble.empty() ? "" : why_it_stays(ring, *segment, what.end, built_on);
@@ -174,6 +180,7 @@ Result<DamagedRun> damaged_run(Ring& ring, std::uint64_t bundle,
       out.stays = stays;
     }
     if (!damaged || !stays.empty()) break;
+    held += damaged->bytes.size();
     out.bytes.push_back(std::move(damaged->bytes));
   }
   if (what.end == start) return out;

@@ -53,7 +53,7 @@ struct DamagedRun {
   std::string stays;              // why nothing of it can be left out; empty: it can
 };
 // The recorder's thread only: nothing may be written meanwhile.
-Result<DamagedRun> damaged_run(Ring& ring, std::uint64_t bundle,
+Result<DamagedRun> damaged_run(Ring& ring, const std::string& mirror, std::uint64_t bundle,
                                const std::function<bool(std::uint64_t start, std::uint64_t end)>& built_on);
 
 }  // namespace sealring

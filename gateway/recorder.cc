@@ -174,10 +174,7 @@ Status Recorder::commit_as(SoftwareSigner& key, std::uint64_t epoch, const LossR
     SEALRING_ASSIGN(found, add_damage());
     if (found) loss = &*found;
   }
-  if (loss != nullptr && loss->damaged) {
-    say_left_out(*loss);
-    seal_loss_ = found.has_value();
-  }
+  if (loss != nullptr && loss->damaged) say_left_out(*loss);
   range_ = std::move(range);
   segment_bytes_ += frame.entries.size();
   for (const auto& [source, packet_id, index, flagged] : draft_.tail)
@@ -232,7 +229,15 @@ bool Recorder::seal_is_due() const {
          (segment_has_records_ && steady_clock::now() - segment_began_ >= config_.segment_age);
 }
 
+// A damaged bundle makes little room, and the receipt that would make more needs its loss entry to be sealed.
 Status Recorder::seal() {
+  ring_.lend_reserve(owes_seal());
+  const Status status = end_segment();
+  ring_.lend_reserve(false);
+  return status;
+}
+
+Status Recorder::end_segment() {
   SEALRING_TRY(commit_frame());
   // The next key is durable before the log names it.
   SEALRING_ASSIGN(auto next, SoftwareSigner::generate());
@@ -404,6 +409,8 @@ Status Recorder::run() {
   if (!epoch_key_) SEALRING_TRY(record_break());
   // The last run may have ended where nothing could be recorded any more. What is sealed before a rotation needs the
   // key before it: then room is made afterwards.
+  // Or behind a loss entry whose seal makes room, where the ring is full.
+  if (!rotation_ && owes_seal()) SEALRING_TRY(seal());
   if (!rotation_) SEALRING_TRY(make_room());
   std::vector<Detail> start = {{"software", ByteView("sealring " SEALRING_VERSION)}};
   if (config_.file_sha256) start.push_back({"config-sha256", *config_.file_sha256});

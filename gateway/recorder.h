@@ -227,6 +227,8 @@ class Recorder {
   void say_stays(std::uint64_t bundle, const std::string& found, const std::string& why);
   Result<std::optional<LossRecord>> add_damage();
   void say_left_out(const LossRecord& record);
+  bool owes_seal() const;
+  Status end_segment();
   Status leave_out_damaged();
   Status tell_stuck_pages();
   Result<Frame> make_frame(SoftwareSigner& key, std::uint64_t epoch, CompactRange& range, std::vector<TreeNode>& nodes);
@@ -292,7 +294,6 @@ class Recorder {
   std::uint64_t stuck_told_ = 0;                 // pages of Ring::Usage::stuck_pages
   std::set<std::uint64_t> stays_;                // damaged bundles of which it was said
   std::string left_out_;                         // what is to be said of a loss by damage once it is durable
-  bool seal_loss_ = false;                       // one was recorded within a frame: the segment is to be sealed
   bool may_leave_out_ = false;                   // a loss entry may be the last one of the frame
   std::set<std::uint64_t> exhausted_;            // segments that nothing more can be dropped of
   bool running_ = false;                         // only then is anything waited for

@@ -1,5 +1,7 @@
 // The recorder's way with a bundle that no receipt covers and that is damaged (docs/log.md §6): its entries cannot be
 // given to anybody any more, and nothing behind it can go up before the log says so.
+#include <algorithm>
+
 #include "drivers/diag.h"
 #include "gateway/droppable.h"
 #include "gateway/recorder.h"
@@ -63,7 +65,7 @@ Result<std::optional<LossRecord>> Recorder::add_damage() {
       bundle = *reported_.begin();
       reported_.erase(reported_.begin());
     }
-    Result<DamagedRun> looked = damaged_run(ring_, bundle, drops_.built_on);
+    Result<DamagedRun> looked = damaged_run(ring_, config_.mirror, bundle, drops_.built_on);
     if (!looked && looked.error().kind == ErrorKind::unknown) return std::move(looked).error();
     if (!looked) continue;  // it is reported again
     const DamagedRun& run = *looked;
@@ -76,6 +78,8 @@ Result<std::optional<LossRecord>> Recorder::add_damage() {
       say_stays(bundle, run.found, "the collector's mirror has no skip");
       continue;
     }
+    // A checkpoint within may be on its way to a witness: it is reported again.
+    if (drops_.give_up && !drops_.give_up(run.what->start, run.what->end)) continue;
     for (std::size_t i = 0; i < run.bytes.size() && drops_.keep; ++i) {
       const Status kept = drops_.keep(run.what->start / kBundleEntries + i, run.bytes[i]);
       if (!kept.ok()) diag(DiagLevel::warning, "what is damaged is not kept: " + kept.error().message);
@@ -120,20 +124,28 @@ Status Recorder::tell_stuck_pages() {
   return add_event(EventCode::alarm, {{"alarm", ByteView(kAlarmDamage)}, {"found", ByteView(words)}, {"pages", more}});
 }
 
-// With nothing in the draft. Each is sealed at once, as with what a full ring drops.
+// Nothing behind a loss by damage goes up before its entry is in a checkpoint.
+bool Recorder::owes_seal() const {
+  const std::uint64_t open = ring_.contents().segment_start;
+  const std::vector<LossRecord> losses = ring_.losses();
+  return std::any_of(losses.begin(), losses.end(),
+                     [open](const LossRecord& loss) { return loss.damaged && loss.index >= open; });
+}
+
+// With nothing in the draft. Each is sealed at once, as with what a full ring drops; where the next epoch key cannot be
+// saved, as soon as it can.
 Status Recorder::leave_out_damaged() {
-  bool sealable = std::exchange(seal_loss_, false);  // of the frame that was committed just now
-  if (!sealable && (!running_ || closed_ || !has_reports())) return {};
+  const auto sealable = [this] { return running_ && owes_seal() && std::chrono::steady_clock::now() >= seal_again_; };
+  if (!sealable() && (!running_ || closed_ || !has_reports())) return {};
   Source* const from = std::exchange(from_, nullptr);
   Status status;
   while (status.ok()) {
-    if (std::exchange(sealable, false)) status = seal();
+    if (sealable()) status = seal();
     if (!status.ok() || !running_ || closed_ || !has_reports()) break;
     const auto record = add_damage();
     if (!record) status = record.error();
     if (!record || !*record) break;
     status = commit_as(*epoch_key_, epoch_, &**record);
-    sealable = true;
   }
   from_ = from;
   return status;

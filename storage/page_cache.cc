@@ -105,15 +105,6 @@ Status open_synced(const File& file, const std::string& path) {
 
 }  // namespace
 
-Status reread_from_disk(const std::string& path, std::uint64_t at, std::size_t size) {
-  const File file(path, O_RDWR);
-  SEALRING_TRY(open_synced(file, path));
-  if (is_tmpfs(file.fd())) return {};
-  const File direct(path, O_RDWR | O_DIRECT);
-  if (direct.fd() < 0) return errno == EINVAL ? Status() : Status(disk_error(path + ": open", errno));
-  return compare(file.fd(), direct.fd(), path, at, size);
-}
-
 Status forget_page_cache(const std::string& path) {
   const File file(path, O_RDWR);
   SEALRING_TRY(open_synced(file, path));

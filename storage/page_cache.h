@@ -14,12 +14,9 @@ namespace sealring {
 
 // Syncs what is still to be written; drops what is cached; what cannot be dropped, because another process has it
 // mapped, is compared with the disk and where it differs replaced by what is there. Where the file system has no direct
-// access (tmpfs, which has no disk either) only the first two are done. Call it before the file is mapped here.
+// access (tmpfs, which has no disk either) only the first two are done. Nobody may write to the file meanwhile.
 //
 // missing: no such file. unknown: an I/O error. retry: see disk_error.h.
 Status forget_page_cache(const std::string& path);
-
-// The same of [at, at + size), whole pages, of a file that is mapped here. Nobody may write to the file meanwhile.
-Status reread_from_disk(const std::string& path, std::uint64_t at, std::size_t size);
 
 }  // namespace sealring

@@ -234,24 +234,15 @@ Result<std::optional<DamagedBundle>> RingStore::damaged_bundle(std::uint64_t bun
   if (const Status s = not_recorded(reader, state, bundle); !s.ok())
     return s.error().kind == ErrorKind::missing ? Result<std::optional<DamagedBundle>>(out) : s.error();
   const auto checked = check_entries(reader, state, bundle);
-  if (checked) return out;
-  if (checked.error().kind != ErrorKind::fatal) return checked.error();
+  if (!checked && checked.error().kind != ErrorKind::fatal) return checked.error();
   SEALRING_ASSIGN(const Hash stored, stored_node(reader, bundle, kStoredNodeLevel, bundle));
   SEALRING_TRY(leads_to_root(reader, state, bundle, stored));
+  if (checked) return out;
   out = DamagedBundle{checked.error().message, reader.raw_bundle(bundle)};
   return out;
 }
 
-Status RingStore::reread_bundle(std::uint64_t bundle) {
-  std::vector<std::uint64_t> pages;
-  {
-    SEALRING_ASSIGN(auto reader, db_->read());
-    pages = reader.pages_of_bundle(bundle);
-  }
-  for (const std::uint64_t page : pages)
-    SEALRING_TRY(reread_from_disk(db_->path(), page * db_->page_bytes(), db_->page_bytes()));
-  return {};
-}
+Status RingStore::reread() { return forget_page_cache(db_->path()); }
 
 std::uint64_t receipted_size(const std::vector<Segment>& segments) {
   std::uint64_t size = 0;

@@ -125,6 +125,9 @@ class Ring {
   // which are of one closed segment that is not acknowledged, go in the same transaction.
   virtual Status drop(const LossRecord& loss, const Frame& frame, const CompactRange& range,
                       const std::vector<TreeNode>& nodes) = 0;
+  // Lets frames of 16 KiB at most into the reserve of a full ring: those that end a segment which has the loss entry
+  // that a receipt waits for.
+  virtual void lend_reserve(bool lend) = 0;
   // Ends the open segment at the present size (its last entry is the handover) and opens the next one. Moves.
   virtual Status close_segment(std::int64_t wall_ns) = 0;
   // The identity's note for a closed segment.
@@ -154,9 +157,10 @@ class Ring {
   // Of a whole bundle: that it is damaged, and that the hashes are not, which is what a loss entry of it can prove.
   // None: it is as it was signed, or not here. fatal: a hash is damaged, so nobody can tell what was signed.
   virtual Result<std::optional<DamagedBundle>> damaged_bundle(std::uint64_t bundle) const = 0;
-  // Has the pages of a bundle read from the disk, past the page cache; where that shows other bytes than the disk has,
-  // they are what is read from then on. The writer's thread only: nothing may be written meanwhile.
-  virtual Status reread_bundle(std::uint64_t bundle) = 0;
+  // Has the ring read from the disk, past the page cache; where that shows other bytes than the disk has, they are what
+  // is read from then on. All of it: what leads to a bundle may be wrong in memory, too. Takes as long as the cache is
+  // large. The writer's thread only: nothing may be written meanwhile.
+  virtual Status reread() = 0;
 };
 
 }  // namespace sealring

@@ -288,18 +288,6 @@ Bytes RingDb::Reader::raw_bundle(std::uint64_t number) const {
   return out;
 }
 
-std::vector<std::uint64_t> RingDb::Reader::pages_of_bundle(std::uint64_t number) const {
-  const Bytes first = chunk_key(number, 0);
-  std::vector<std::uint64_t> out;
-  const Status ignored =
-      for_each(txn_, db_->dbi_, first, ByteView(first).substr(0, 9), [&](Cursor&, ByteView, ByteView value) {
-        out.push_back((reinterpret_cast<std::uintptr_t>(value.data()) - db_->map_) / db_->page_bytes_);
-        return true;
-      });
-  static_cast<void>(ignored);
-  return out;
-}
-
 Result<Hash> RingDb::Reader::node(int level, std::uint64_t index) const {
   const Bytes name = node_key(level, index);
   MDB_val key = to_val(name), value{};

@@ -65,9 +65,8 @@ class RingDb {
     Result<RingState> state() const;
     // Its chunks joined: bundle-encoded entries, the last bundle may be short. missing: released.
     Result<Bytes> bundle(std::uint64_t number) const;
-    Bytes raw_bundle(std::uint64_t number) const;                            // what there is of its chunks, joined
-    std::vector<std::uint64_t> pages_of_bundle(std::uint64_t number) const;  // where those lie in the file
-    Result<Hash> node(int level, std::uint64_t index) const;                 // missing: not stored
+    Bytes raw_bundle(std::uint64_t number) const;             // what there is of its chunks, joined
+    Result<Hash> node(int level, std::uint64_t index) const;  // missing: not stored
     Result<std::vector<Segment>> segments() const;
     Result<std::vector<LossRecord>> losses() const;  // by start
 
@@ -113,7 +112,6 @@ class RingDb {
 
   std::uint64_t map_bytes() const { return map_bytes_; }
   const std::string& path() const { return path_; }
-  std::size_t page_bytes() const { return page_bytes_; }
   void clear_dead_readers();
   // Another process that reads an older view of the ring, by which the pages released since then are kept; 0: none.
   long lagging_reader() const;

@@ -32,6 +32,7 @@ class RingStore final : public Ring {
   Status make_room(std::uint64_t bytes, std::uint64_t count) override;
   Status drop(const LossRecord& loss, const Frame& frame, const CompactRange& range,
               const std::vector<TreeNode>& nodes) override;
+  void lend_reserve(bool lend) override { lends_ = lend; }
   Status close_segment(std::int64_t wall_ns) override;
   Status attach_note(std::uint64_t segment, ByteView note) override;
   Status acknowledge(std::uint64_t segment, ByteView note) override;
@@ -52,7 +53,7 @@ class RingStore final : public Ring {
   Usage usage() const override;
   Result<std::uint64_t> check_bundle(std::uint64_t bundle) const override;
   Result<std::optional<DamagedBundle>> damaged_bundle(std::uint64_t bundle) const override;
-  Status reread_bundle(std::uint64_t bundle) override;
+  Status reread() override;
 
  private:
   using FramePtr = std::shared_ptr<const Frame>;
@@ -93,7 +94,7 @@ class RingStore final : public Ring {
   const std::unique_ptr<RingDb> db_;
   const std::unique_ptr<Journal> journal_;
   std::uint64_t reserve_bytes_ = 0;
-  std::uint64_t lent_bytes_ = 0;  // of it, until the open segment is closed
+  bool lends_ = false;  // of it
   std::uint64_t map_full_ = 0;
 
   // Writer only.

@@ -74,8 +74,6 @@ Status RingStore::drop(const LossRecord& loss, const Frame& frame, const Compact
   change.nodes = &nodes;
   change.loss = &loss;
   SEALRING_TRY(commit_with_release(change));
-  // A damaged bundle makes little room, and the receipt that would make more needs this to be sealed.
-  if (loss.damaged) lent_bytes_ = kLentBytes;
   return journal_->mark(header);
 }
 
@@ -83,7 +81,7 @@ Status RingStore::append(const Frame& frame, const CompactRange& range, const st
   const FrameHeader& header = frame.header;
   SEALRING_ASSERT(header.first == size_ && header.count > 0 && range.size() == header.end());
   SEALRING_ASSERT(range.root() == header.root && frame.entries.size() <= kMaxFrameBytes);
-  if (frame.entries.size() > lent_bytes_) SEALRING_TRY(make_room(frame.entries.size(), header.count));
+  if (!lends_ || frame.entries.size() > kLentBytes) SEALRING_TRY(make_room(frame.entries.size(), header.count));
   if (kFrameHeaderBytes + frame.entries.size() >= kJournalFrameBytes) {
     Change change;
     change.direct = &frame;
@@ -108,7 +106,6 @@ Status RingStore::append(const Frame& frame, const CompactRange& range, const st
     pending_.push_back(std::move(copy));
     ++usage_.commits;
   }
-  lent_bytes_ -= std::min<std::uint64_t>(lent_bytes_, frame.entries.size());
   remember(header, range);
   return {};
 }
@@ -261,7 +258,6 @@ Status RingStore::close_segment(std::int64_t wall_ns) {
   segment.closed_wall_ns = wall_ns;
   Change change;
   change.closed = &segment;
-  lent_bytes_ = 0;
   return commit_with_release(change);
 }
 

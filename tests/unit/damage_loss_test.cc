@@ -61,6 +61,16 @@ struct DamageLine : Line {
     }
     ::close(fd);
   }
+  // The first bundles are small: what is lost of them makes next to no room.
+  void fill() {
+    if (g.ring->size() < 1500) send(1500, 10);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(3);
+    while (!g.recorder->stats().waiting_for_room) {
+      if (g.queue->bytes() < (1u << 20)) g.message("t", std::string(2000, 'p'));
+      if (std::chrono::steady_clock::now() > deadline) FAIL("not in time");
+      std::this_thread::yield();
+    }
+  }
   void wait_drained() {
     const auto drained = [this] {
       const auto all = g.ring->segments();
@@ -224,20 +234,12 @@ TEST_CASE("damage: in a ring that is full, and waits for the receipt that waits 
   line.g.config.segment_entries = 100000;
   line.g.config.segment_bytes = 4u << 20;
   line.start(false);
-  const auto fill = [&line] {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(3);
-    while (!line.g.recorder->stats().waiting_for_room) {
-      if (line.g.queue->bytes() < (1u << 20)) line.g.message("t", std::string(2000, 'p'));
-      if (std::chrono::steady_clock::now() > deadline) FAIL("not in time");
-      std::this_thread::yield();
-    }
-  };
-  fill();
+  line.fill();
   line.stop();
   line.spoil(RingKey::Kind::chunk, 2);
   line.spoil(RingKey::Kind::chunk, 4);
   line.start(false);
-  fill();
+  line.fill();
   CHECK(line.g.ring->usage().first_index == 0);
   line.back();
   line.g.wait_for([&] { return line.g.recorder->stats().losses == 2; }, std::chrono::minutes(1));
@@ -249,6 +251,45 @@ TEST_CASE("damage: in a ring that is full, and waits for the receipt that waits 
   INFO(report_text(report));
   CHECK(report.verdict == Verdict::named);
   CHECK(report.logs.at(0).losses.size() == 2);
+}
+
+// The loss entry is durable, out of the reserve, and what would let a receipt come is not.
+TEST_CASE("damage: a full ring, killed between the loss entry and the seal behind it") {
+  DamageLine line;
+  line.g.config.segment_entries = 100000;
+  line.g.config.segment_bytes = 4u << 20;
+  line.start(false);
+  line.fill();
+  line.stop();
+  line.spoil(RingKey::Kind::chunk, 2);
+  const std::filesystem::path before = std::string(line.g.dir / "before");
+  line.start(false);
+  bool copied = false;
+  line.g.recorder->set_on_commit([&](std::int64_t) {
+    if (copied || line.g.ring->losses().empty()) return;
+    std::filesystem::create_directory(before);
+    for (const auto& file : std::filesystem::directory_iterator(line.g.store))
+      if (file.path().filename() != "ring.lmdb-lock")
+        std::filesystem::copy_file(file.path(), before / file.path().filename());
+    copied = true;
+  });
+  line.fill();
+  line.back();
+  line.g.wait_for([&] { return line.g.recorder->stats().losses == 1; }, std::chrono::minutes(1));
+  line.away();
+  line.stop();
+  REQUIRE(copied);
+  std::filesystem::remove_all(line.g.store);
+  std::filesystem::rename(before, line.g.store);
+  line.start(false);
+  line.back();
+  line.wait_drained();
+  line.g.wait_for([&] { return !line.g.recorder->stats().waiting_for_room; });
+  line.stop();
+  CHECK(line.g.outcome.ok());
+  const VerifyReport report = line.verified(line.folder());
+  INFO(report_text(report));
+  CHECK(report.verdict == Verdict::named);
 }
 
 }  // namespace sealring::test

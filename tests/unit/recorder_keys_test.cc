@@ -137,7 +137,8 @@ class DiesAtClose final : public Ring {
   Result<std::optional<DamagedBundle>> damaged_bundle(std::uint64_t bundle) const override {
     return ring_->damaged_bundle(bundle);
   }
-  Status reread_bundle(std::uint64_t bundle) override { return ring_->reread_bundle(bundle); }
+  void lend_reserve(bool lend) override { ring_->lend_reserve(lend); }
+  Status reread() override { return ring_->reread(); }
 
  private:
   std::unique_ptr<Ring> ring_;
