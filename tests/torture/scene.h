@@ -70,7 +70,8 @@ class MarkingRing final : public Ring {
   Result<std::optional<DamagedBundle>> damaged_bundle(std::uint64_t bundle) const override {
     return ring_->damaged_bundle(bundle);
   }
-  Status reread_bundle(std::uint64_t bundle) override { return ring_->reread_bundle(bundle); }
+  Status reread() override { return ring_->reread(); }
+  void lend_reserve(bool lend) override { ring_->lend_reserve(lend); }
   std::function<void()> before_close;                   // a segment
   std::function<void(std::size_t bytes)> after_append;  // of so many bytes of entries
 

@@ -191,6 +191,14 @@ TEST_CASE("journal: a head whose body runs past the end of its half is no record
   CHECK(scan->records.size() == 1);
 }
 
+TEST_CASE("journal: one that is not there is said to be missing") {
+  TempDir dir;
+  const auto missing = read_journal(dir / "journal");
+  REQUIRE_FALSE(missing.ok());
+  CHECK(missing.error().kind == ErrorKind::fatal);
+  CHECK(missing.error().message == std::string(dir / "journal") + ": is not there");
+}
+
 TEST_CASE("journal: refused with words when it is another's, of another size, or empty") {
   Fixture f;
   auto other = Journal::open(f.path, "example.com/another");

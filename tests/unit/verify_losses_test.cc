@@ -55,6 +55,7 @@ struct LossTest {
       write_all(log.folder + "/pending/" + receipt_file_name(size), note);
     } else {
       log.write_segment();
+      second = log.segment_path();
       write_receipt();
       log.begin_next();
     }
@@ -97,6 +98,7 @@ struct LossTest {
 
   std::uint64_t size = 0;
   Bytes note;
+  std::string second;  // its file
 };
 
 }  // namespace
@@ -115,6 +117,8 @@ TEST_CASE_METHOD(LossTest, "verify: a hole that the log names is fine, and is li
   CHECK(one.handovers == 2);
   CHECK(one.receipts_counted == 2);
   CHECK(one.leaves == size - 512);
+  const auto place = read_all(second).find(loss_entry);
+  CHECK(says(one, Verdict::named, "entry 901 (byte " + std::to_string(place) + "): records a loss"));
   CHECK_THAT(report_text(report), Catch::Contains("entries 256 to 767, dropped unsent with 512 messages"));
   CHECK_THAT(report_json(report), Catch::Contains("\"missing\": 512"));
 }
@@ -227,6 +231,14 @@ TEST_CASE_METHOD(LossTest, "verify: a checkpoint of a size within a hole cannot 
     INFO(report_text(report));
     CHECK(report.verdict == Verdict::named);
     CHECK(says(report, Verdict::named, "cannot be compared: entries at size 600 were dropped unsent"));
+  }
+  SECTION("where the hole ends it can") {
+    for (std::uint64_t i = 600; i < kEnd; ++i) range.append(leaves[i]);
+    const bool right = GENERATE(true, false);
+    Note at_end = *sign_checkpoint({log.origin, kEnd, right ? range.root() : leaves[0]}, *log.identity);
+    at_end.signatures.push_back(*cosign(at_end.text, log.now_s, "witness.example", *log.witness));
+    write_all(log.folder + "/witness", at_end.encode());
+    CHECK(with(hole()).verdict == (right ? Verdict::named : Verdict::forked));
   }
   SECTION("any other is not proven") {
     at_600.signatures.push_back(*cosign(at_600.text, log.now_s, "witness.example", *log.witness));

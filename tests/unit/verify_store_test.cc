@@ -387,6 +387,7 @@ struct Store {
   TempDir dir;
   LogBuilder log{"/nowhere"};
   std::unique_ptr<Ring> ring;
+  Bytes receipt;  // of the last segment
 
   Store() {
     log.add_genesis();
@@ -416,6 +417,7 @@ struct Store {
     const std::uint64_t number = log.epoch;
     REQUIRE(ring->close_segment(1).ok());
     REQUIRE(ring->attach_note(number, log.note().encode()).ok());
+    receipt = log.receipt().encode();
     log.begin_next();
   }
   VerifyReport check() {
@@ -449,6 +451,14 @@ TEST_CASE("a real store verifies, running or not", "[verify]") {
   SECTION("stopped without a move") {
     s.ring.reset();
     sound();
+  }
+  SECTION("with a receipt") {
+    REQUIRE(s.ring->acknowledge(0, s.receipt).ok());
+    s.ring.reset();
+    sound();
+    const VerifyReport report = s.check();
+    CHECK(report.logs.at(0).receipts == 1);
+    CHECK(report.logs.at(0).findings.empty());
   }
   SECTION("stopped in order") {
     REQUIRE(s.ring->move().ok());

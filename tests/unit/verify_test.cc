@@ -92,6 +92,7 @@ TEST_CASE("a sound archive with anchor, policy and receipts is fine", "[verify]"
   CHECK(log.kinds == std::map<std::string, std::uint64_t>{
                          {"event", 2}, {"genesis", 1}, {"handover", 3}, {"message", 4}, {"part", 2}, {"receipt", 1}});
   CHECK(log.events == std::map<std::string, std::uint64_t>{{"start", 1}, {"stop", 1}});
+  CHECK_THAT(report_text(report), !Catch::Contains("not here"));
 
   SECTION("and so is the log's folder alone, under whatever name") {
     VerifyOptions options = asking(a.log, a.log.folder);
@@ -512,6 +513,18 @@ TEST_CASE("checkpoints within a segment and ahead of it", "[verify]") {
   const VerifyReport report = a.report();
   CHECK(report.verdict == Verdict::named);
   CHECK(says_anywhere(report, Verdict::named, "entries [4, 5) existed by then"));
+  // What was cosigned lately may be on its way; by a clock that is far behind nobody can tell.
+  const auto at = [&a](std::int64_t later_s) {
+    VerifyOptions options = asking(a.log, a.root);
+    options.now_unix = static_cast<std::uint64_t>(static_cast<std::int64_t>(a.log.now_s) + later_s);
+    return verify(options).verdict;
+  };
+  const auto lag = static_cast<std::int64_t>(VerifyOptions::kMaxLagSeconds);
+  CHECK(at(0) == Verdict::fine);
+  CHECK(at(lag - 1) == Verdict::fine);
+  CHECK(at(lag) == Verdict::named);
+  CHECK(at(-lag) == Verdict::fine);
+  CHECK(at(-lag - 1) == Verdict::named);
 }
 
 TEST_CASE("several logs in one archive", "[verify]") {
