@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include <new>
+
 namespace sealring {
 namespace {
 
@@ -22,7 +24,7 @@ void need_sodium() {
 Result<unsigned char*> secret_memory() {
   need_sodium();
   auto* secret = static_cast<unsigned char*>(sodium_malloc(kSecretBytes));
-  if (secret == nullptr) return fatal_error("no memory for a signing key");
+  if (secret == nullptr) throw std::bad_alloc();
   if (sodium_mlock(secret, kSecretBytes) != 0) {
     sodium_free(secret);
     return fatal_error("cannot lock memory for a signing key; raise the limit on locked memory (RLIMIT_MEMLOCK)");

@@ -18,7 +18,17 @@ Result<Bytes> slurp(const std::string& path) {
 
 }  // namespace
 
+// A daemon that commits twice between the snapshot and the reading of the journal makes them look as if they did not
+// belong together.
 Result<std::unique_ptr<StoreReader>> StoreReader::open(const std::string& directory) {
+  constexpr int kMoreTimes = 5;
+  auto opened = open_once(directory);
+  for (int i = 0; i < kMoreTimes && !opened && opened.error().kind == ErrorKind::fatal; ++i)
+    opened = open_once(directory);
+  return opened;
+}
+
+Result<std::unique_ptr<StoreReader>> StoreReader::open_once(const std::string& directory) {
   const std::string path = directory + "/ring.lmdb";
   if (::access(path.c_str(), F_OK) != 0) return Error{ErrorKind::missing, path + ": there is no store"};
   SEALRING_ASSIGN(auto db, RingDb::open(path, RingDb::Mode::read, 0));

@@ -33,6 +33,7 @@ class StoreReader {
   Result<Hash> node(int level, std::uint64_t start) const;
 
  private:
+  static Result<std::unique_ptr<StoreReader>> open_once(const std::string& directory);
   StoreReader(std::unique_ptr<RingDb> db, RingDb::Reader reader) : db_(std::move(db)), reader_(std::move(reader)) {}
   Status load(const std::string& directory);
 

@@ -187,6 +187,12 @@ class Told(ast.NodeVisitor):
         self.generic_visit(node)
 
 
+def constructors(module):
+    """{class: what its constructor says}: whoever calls the class calls that."""
+    return {node.name: Told(of) for node in ast.walk(module) if isinstance(node, ast.ClassDef)
+            for of in node.body if isinstance(of, ast.FunctionDef) and of.name == "__init__"}
+
+
 def told_by_tests():
     """[(file, function, texts)] of all system tests but this file; texts with those of the functions that it calls."""
     out = []
@@ -198,6 +204,7 @@ def told_by_tests():
             with open(os.path.join(folder, name), encoding="utf-8") as f:
                 module = ast.parse(f.read())
             functions = {node.name: Told(node) for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}
+            functions.update(constructors(module))
             if folder != HERE:
                 lib.update(functions)
             for function, told in functions.items():

@@ -174,7 +174,7 @@ def followed(world):
     def almost_full(_):
         recorded = lambda s: s["recorder"]["messages"] == scene.publisher.published  # noqa: E731
         ring = gateway.wait_status(recorded, "all is recorded")["ring"]
-        return ring["free_bytes"] < ring["reserve_bytes"] + (4 << 20)
+        return ring["free_bytes"] < ring["reserve_bytes"] + (8 << 20)
 
     scene.publish_until(almost_full, "it is almost full")
     check_equal(gateway.status()["losses"], [], "losses so far")
@@ -196,9 +196,9 @@ def followed(world):
         return len(status["losses"]) >= 3
 
     scene.publish_until(taking, "something is dropped")
-    losses = {loss["index"]: loss for loss in gateway.status()["losses"]}
     scene.publisher.wait_acknowledged()
-    size = gateway.wait_status(lambda s: s["recorder"]["messages"] == scene.publisher.published, "all is there")["size"]
+    status = gateway.wait_status(lambda s: s["recorder"]["messages"] == scene.publisher.published, "all is there")
+    size, losses = status["size"], {loss["index"]: loss for loss in status["losses"]}
     while tail.next < size:
         tail.take()
     check(len(tail.skipped) >= 3, tail.skipped)
@@ -222,6 +222,7 @@ def rotated(world):
     scene.publish_until(lambda s: s["upstream"]["acknowledged_size"] > 300, "a receipt")
     collector.stop()
     scene.publish_until(scene.lost(2), "something is dropped")
+    gateway.wait_status(lambda s: s["recorder"]["messages"] == scene.publisher.published, "all is recorded")
     out, _ = world.run("sealring", "key", "generate", os.path.join(gateway.folder, "second.key"), ORIGIN)
     world.run("sealring", "key", "rotate", os.path.join(gateway.folder, "second.key"), "--config",
               os.path.join(gateway.folder, "sealring.toml"))
