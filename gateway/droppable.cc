@@ -118,14 +118,17 @@ namespace {
 // Of what is stored in damaged bundles; more of them is left out by another loss entry.
 constexpr std::size_t kMostHeld = 16u << 20;
 
-// None: it is as it was signed; or it cannot be read again, or its hash is damaged, too, and `trouble` says so.
-Result<std::optional<DamagedBundle>> surely_damaged(Ring& ring, std::uint64_t bundle, std::string& trouble) {
+// `reread`: that the ring was read again, which takes long and is done once. None: it is as it was signed; or it cannot
+// be read again, or its hash is damaged, too, and `trouble` says so.
+Result<std::optional<DamagedBundle>> surely_damaged(Ring& ring, std::uint64_t bundle, bool& reread,
+                                                    std::string& trouble) {
   Result<std::optional<DamagedBundle>> damaged = ring.damaged_bundle(bundle);
-  if (damaged && *damaged) {
+  if (damaged && *damaged && !reread) {
     if (const Status again = ring.reread(); !again.ok()) {
       trouble = (*damaged)->words + "; reading it again: " + again.error().message;
       return std::optional<DamagedBundle>();
     }
+    reread = true;
     damaged = ring.damaged_bundle(bundle);
   }
   if (damaged || damaged.error().kind != ErrorKind::fatal) return damaged;
@@ -170,9 +173,10 @@ Result<DamagedRun> damaged_run(Ring& ring, const std::string& mirror, std::uint6
   Droppable what;
   what.start = what.end = start;
   std::size_t held = 0;
+  bool reread = false;
   for (; what.end < segment->end && held < kMostHeld; what.end += kBundleEntries) {
     std::string trouble;
-    SEALRING_ASSIGN(auto damaged, surely_damaged(ring, what.end / kBundleEntries, trouble));
+    SEALRING_ASSIGN(auto damaged, surely_damaged(ring, what.end / kBundleEntries, reread, trouble));
     std::string stays = !damaged && trouble.empty() ? "" : why_it_stays(ring, *segment, what.end, built_on);
     if (!damaged && !trouble.empty()) stays = "what it should be is not known for certain";
     if (what.end == start) {

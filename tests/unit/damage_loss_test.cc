@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "gateway/droppable.h"
-#include "gateway/verify.h"
 #include "storage/ring_db.h"
 #include "storage/ring_pages.h"
 #include "tests/unit/line_fixture.h"
@@ -11,21 +10,13 @@
 namespace sealring::test {
 namespace {
 
-using Answer = std::optional<Result<HttpResponse>>;
-
-struct DamageLine : Line {
+struct DamageLine : OutageLine {
   std::uint64_t sent = 0;
-  const Hash genesis = leaf_hash(raw_of(g.store).front());
 
   DamageLine() {
     g.config.segment_entries = 1000;
     g.config.segment_bytes = 8u << 20;
-    away();
   }
-  void away() {
-    client.answer_by([](const auto&) { return Result<HttpResponse>(retry_error("nobody there")); });
-  }
-  void back() { client.answer_by(nullptr); }
   void send(std::uint64_t count, std::size_t bytes = 100) {
     for (std::uint64_t i = 0; i < count; ++i) g.message("t/" + std::to_string(++sent), std::string(bytes, 'p'));
     g.wait_for([&] { return g.recorder->stats().messages == sent; });
@@ -78,16 +69,6 @@ struct DamageLine : Line {
                                            [](const Segment& s) { return s.state == SegmentState::acknowledged; });
     };
     g.wait_for(drained, std::chrono::minutes(5));
-  }
-  VerifyReport verified(const std::string& path) const {
-    VerifyOptions options;
-    options.path = path;
-    options.policy = policy();
-    Anchor anchor;
-    anchor.key = identity();
-    anchor.genesis = genesis;
-    options.anchors.push_back(anchor);
-    return verify(options);
   }
   // Indexes of the archive's messages.
   std::set<std::uint64_t> archived_messages() const {

@@ -8,6 +8,7 @@
 #include "gateway/alarm_desk.h"
 #include "gateway/succession.h"
 #include "gateway/uplink.h"
+#include "gateway/verify.h"
 #include "tests/unit/recorder_fixture.h"
 
 namespace sealring::test {
@@ -176,6 +177,28 @@ struct Line {  // from a recorder to the archive
   // What somebody with our identity key has signed.
   Bytes signed_by_us(std::uint64_t size, const Hash& root, const std::string& origin = kOrigin) {
     return sign_checkpoint({origin, size, root}, *g.identity)->encode();
+  }
+};
+
+using Answer = std::optional<Result<HttpResponse>>;
+
+struct OutageLine : Line {  // the collector is away at first
+  const Hash genesis = leaf_hash(raw_of(g.store).front());
+
+  OutageLine() { away(); }
+  void away() {
+    client.answer_by([](const auto&) { return Result<HttpResponse>(retry_error("nobody there")); });
+  }
+  void back() { client.answer_by(nullptr); }
+  VerifyReport verified(const std::string& path) const {
+    VerifyOptions options;
+    options.path = path;
+    options.policy = policy();
+    Anchor anchor;
+    anchor.key = identity();
+    anchor.genesis = genesis;
+    options.anchors.push_back(anchor);
+    return verify(options);
   }
 };
 

@@ -5,23 +5,15 @@
 namespace sealring::test {
 namespace {
 
-using Answer = std::optional<Result<HttpResponse>>;
-
-struct LossLine : Line {
+struct LossLine : OutageLine {
   std::uint64_t sent = 0;
-  const Hash genesis = leaf_hash(raw_of(g.store).front());
 
   LossLine() {
     g.config.segment_entries = 100000;
     g.config.segment_bytes = 2u << 20;
     g.config.drop_oldest = true;
     g.config.mirror = "mirror";
-    away();
   }
-  void away() {
-    client.answer_by([](const auto&) { return Result<HttpResponse>(retry_error("nobody there")); });
-  }
-  void back() { client.answer_by(nullptr); }
   // Messages of 2000 bytes, until `enough`.
   template <class Enough>
   void feed(Enough&& enough) {
@@ -52,16 +44,6 @@ struct LossLine : Line {
       n += entry && std::holds_alternative<Message>(entry->body);
     }
     return n;
-  }
-  VerifyReport verified(const std::string& path) const {
-    VerifyOptions options;
-    options.path = path;
-    options.policy = policy();
-    Anchor anchor;
-    anchor.key = identity();
-    anchor.genesis = genesis;
-    options.anchors.push_back(anchor);
-    return verify(options);
   }
 };
 
